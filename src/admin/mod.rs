@@ -1,0 +1,1 @@
+//! Health, readiness, own metrics, landing page, config.

@@ -1,0 +1,1 @@
+//! serve, demo, filter, check, explain.

@@ -1,0 +1,1 @@
+//! gunzip and gzip in memory, capped. Imports nothing.

@@ -1,0 +1,1 @@
+//! Members and groups: how series that collapse become one, truthfully.

@@ -1,0 +1,78 @@
+//! What one scrape found and did: numbers only, for the annotation and the guard's own metrics.
+
+use std::sync::Arc;
+
+use crate::engine::policy::Cause;
+
+/// The account of one committed scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Distinct label sets in the body.
+    pub received: u64,
+    /// Series written, the annotation excepted, frozen groups included.
+    pub forwarded: u64,
+    /// Input series without a line of their own: each counts 1 except the first of its output
+    /// label set.
+    pub dropped: u64,
+    /// The part of `dropped` that limits did, not steps.
+    pub over_budget: u64,
+    /// Groups shown that have no member in this scrape.
+    pub frozen: u64,
+    /// Least 1 - demand/limit over all limits, 0 to 1; `None` without limits.
+    pub headroom: Option<f64>,
+    pub collapsed_labels: u64,
+    /// Wall time at which this memory began, seconds since the epoch.
+    pub epoch_seconds: f64,
+    /// `dropped`, by who did it.
+    pub dropped_by: Vec<Attributed>,
+    /// Distinct series kept out for the first time, by who did it.
+    pub blocked_by: Vec<Attributed>,
+    /// Samples that went into a fold, by who did it.
+    pub folded_by: Vec<Attributed>,
+    /// The same three for policies that only observe.
+    pub observed_dropped_by: Vec<Attributed>,
+    pub observed_blocked_by: Vec<Attributed>,
+    pub observed_folded_by: Vec<Attributed>,
+    /// Members remembered, after this scrape.
+    pub members: u64,
+    pub members_evicted: u64,
+    pub resets: u64,
+    pub rebaselined: u64,
+    pub bad_samples: Vec<(BadSample, u64)>,
+    pub input_duplicates: u64,
+    pub bucket_layout_conflicts: u64,
+}
+
+/// A count and who is responsible for it.
+#[derive(Clone, Debug)]
+pub struct Attributed {
+    pub cause: Arc<Cause>,
+    /// Family, by its TYPE name of the text format.
+    pub metric: Arc<str>,
+    pub count: u64,
+}
+
+/// Why a sample of a folded series was treated as absent (SEMANTICS 1.10 and 3.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BadSample {
+    NotFinite,
+    Negative,
+    /// A histogram whose `+Inf` bucket and `_count` differ, or that lacks both.
+    Inconsistent,
+    /// Older than the member's last one.
+    OutOfOrder,
+}
+
+impl BadSample {
+    pub const ALL: [BadSample; 4] =
+        [BadSample::NotFinite, BadSample::Negative, BadSample::Inconsistent, BadSample::OutOfOrder];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BadSample::NotFinite => "not_finite",
+            BadSample::Negative => "negative",
+            BadSample::Inconsistent => "inconsistent",
+            BadSample::OutOfOrder => "out_of_order",
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What the operator wants: policy files, read, checked, compiled, asked.
+//!
+//! [`Policies::compile`] reads everything and reports every mistake at once. [`Policies::plan`]
+//! narrows it to one target. A [`Plan`] is asked once per family ([`Plan::family`]) and the
+//! [`FamilyPlan`] once per series ([`FamilyPlan::decide`]); the guard remembers the answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::model::{Kind, LabelSet};
+
+/// A policy file's name and text.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: String,
+    pub text: String,
+}
+
+/// How far a policy goes; the weakest of the settings', the target's and the policy's applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Mode {
+    /// Bytes stream through unparsed (settings and targets only).
+    Pass,
+    /// Everything is counted, nothing changes.
+    Observe,
+    #[default]
+    Enforce,
+}
+
+/// One mistake or doubt in a policy or settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    pub file: String,
+    /// From 1; 0 when the finding is about the file as a whole.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    pub message: String,
+    /// The way out: the right word for a typo, what to write instead.
+    pub help: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// Every policy, in the order in which it applies.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {}
+
+impl Policies {
+    /// Reads and compiles `files` in the given order, the built-in policy after them when asked.
+    /// `targets` are the names `targets:` may use (`None`: any name is fine).
+    /// All findings at once; `Err` when one of them is an error, else the warnings come along.
+    pub fn compile(
+        files: &[Source],
+        builtin: Builtin,
+        targets: Option<&[String]>,
+    ) -> Result<(Policies, Vec<Finding>), Vec<Finding>> {
+        let _ = (files, builtin, targets);
+        Ok((Policies::default(), Vec::new()))
+    }
+
+    /// The part that applies to one target (`None`: whatever is bound to no target in particular
+    /// and also what is bound to any, as `filter` and `explain` want it). `mode` is the weaker of
+    /// settings and target.
+    pub fn plan(&self, target: Option<&str>, mode: Mode) -> Plan {
+        let _ = (target, mode);
+        Plan::default()
+    }
+}
+
+/// Whether the shipped default policy applies after the given ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    Included,
+    Excluded,
+}
+
+/// The policies of one target, compiled. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {}
+
+/// What a family is to a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyRef<'a> {
+    /// The TYPE name of the text format (an OpenMetrics counter with its `_total`).
+    pub name: &'a str,
+    pub kind: Kind,
+    /// The family's name as exposed and each sample name it can have: a selector's `__name__`
+    /// matchers are tested against all of these, and one that fits covers the whole family.
+    pub names: &'a [&'a str],
+}
+
+impl Plan {
+    /// Says whether no policy can touch or observe anything: the guard then remembers nothing.
+    pub fn is_empty(&self) -> bool {
+        true
+    }
+
+    /// Changes exactly when a decision of this plan could differ from one of another plan (hash of
+    /// the compiled content): equal fingerprints mean a reload changed nothing for this target.
+    pub fn fingerprint(&self) -> u64 {
+        0
+    }
+
+    /// What applies to this family; asked once a family.
+    pub fn family(&self, family: FamilyRef<'_>) -> FamilyPlan {
+        let _ = family;
+        FamilyPlan {}
+    }
+}
+
+/// What applies to one family of one endpoint. It may remember what it worked out (which step
+/// fits which label name), so asking takes `&mut`.
+#[derive(Clone, Debug)]
+pub struct FamilyPlan {}
+
+/// One series, as exposed.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesRef<'a> {
+    /// The sample's own name (`x_bucket`), for relabel rules that read `__name__`.
+    pub name: &'a str,
+    /// `le` or `quantile` where it is the family's own, out of reach of steps.
+    pub reserved: Option<(&'a str, &'a str)>,
+    /// Every other label.
+    pub labels: &'a LabelSet,
+}
+
+/// What becomes of a series.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    pub outcome: Outcome,
+    /// Which settings its group takes; read them with [`FamilyPlan::settings`].
+    pub settings: SettingsId,
+    /// What observing policies would have done, in order.
+    pub observed: Vec<Observed>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// No policy applies, or one says `action: pass`: verbatim, nothing remembered.
+    #[default]
+    Pass,
+    /// Policies apply and leave its label set as it was: it may still meet a group.
+    Unchanged,
+    /// Its label set changed: it is a member of the group with the labels left in `out`.
+    Changed(Cause),
+    /// It is left out.
+    Dropped(Cause),
+}
+
+/// What an observing policy would have done to a series.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The label set it would have had; `None` when it would have been left out.
+    pub labels: Option<LabelSet>,
+    pub cause: Cause,
+}
+
+/// Who is to blame: the first step that changed the series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cause {
+    pub policy: Arc<str>,
+    /// The label that was acted upon; empty when it was the series itself.
+    pub label: Arc<str>,
+    pub action: Action,
+}
+
+/// The `action` label of the guard's own counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    Drop,
+    Hash,
+    Replace,
+    Normalize,
+    Limit,
+    Collapse,
+    Keep,
+    Relabel,
+    PolicyDrop,
+    SeriesCollapse,
+    SeriesOverflow,
+    SeriesDrop,
+    Quantile,
+}
+
+/// Index of settings that the series of a family share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SettingsId(pub u16);
+
+/// The single-valued keys: the first matching policy that sets one wins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoldSettings {
+    /// `None`: by SEMANTICS section 3 (kind and name decide).
+    pub aggregate: Option<Aggregate>,
+    /// `None`: derived from the scrape intervals seen.
+    pub hold: Option<Duration>,
+    pub member_ttl: Duration,
+    pub group_ttl: Duration,
+    /// Pinned boundaries, ascending.
+    pub histogram_buckets: Option<Arc<[f64]>>,
+}
+
+/// How members of a group become one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Aggregate {
+    Sum,
+    Max,
+    Min,
+    Avg,
+    Count,
+    Drop,
+}
+
+impl FamilyPlan {
+    /// Says that no policy reaches any series of this family: the guard then remembers nothing.
+    pub fn is_untouched(&self) -> bool {
+        true
+    }
+
+    /// Decides a series. `out` receives its label set after the steps (whatever the outcome).
+    pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet) -> Decision {
+        out.copy_from(series.labels);
+        Decision::default()
+    }
+
+    pub fn settings(&self, id: SettingsId) -> &FoldSettings {
+        let _ = id;
+        todo!()
+    }
+
+    /// The same walk as [`FamilyPlan::decide`], told in words, a line per policy and step.
+    pub fn explain(&mut self, series: SeriesRef<'_>) -> Vec<String> {
+        let _ = series;
+        Vec::new()
+    }
+}
+
+impl Action {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Drop => "drop",
+            Action::Hash => "hash",
+            Action::Replace => "replace",
+            Action::Normalize => "normalize",
+            Action::Limit => "limit",
+            Action::Collapse => "collapse",
+            Action::Keep => "keep",
+            Action::Relabel => "relabel",
+            Action::PolicyDrop => "policy_drop",
+            Action::SeriesCollapse => "series_collapse",
+            Action::SeriesOverflow => "series_overflow",
+            Action::SeriesDrop => "series_drop",
+            Action::Quantile => "quantile",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+    }
+}

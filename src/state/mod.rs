@@ -1,0 +1,1 @@
+//! Policy handle (compile, then swap), endpoints (the only locks), clock.
