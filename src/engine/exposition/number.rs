@@ -79,40 +79,48 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// Clinger's fast path: a mantissa below 2^53 and a power of ten up to 22 are exact, so that their
-/// product or quotient is rounded once, and rightly.
+/// Clinger's fast path: a mantissa up to 2^53 and a power of ten up to 22 are exact, so that their
+/// product or quotient is rounded once, and rightly. Without a power any mantissa is.
 #[inline]
 fn exact(value: &[u8]) -> Option<f64> {
-    let (negative, digits) = match value {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, value),
-    };
-    if digits.is_empty() || digits.len() > 20 {
-        return None;
-    }
+    let start = usize::from(value.first() == Some(&b'-'));
     let mut mantissa = 0u64;
-    let mut fraction = None;
-    let mut exponent = 0i32;
-    for (i, b) in digits.iter().enumerate() {
-        match b {
-            b'0'..=b'9' => mantissa = mantissa.checked_mul(10)?.checked_add(u64::from(b - b'0'))?,
-            b'.' if fraction.is_none() => fraction = Some(i + 1),
-            b'e' | b'E' if i > 0 => {
-                exponent = small_exponent(&digits[i + 1..])?;
-                exponent -= fraction.map_or(0, |f| (i - f) as i32);
-                fraction = Some(digits.len());
-                break;
-            }
-            _ => return None,
-        }
+    let mut end = accumulate(value, start, &mut mantissa);
+    let mut count = end - start;
+    let mut exponent = 0;
+    if value.get(end) == Some(&b'.') {
+        let fraction = end + 1;
+        end = accumulate(value, fraction, &mut mantissa);
+        count += end - fraction;
+        exponent = fraction as i32 - end as i32;
     }
-    let exponent = exponent - fraction.map_or(0, |f| (digits.len() - f) as i32);
-    if mantissa > 1 << 53 || digits == b"." {
+    if count == 0 || count > 19 {
         return None;
     }
-    let power = POWERS.get(exponent.unsigned_abs() as usize)?;
-    let magnitude = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
-    Some(if negative { -magnitude } else { magnitude })
+    if let Some(b'e' | b'E') = value.get(end) {
+        exponent += small_exponent(&value[end + 1..])?;
+        end = value.len();
+    }
+    if end != value.len() {
+        return None;
+    }
+    let magnitude = match exponent {
+        0 => mantissa as f64,
+        _ if mantissa > 1 << 53 => return None,
+        ..0 => mantissa as f64 / POWERS.get(exponent.unsigned_abs() as usize)?,
+        1.. => mantissa as f64 * POWERS.get(exponent as usize)?,
+    };
+    Some(if start == 1 { -magnitude } else { magnitude })
+}
+
+/// Takes up digits; says where they end. More than 19 wrap around.
+#[inline]
+fn accumulate(value: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
+    while let Some(digit @ b'0'..=b'9') = value.get(at) {
+        *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        at += 1;
+    }
+    at
 }
 
 fn small_exponent(written: &[u8]) -> Option<i32> {
@@ -125,5 +133,115 @@ fn small_exponent(written: &[u8]) -> Option<i32> {
         [a @ b'0'..=b'9'] => Some(sign * i32::from(a - b'0')),
         [a @ b'0'..=b'9', b @ b'0'..=b'9'] => Some(sign * i32::from((a - b'0') * 10 + (b - b'0'))),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const READ: &[(&str, f64)] = &[
+        ("0", 0.0),
+        ("-0", -0.0),
+        ("1", 1.0),
+        ("+1", 1.0),
+        ("007", 7.0),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-.5", -0.5),
+        ("1.e2", 100.0),
+        ("1E5", 1e5),
+        ("1e+05", 1e5),
+        ("1e005", 1e5),
+        ("2.5e-3", 0.0025),
+        ("123456789012345678", 123456789012345678.0),
+        ("18446744073709551615", 18446744073709551615.0),
+        ("1.7976931348623157e308", f64::MAX),
+        ("5e-324", 5e-324),
+        ("1e-400", 0.0),
+        ("0e999999999999", 0.0),
+        ("Inf", f64::INFINITY),
+        ("inf", f64::INFINITY),
+        ("+Inf", f64::INFINITY),
+        ("-inf", f64::NEG_INFINITY),
+        ("iNfInItY", f64::INFINITY),
+        ("NaN", f64::NAN),
+        ("nan", f64::NAN),
+        ("NAN", f64::NAN),
+    ];
+
+    const REFUSED: &[(&str, SyntaxErrorKind)] = &[
+        ("", SyntaxErrorKind::MissingValue),
+        ("+NaN", SyntaxErrorKind::Value),
+        ("-nan", SyntaxErrorKind::Value),
+        ("1e400", SyntaxErrorKind::ValueRange),
+        ("-1e400", SyntaxErrorKind::ValueRange),
+        ("1.8e308", SyntaxErrorKind::ValueRange),
+        ("1e99999999999999999999", SyntaxErrorKind::ValueRange),
+        ("0x1p4", SyntaxErrorKind::Value),
+        ("0x10", SyntaxErrorKind::Value),
+        ("1_0", SyntaxErrorKind::Value),
+        ("1,5", SyntaxErrorKind::Value),
+        ("1e", SyntaxErrorKind::Value),
+        ("1e+", SyntaxErrorKind::Value),
+        ("e5", SyntaxErrorKind::Value),
+        (".", SyntaxErrorKind::Value),
+        ("-", SyntaxErrorKind::Value),
+        (".e5", SyntaxErrorKind::Value),
+        ("--1", SyntaxErrorKind::Value),
+        ("infi", SyntaxErrorKind::Value),
+        ("nano", SyntaxErrorKind::Value),
+        ("١", SyntaxErrorKind::Value),
+        ("1\r", SyntaxErrorKind::CarriageReturn),
+        ("1\0", SyntaxErrorKind::Nul),
+    ];
+
+    #[test]
+    fn reads_what_prometheus_reads() {
+        for &(written, value) in READ {
+            assert_eq!(check(written.as_bytes(), 0), Ok(written.len()), "{written}");
+            let read = parse(written.as_bytes());
+            assert!(read.to_bits() == value.to_bits() || read.is_nan() && value.is_nan(), "{written} gives {read}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_prometheus_refuses() {
+        for &(written, why) in REFUSED {
+            assert_eq!(check(written.as_bytes(), 0), Err(why), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_with_too_many_digits_is_out_of_range() {
+        let digits = "9".repeat(400);
+        assert_eq!(check(digits.as_bytes(), 0), Err(SyntaxErrorKind::ValueRange));
+        let small = format!("0.{}1e300", "0".repeat(400));
+        assert_eq!(check(small.as_bytes(), 0), Ok(small.len()));
+        assert_eq!(parse(small.as_bytes()), 1e-101);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_standard_library(written in "[-+]?[0-9]{0,25}([.][0-9]{0,25})?([eE][-+]?[0-9]{1,3})?") {
+            match written.parse::<f64>() {
+                Ok(value) if value.is_finite() => {
+                    prop_assert_eq!(check(written.as_bytes(), 0), Ok(written.len()));
+                    prop_assert_eq!(parse(written.as_bytes()).to_bits(), value.to_bits());
+                }
+                _ => prop_assert!(check(written.as_bytes(), 0).is_err()),
+            }
+        }
+
+        #[test]
+        fn the_fast_path_is_exact(mantissa: u64, point in 0usize..20, exponent in -30i32..30) {
+            let digits = mantissa.to_string();
+            let (whole, fraction) = digits.split_at(point.min(digits.len()));
+            for written in [format!("{whole}.{fraction}"), format!("-{whole}.{fraction}e{exponent}")] {
+                prop_assert_eq!(parse(written.as_bytes()).to_bits(), written.parse::<f64>().unwrap().to_bits());
+            }
+        }
     }
 }
