@@ -99,6 +99,18 @@ impl Families {
         self.by_key.get(&(place.family.clone(), place.kind)).copied()
     }
 
+    /// Families of this name, whatever their type.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FamilyId> + 'a {
+        Kind::ALL.into_iter().filter_map(move |kind| self.by_key.get(&(name.into(), kind)).copied())
+    }
+
+    /// Families that the body at hand has under another type (rule 3.14).
+    pub fn retyped(&self, scrape: u32) -> Vec<FamilyId> {
+        let absent = |id: &FamilyId| self.get(*id).scrape != scrape;
+        let present = |id: &FamilyId| self.named(&self.get(*id).name).any(|other| self.get(other).scrape == scrape);
+        self.ids().filter(|id| absent(id) && present(id)).collect()
+    }
+
     pub fn learn_sample(&mut self, name: &str, sample: Sample) {
         self.samples.insert(name.into(), sample);
     }

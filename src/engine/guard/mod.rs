@@ -294,6 +294,9 @@ impl Guard {
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
         state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);
+        for family in state.families.retyped(state.scrape) {
+            state.fold.drop_family(family);
+        }
         let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
