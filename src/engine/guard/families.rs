@@ -51,10 +51,18 @@ pub enum Tracking {
 pub struct Block {
     pub scrape: u32,
     pub phase: Phase,
+    pub content: Content,
     /// Where it begins.
     pub start: u64,
     /// Where its folded lines go: behind its last line under its own TYPE.
     pub insert_at: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    #[default]
+    Metadata,
+    Samples,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -154,7 +154,7 @@ impl ScrapeError {
 }
 
 /// Consumed input is let go in steps of this size.
-const STEP: usize = 1 << 20;
+const STEP: u64 = 1 << 20;
 /// Output leaves in steps of this size.
 const LEAST_DRAIN: u64 = 64 << 10;
 
@@ -191,14 +191,11 @@ impl Guard {
         }
         self.input.extend_from_slice(bytes);
         self.read(false)?;
-        let hold = match self.scrape.limits.hold_output {
-            0 => u64::MAX,
-            limit => limit,
-        };
+        let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
             self.retained = Retained::No;
         }
-        if self.retained == Retained::No && self.at >= STEP {
+        if self.retained == Retained::No && self.at as u64 >= STEP.min(hold) {
             self.output.settle_run(&self.input);
             self.input.drain(..self.at);
             self.output.input_moved(self.at);
@@ -213,7 +210,7 @@ impl Guard {
     /// Appends to `out` what may leave already: nothing while the output is held whole. Once this
     /// has given bytes, a failure can only be told by aborting the connection.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
-        if self.is_leaving && self.output.held() >= LEAST_DRAIN {
+        if self.is_leaving && self.output.held() >= LEAST_DRAIN.min(self.hold()) {
             let barrier = self.barrier();
             self.output.take(&self.input, barrier, out);
         }
@@ -244,6 +241,14 @@ impl Guard {
         self.state.rollback(self.watermark);
         self.state.fold.clock.take_back();
         self.state
+    }
+
+    /// Bytes of output to hold back.
+    fn hold(&self) -> u64 {
+        match self.scrape.limits.hold_output {
+            0 => u64::MAX,
+            limit => limit,
+        }
     }
 
     fn read_to_end(&mut self, end: BodyEnd) -> Result<(), ScrapeError> {
