@@ -77,7 +77,7 @@ pub(super) fn tail(mut cursor: Cursor<'_>) -> Parsed<Tail> {
 /// Reads what may follow the value, from the blank behind it.
 fn extras(cursor: &mut Cursor<'_>, tail: &mut Tail) -> Parsed<()> {
     if !cursor.rest().starts_with(b" # {") {
-        tail.timestamp = Some((timestamp(cursor)? * 1000.0) as i64);
+        tail.timestamp = Some(milliseconds(timestamp(cursor)?));
     }
     if cursor.rest().starts_with(b" # {") {
         let start = cursor.at + 1;
@@ -96,6 +96,12 @@ pub(super) fn timestamp(cursor: &mut Cursor<'_>) -> Parsed<f64> {
     })?;
     let seconds = number::parse(&cursor.input[start..cursor.at]);
     if seconds.is_finite() { Ok(seconds) } else { Err(SyntaxErrorKind::Timestamp) }
+}
+
+/// What Go makes of it on amd64: a time out of range is the earliest there is.
+fn milliseconds(seconds: f64) -> i64 {
+    let milliseconds = seconds * 1000.0;
+    if milliseconds < -(i64::MIN as f64) { milliseconds as i64 } else { i64::MIN }
 }
 
 /// The offset behind the newline, which no sample or metadata line may lack.
@@ -118,7 +124,7 @@ fn comment(mut cursor: Cursor<'_>, name: &mut String) -> Parsed<Step> {
         [b'#', b' ', b'H', b'E', b'L', b'P', b' ', ..] => Keyword::Help,
         [b'#', b' ', b'T', b'Y', b'P', b'E', b' ', ..] => Keyword::Type,
         [b'#', b' ', b'U', b'N', b'I', b'T', b' ', ..] => Keyword::Unit,
-        _ => return Err(SyntaxErrorKind::Comment),
+        _ => return Err(no_keyword(&cursor)),
     };
     cursor.at += 7;
     let family = meta::family(&mut cursor, name)?;
@@ -135,6 +141,15 @@ fn comment(mut cursor: Cursor<'_>, name: &mut String) -> Parsed<Step> {
     };
     cursor.at = range.end;
     Ok(Step::Meta(Meta { keyword, kind, text: range, end: newline(cursor)? }))
+}
+
+#[cold]
+fn no_keyword(cursor: &Cursor<'_>) -> SyntaxErrorKind {
+    match cursor.line_end() {
+        Err(kind) => kind,
+        Ok(end) if cursor.input[cursor.at..end].contains(&0) => SyntaxErrorKind::Nul,
+        Ok(_) => SyntaxErrorKind::Comment,
+    }
 }
 
 fn is_unit_of(unit: &[u8], family: &[u8]) -> bool {

@@ -147,13 +147,14 @@ fn metadata(mut cursor: Cursor<'_>, keyword: Keyword, name: &mut String) -> Pars
     Ok(Step::Meta(Meta { keyword, kind, text, end: cursor.at }))
 }
 
-/// The byte behind the family is dropped, whatever it is; a text of blanks alone is empty.
+/// The byte behind the family is dropped, whatever it is; a text of blanks alone, and of the NUL
+/// bytes that Prometheus' lexer does not see, is empty.
 fn text(cursor: &Cursor<'_>) -> Parsed<Range<usize>> {
     if cursor.peek() == Some(0) {
         return Err(SyntaxErrorKind::Nul);
     }
     let end = cursor.line_end()?;
-    let blank = cursor.input[cursor.at..end].iter().all(|b| matches!(b, b' ' | b'\t'));
+    let blank = cursor.input[cursor.at..end].iter().all(|b| matches!(b, b' ' | b'\t' | 0));
     Ok(if blank { end..end } else { cursor.at + 1..end })
 }
 
