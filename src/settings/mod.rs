@@ -1,5 +1,7 @@
 //! File, environment and flags -> checked settings, all errors at once.
 
+pub mod units;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
