@@ -8,7 +8,7 @@ use prometheus::proto::{Bucket, Histogram};
 const BOUNDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 #[derive(Debug, Default)]
-pub struct Durations {
+pub(super) struct Durations {
     /// Not cumulated; what is beyond the last bound is only in `count`.
     buckets: [u64; BOUNDS.len()],
     count: u64,
@@ -16,7 +16,7 @@ pub struct Durations {
 }
 
 impl Durations {
-    pub fn observe(&mut self, duration: Duration) {
+    pub(super) fn observe(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
             self.buckets[bucket] += 1;
@@ -25,7 +25,7 @@ impl Durations {
         self.sum += seconds;
     }
 
-    pub fn expose(&self) -> Histogram {
+    pub(super) fn expose(&self) -> Histogram {
         let mut cumulative = 0;
         let bucket = |(bound, count): (&f64, &u64)| {
             cumulative += count;

@@ -4,7 +4,7 @@ use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily};
 
 use super::names::Family;
 
-pub fn family(about: &'static Family, metrics: Vec<Metric>) -> MetricFamily {
+pub(super) fn family(about: &'static Family, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(about.name.into());
     family.set_help(about.help.into());
@@ -14,7 +14,7 @@ pub fn family(about: &'static Family, metrics: Vec<Metric>) -> MetricFamily {
 }
 
 /// A gauge family with a metric per row of label values.
-pub fn gauges(about: &'static Family, rows: impl IntoIterator<Item = (Vec<String>, f64)>) -> MetricFamily {
+pub(super) fn gauges(about: &'static Family, rows: impl IntoIterator<Item = (Vec<String>, f64)>) -> MetricFamily {
     let metric = |(values, value): (Vec<String>, f64)| {
         let mut gauge = Gauge::default();
         gauge.set_value(value);
@@ -25,7 +25,7 @@ pub fn gauges(about: &'static Family, rows: impl IntoIterator<Item = (Vec<String
     family(about, rows.into_iter().map(metric).collect())
 }
 
-pub fn labels(names: &[&str], values: &[String]) -> Vec<LabelPair> {
+pub(super) fn labels(names: &[&str], values: &[String]) -> Vec<LabelPair> {
     let pair = |(name, value): (&&str, &String)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());

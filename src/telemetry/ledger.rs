@@ -16,7 +16,7 @@ use crate::engine::policy::{Action, Mode};
 
 /// The account of a process, behind one lock.
 #[derive(Debug)]
-pub struct Ledger {
+pub(super) struct Ledger {
     counters: BTreeMap<&'static str, Counters>,
     dropped: MetricCounters,
     observed_dropped: MetricCounters,
@@ -60,7 +60,7 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    pub fn scrape_ended(&mut self, target: &str, result: ScrapeResult, cost: ScrapeCost) {
+    pub(super) fn scrape_ended(&mut self, target: &str, result: ScrapeResult, cost: ScrapeCost) {
         self.counters(&names::SCRAPES).add(&[target, result.as_str()], 1);
         self.counters(&names::RECEIVED_BYTES).add(&[target], cost.received_bytes);
         self.counters(&names::SENT_BYTES).add(&[target], cost.sent_bytes);
@@ -70,7 +70,7 @@ impl Ledger {
         }
     }
 
-    pub fn scrape_committed(&mut self, target: &str, report: &Report) {
+    pub(super) fn scrape_committed(&mut self, target: &str, report: &Report) {
         attribute(&mut self.dropped, target, &report.dropped_by);
         attribute(&mut self.observed_dropped, target, &report.observed_dropped_by);
         self.count_by_cause(&names::NEW_SERIES_BLOCKED, target, &report.blocked_by);
@@ -91,24 +91,24 @@ impl Ledger {
         }
     }
 
-    pub fn count_target(&mut self, family: &'static Family, target: &str) {
+    pub(super) fn count_target(&mut self, family: &'static Family, target: &str) {
         self.counters(family).add(&[target], 1);
     }
 
-    pub fn config_loaded(&mut self, foreseen: Foreseen, at: SystemTime) {
+    pub(super) fn config_loaded(&mut self, foreseen: Foreseen, at: SystemTime) {
         self.foresee(&foreseen);
         self.foreseen = foreseen;
         self.reload = Reload::Succeeded;
         self.loaded_at = Some(at);
     }
 
-    pub fn config_failed(&mut self) {
+    pub(super) fn config_failed(&mut self) {
         self.reload = Reload::Failed;
     }
 
     /// Everything an own scrape shows; marks new rows as shown. Families without rows are left
     /// out: neither format knows a family without metrics.
-    pub fn expose(&mut self, live: &[LiveEndpoint]) -> Vec<MetricFamily> {
+    pub(super) fn expose(&mut self, live: &[LiveEndpoint]) -> Vec<MetricFamily> {
         let mut families: Vec<MetricFamily> = self.counters.values_mut().map(Counters::expose).collect();
         families.extend([self.dropped.expose(), self.observed_dropped.expose(), self.durations()]);
         families.extend(self.endpoint_gauges(live));

@@ -4,7 +4,7 @@ use prometheus::proto::MetricType;
 
 /// A metric family of the guard.
 #[derive(Debug)]
-pub struct Family {
+pub(super) struct Family {
     pub name: &'static str,
     pub help: &'static str,
     pub kind: MetricType,
@@ -25,115 +25,116 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
     Family { name, help, kind: MetricType::GAUGE, labels }
 }
 
-pub static DROPPED_SERIES: Family = counter(
+pub(super) static DROPPED_SERIES: Family = counter(
     "cardinality_guard_dropped_series_total",
     ATTRIBUTED,
     "Input series that left without a line of their own, added up over scrapes, by what kept them out.",
 );
-pub static NEW_SERIES_BLOCKED: Family = counter(
+pub(super) static NEW_SERIES_BLOCKED: Family = counter(
     "cardinality_guard_new_series_blocked_total",
     BY_CAUSE,
     "Distinct series kept out, each counted once. cause=\"budget\" rises only while something new explodes.",
 );
-pub static FOLDED_SAMPLES: Family =
+pub(super) static FOLDED_SAMPLES: Family =
     counter("cardinality_guard_folded_samples_total", BY_POLICY, "Samples that went into a folded series.");
-pub static OBSERVED_DROPPED_SERIES: Family = counter(
+pub(super) static OBSERVED_DROPPED_SERIES: Family = counter(
     "cardinality_guard_observed_dropped_series_total",
     ATTRIBUTED,
     "What cardinality_guard_dropped_series_total would count if observing policies were enforced.",
 );
-pub static OBSERVED_NEW_SERIES_BLOCKED: Family = counter(
+pub(super) static OBSERVED_NEW_SERIES_BLOCKED: Family = counter(
     "cardinality_guard_observed_new_series_blocked_total",
     BY_CAUSE,
     "What cardinality_guard_new_series_blocked_total would count if observing policies were enforced.",
 );
-pub static OBSERVED_FOLDED_SAMPLES: Family = counter(
+pub(super) static OBSERVED_FOLDED_SAMPLES: Family = counter(
     "cardinality_guard_observed_folded_samples_total",
     BY_POLICY,
     "What cardinality_guard_folded_samples_total would count if observing policies were enforced.",
 );
 
-pub static SERIES: Family = gauge(
+pub(super) static SERIES: Family = gauge(
     "cardinality_guard_series",
     &["target", "stage"],
     "Series in the last good scrape of each live endpoint, as received and as forwarded.",
 );
-pub static MEMBERS: Family =
+pub(super) static MEMBERS: Family =
     gauge("cardinality_guard_members", BY_TARGET, "Input series remembered so that their folds stay true.");
-pub static MEMORY: Family =
+pub(super) static MEMORY: Family =
     gauge("cardinality_guard_memory_bytes", BY_TARGET, "Memory taken by what is remembered, roughly.");
-pub static ENDPOINTS: Family = gauge("cardinality_guard_endpoints", BY_TARGET, "Endpoints in memory.");
-pub static ENDPOINTS_FORGOTTEN: Family = counter(
+pub(super) static ENDPOINTS: Family = gauge("cardinality_guard_endpoints", BY_TARGET, "Endpoints in memory.");
+pub(super) static ENDPOINTS_FORGOTTEN: Family = counter(
     "cardinality_guard_endpoints_forgotten_total",
     BY_TARGET,
     "Endpoints whose memory went because nobody asked for them any more.",
 );
 
-pub static MEMBERS_EVICTED: Family = counter(
+pub(super) static MEMBERS_EVICTED: Family = counter(
     "cardinality_guard_members_evicted_total",
     BY_TARGET,
     "Remembered input series that went for their age or for lack of room.",
 );
-pub static RESETS: Family =
+pub(super) static RESETS: Family =
     counter("cardinality_guard_resets_total", BY_TARGET, "Counter resets seen in folded input series.");
-pub static REBASELINED: Family = counter(
+pub(super) static REBASELINED: Family = counter(
     "cardinality_guard_rebaselined_total",
     BY_TARGET,
     "Input series that were taken as a new baseline instead of counted from 0.",
 );
-pub static BAD_SAMPLES: Family = counter(
+pub(super) static BAD_SAMPLES: Family = counter(
     "cardinality_guard_bad_samples_total",
     &["target", "reason"],
     "Samples of folded series that were taken as absent.",
 );
-pub static INPUT_DUPLICATES: Family = counter(
+pub(super) static INPUT_DUPLICATES: Family = counter(
     "cardinality_guard_input_duplicates_total",
     BY_TARGET,
     "Samples whose series stood in the body before: the first one counts.",
 );
-pub static BUCKET_LAYOUT_CONFLICTS: Family = counter(
+pub(super) static BUCKET_LAYOUT_CONFLICTS: Family = counter(
     "cardinality_guard_bucket_layout_conflicts_total",
     BY_TARGET,
     "Folded histograms that lost a bucket boundary because not every member has it.",
 );
-pub static SCRAPES_DOWNGRADED: Family = counter(
+pub(super) static SCRAPES_DOWNGRADED: Family = counter(
     "cardinality_guard_scrapes_downgraded_total",
     BY_TARGET,
     "Scrapes whose Accept header lost protobuf, which only mode: pass lets through.",
 );
 
-pub static SCRAPES: Family =
+pub(super) static SCRAPES: Family =
     counter("cardinality_guard_scrapes_total", &["target", "result"], "Scrapes through the guard, by how they ended.");
-pub static SCRAPE_DURATION: Family = Family {
+pub(super) static SCRAPE_DURATION: Family = Family {
     name: "cardinality_guard_scrape_duration_seconds",
     help: "Time a scrape took: upstream until the exporter's last byte, total until ours.",
     kind: MetricType::HISTOGRAM,
     labels: &["stage"],
 };
-pub static RECEIVED_BYTES: Family = counter(
+pub(super) static RECEIVED_BYTES: Family = counter(
     "cardinality_guard_received_bytes_total",
     BY_TARGET,
     "Body bytes from exporters, as they came over the wire.",
 );
-pub static SENT_BYTES: Family =
+pub(super) static SENT_BYTES: Family =
     counter("cardinality_guard_sent_bytes_total", BY_TARGET, "Body bytes to clients, as they left.");
-pub static MODE: Family =
+pub(super) static MODE: Family =
     gauge("cardinality_guard_mode", &["target", "mode"], "1 for the mode in force, 0 for the others.");
 
-pub static RELOAD_SUCCESSFUL: Family = gauge(
+pub(super) static RELOAD_SUCCESSFUL: Family = gauge(
     "cardinality_guard_config_last_reload_successful",
     &[],
     "Whether the last attempt to load settings and policies succeeded.",
 );
-pub static RELOAD_TIMESTAMP: Family = gauge(
+pub(super) static RELOAD_TIMESTAMP: Family = gauge(
     "cardinality_guard_config_last_reload_success_timestamp_seconds",
     &[],
     "When settings and policies were last loaded successfully.",
 );
-pub static BUILD_INFO: Family = gauge("cardinality_guard_build_info", &["version"], "1, with the version that runs.");
+pub(super) static BUILD_INFO: Family =
+    gauge("cardinality_guard_build_info", &["version"], "1, with the version that runs.");
 
 /// The counters with a row per target that exists at 0 from load.
-pub static PER_TARGET: [&Family; 9] = [
+pub(super) static PER_TARGET: [&Family; 9] = [
     &ENDPOINTS_FORGOTTEN,
     &MEMBERS_EVICTED,
     &RESETS,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-pub fn encode(families: &[MetricFamily]) -> String {
+pub(super) fn encode(families: &[MetricFamily]) -> String {
     let mut out = String::new();
     for family in families {
         // Writing to a String does not fail.

@@ -19,13 +19,13 @@ pub struct LastOutcome {
 
 /// What is remembered per target.
 #[derive(Debug, Default)]
-pub struct Outcomes {
+pub(super) struct Outcomes {
     targets: HashMap<String, Target>,
 }
 
 /// What a scrape's end is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
+pub(super) enum Worth {
     /// A line, which also stands for as many that were not written.
     Failure {
         unlogged: u64,
@@ -49,7 +49,7 @@ struct Logged {
 impl Outcomes {
     /// Notes the end of a scrape: a result that is new for its target, or that was not logged for
     /// a minute, is worth a line.
-    pub fn note(&mut self, target: &str, result: ScrapeResult, reason: &str, now: Instant) -> Worth {
+    pub(super) fn note(&mut self, target: &str, result: ScrapeResult, reason: &str, now: Instant) -> Worth {
         let last = LastOutcome { result, reason: reason.to_owned(), at: SystemTime::now() };
         let Some(known) = self.targets.get_mut(target) else {
             let mut known = Target { last, logged: HashMap::new() };
@@ -64,7 +64,7 @@ impl Outcomes {
         }
     }
 
-    pub fn last(&self, target: &str) -> Option<LastOutcome> {
+    pub(super) fn last(&self, target: &str) -> Option<LastOutcome> {
         self.targets.get(target).map(|known| known.last.clone())
     }
 }

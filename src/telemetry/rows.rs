@@ -17,7 +17,7 @@ const OTHER: &str = "__other__";
 
 /// The rows of one counter family.
 #[derive(Debug)]
-pub struct Counters {
+pub(super) struct Counters {
     family: &'static Family,
     rows: BTreeMap<Vec<String>, Row>,
 }
@@ -25,7 +25,7 @@ pub struct Counters {
 /// The rows of one counter family that are attributed to a metric and a label, which come from the
 /// exporter: the first [`PLACES`] of them keep a row, later ones are counted together.
 #[derive(Debug)]
-pub struct MetricCounters {
+pub(super) struct MetricCounters {
     counters: Counters,
     places: HashSet<[String; 3]>,
     /// Label names among the places: with these, the rows of the others stay bounded too.
@@ -34,7 +34,7 @@ pub struct MetricCounters {
 
 /// Who is counted in a [`MetricCounters`].
 #[derive(Clone, Copy, Debug)]
-pub struct Attribution<'a> {
+pub(super) struct Attribution<'a> {
     pub target: &'a str,
     pub policy: &'a str,
     pub metric: &'a str,
@@ -57,22 +57,22 @@ enum Exposure {
 }
 
 impl Counters {
-    pub fn new(family: &'static Family) -> Counters {
+    pub(super) fn new(family: &'static Family) -> Counters {
         Counters { family, rows: BTreeMap::new() }
     }
 
     /// Makes a row that exists at 0 from now on.
-    pub fn foresee(&mut self, values: &[&str]) {
+    pub(super) fn foresee(&mut self, values: &[&str]) {
         self.rows.entry(key(values)).or_insert(Row { value: 0, exposure: Exposure::Seen });
     }
 
-    pub fn add(&mut self, values: &[&str], count: u64) {
+    pub(super) fn add(&mut self, values: &[&str], count: u64) {
         let row = self.rows.entry(key(values)).or_insert(Row { value: 0, exposure: Exposure::Unseen });
         row.value += count;
     }
 
     /// What an own scrape shows.
-    pub fn expose(&mut self) -> MetricFamily {
+    pub(super) fn expose(&mut self) -> MetricFamily {
         let names = self.family.labels;
         let metrics = self.rows.iter_mut().map(|(values, row)| {
             let mut counter = Counter::default();
@@ -86,7 +86,7 @@ impl Counters {
 
     /// What has been counted, shown or not.
     #[cfg(test)]
-    pub fn value(&self, values: &[&str]) -> Option<u64> {
+    pub(super) fn value(&self, values: &[&str]) -> Option<u64> {
         self.rows.get(&key(values)).map(|row| row.value)
     }
 }
@@ -101,11 +101,11 @@ impl Row {
 }
 
 impl MetricCounters {
-    pub fn new(family: &'static Family) -> MetricCounters {
+    pub(super) fn new(family: &'static Family) -> MetricCounters {
         MetricCounters { counters: Counters::new(family), places: HashSet::new(), labels: HashSet::new() }
     }
 
-    pub fn add(&mut self, who: Attribution<'_>, count: u64) {
+    pub(super) fn add(&mut self, who: Attribution<'_>, count: u64) {
         let (metric, label) = if self.takes_place(who) {
             (who.metric, who.label)
         } else {
@@ -114,7 +114,7 @@ impl MetricCounters {
         self.counters.add(&[who.target, who.policy, metric, label, who.action, who.cause], count);
     }
 
-    pub fn expose(&mut self) -> MetricFamily {
+    pub(super) fn expose(&mut self) -> MetricFamily {
         self.counters.expose()
     }
 

@@ -1,3 +1,5 @@
+//! What an own scrape says after a bit of everything has happened.
+
 use std::sync::Arc;
 
 use super::*;

@@ -29,3 +29,4 @@ pub use checker::{Checker, Fields};
 pub use node::{Entry, Mark, Node, Scalar, Style, Value};
 pub use parse::{MAX_BYTES, parse};
 pub use suggest::closest;
+pub use units::{bytes, duration};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `30s`, `1h30m`, `500ms`: whole numbers, each unit once, large to small; `0` alone is fine.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     const DAY: u64 = 86_400_000;
     const UNITS: [(&str, u64); 7] =
         [("y", 365 * DAY), ("w", 7 * DAY), ("d", DAY), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -23,7 +23,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `8MB`, `1MiB`, `1.5GB` or plain bytes. As in Prometheus a kilobyte has 1024 bytes either way.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let shift = match unit.trim_start() {
