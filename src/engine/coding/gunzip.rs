@@ -44,7 +44,10 @@ enum At {
     Nothing,
     Header(Header),
     Body,
-    Trailer { bytes: [u8; 8], have: usize },
+    Trailer {
+        bytes: [u8; 8],
+        have: usize,
+    },
     /// Behind a complete member: the body may end here, or another member begins.
     Between,
 }
@@ -99,8 +102,7 @@ impl Gunzip {
         let from = out.len();
         out.reserve(CHUNK);
         let before = self.inflate.total_in();
-        let status =
-            self.inflate.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| GunzipError::Corrupt)?;
+        let status = self.inflate.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| GunzipError::Corrupt)?;
         let read = (self.inflate.total_in() - before) as usize;
         *rest = &rest[read..];
         self.crc.update(&out[from..]);

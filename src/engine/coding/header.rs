@@ -24,11 +24,15 @@ pub(super) enum Progress {
 enum Field {
     /// The ten fixed bytes; the index of the next.
     Fixed(u8),
-    ExtraLength { low: Option<u8> },
+    ExtraLength {
+        low: Option<u8>,
+    },
     Extra(u16),
     Name,
     Comment,
-    Crc { low: Option<u8> },
+    Crc {
+        low: Option<u8>,
+    },
 }
 
 impl Header {
