@@ -1,104 +1,54 @@
 //! One line at a time, in any chunks.
 
-use std::ops::Range;
-
-use crate::engine::model::{Format, Kind, LabelSet};
+use super::cursor::{Cursor, Parsed};
+use super::error::{SyntaxError, SyntaxErrorKind};
+use super::framing::{Frame, Framing};
+use super::labels::Series;
+use super::step::{Step, Tail};
+use super::{openmetrics, text};
+use crate::engine::model::{Format, LabelSet};
 
 /// What bounds a single line.
 #[derive(Clone, Copy, Debug)]
 pub struct SyntaxLimits {
-    /// Bytes of one sample or metadata line; 0 = no limit.
+    /// Bytes of one line (a line feed inside quotes does not end it); 0 = no limit.
     pub sample_size: usize,
     /// Labels of one sample; 0 = no limit.
     pub labels: usize,
 }
 
 /// Reads lines. One `Tokens` lives as long as one body.
+///
+/// A line is parsed once, when it is complete. Until then only [`Framing`] looks at it, and only
+/// at what is new, so the answers do not depend on how the body was cut.
 #[derive(Debug)]
 pub struct Tokens {
     format: Format,
     limits: SyntaxLimits,
     line: u64,
-    name: String,
-    labels: LabelSet,
+    framing: Framing,
+    progress: Progress,
+    series: Series,
 }
 
-/// What stands at the start of the input. Every `end` and range is an offset into that input, and
-/// `end` is what the caller consumes (the newline included).
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// The line is not complete yet: call again with more input (or with `last`).
-    NeedMore,
-    /// Nothing left, and the body may end here.
-    End,
-    /// A blank line or a comment.
-    Skip { end: usize },
-    /// `# HELP`, `# TYPE`, `# UNIT`; the family is in [`Tokens::name`], unescaped.
-    Meta(Meta),
-    /// A sample; its name is in [`Tokens::name`], its labels in [`Tokens::labels`].
-    Sample(Sample),
-    /// OpenMetrics' `# EOF`.
-    Eof { end: usize },
-}
-
+/// How far the body has come: this alone decides whether it may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keyword {
-    Help,
-    Type,
-    Unit,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Meta {
-    pub keyword: Keyword,
-    /// The type, for a TYPE line.
-    pub kind: Option<Kind>,
-    /// The text after the family, for HELP and UNIT.
-    pub text: Range<usize>,
-    pub end: usize,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Where the series part ends: behind `}`, or, for a bare name, behind the blanks that follow
-    /// it (so that these bytes alone tell that neither the name nor a `{` goes on).
-    pub series_end: usize,
-    pub tail: Tail,
-}
-
-/// What follows the series part.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tail {
-    /// The value's bytes: checked, to be read with [`super::number::parse`] when it is needed.
-    pub value: Range<usize>,
-    /// Milliseconds since the epoch, as Prometheus stores it.
-    pub timestamp: Option<i64>,
-    /// From the `#` to the end of the exemplar.
-    pub exemplar: Option<Range<usize>>,
-    pub end: usize,
-}
-
-/// Why a body is refused, small and without a copy of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {kind}")]
-pub struct SyntaxError {
-    /// From 1, counting newlines as an editor does.
-    pub line: u64,
-    pub kind: SyntaxErrorKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SyntaxErrorKind {
-    #[error("not a metric name, a comment or a blank line")]
-    Start,
-    #[error("sample larger than sample_size_limit")]
-    SampleSize,
+enum Progress {
+    Nothing,
+    Lines,
+    Eof,
 }
 
 impl Tokens {
     pub fn new(format: Format, limits: SyntaxLimits) -> Tokens {
-        Tokens { format, limits, line: 1, name: String::new(), labels: LabelSet::default() }
+        Tokens {
+            format,
+            limits,
+            line: 1,
+            framing: Framing::default(),
+            progress: Progress::Nothing,
+            series: Series::default(),
+        }
     }
 
     pub fn format(&self) -> Format {
@@ -112,26 +62,129 @@ impl Tokens {
 
     /// Name of the last sample, or family of the last metadata line, unescaped.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.series.name
     }
 
     /// Labels of the last sample, unescaped and normalised.
     pub fn labels(&self) -> &LabelSet {
-        &self.labels
+        &self.series.labels
     }
 
     /// Reads the line at the start of `input`; `last` says that no byte follows `input`.
+    ///
+    /// After [`Step::NeedMore`] the next call must bring the same bytes and more behind them.
     pub fn next(&mut self, input: &[u8], last: bool) -> Result<Step, SyntaxError> {
-        let _ = (input, last, self.limits);
-        todo!()
+        if input.is_empty() {
+            return self.next_of_nothing(last);
+        }
+        if self.framing.is_fresh()
+            && let Ok(step) = self.read_line(input, last)
+        {
+            self.consume(&input[..step.end()])?;
+            return Ok(self.note(step));
+        }
+        self.next_framed(input, last)
     }
 
     /// Reads the rest of a sample whose series part, `input[..from]`, the caller knows already
-    /// (from an earlier [`Sample::series_end`]). `None`: not complete yet. Does not touch
+    /// (from an earlier [`super::Sample::series_end`]). `None`: not complete yet. Does not touch
     /// [`Tokens::name`] and [`Tokens::labels`].
     #[inline]
     pub fn tail(&mut self, input: &[u8], from: usize, last: bool) -> Result<Option<Tail>, SyntaxError> {
-        let _ = (input, from, last);
-        todo!()
+        if self.framing.is_fresh()
+            && let Ok(tail) = self.read_tail(input, from, last)
+        {
+            self.consume(&input[..tail.end])?;
+            return Ok(Some(tail));
+        }
+        self.tail_framed(input, from, last)
+    }
+
+    fn next_of_nothing(&self, last: bool) -> Result<Step, SyntaxError> {
+        match (last, self.format, self.progress) {
+            (false, ..) => Ok(Step::NeedMore),
+            (true, Format::OpenMetrics, Progress::Lines) => Err(self.error(SyntaxErrorKind::MissingEof)),
+            (true, ..) => Ok(Step::End),
+        }
+    }
+
+    /// The way of a line that was cut, or is wrong.
+    #[cold]
+    fn next_framed(&mut self, input: &[u8], last: bool) -> Result<Step, SyntaxError> {
+        let Some(end) = self.frame(input, last)? else { return Ok(Step::NeedMore) };
+        let step = self.read_line(&input[..end], true).map_err(|kind| self.error(kind))?;
+        self.consume(&input[..step.end()])?;
+        Ok(self.note(step))
+    }
+
+    #[cold]
+    fn tail_framed(&mut self, input: &[u8], from: usize, last: bool) -> Result<Option<Tail>, SyntaxError> {
+        self.framing.skip_series(from);
+        let Some(end) = self.frame(input, last)? else { return Ok(None) };
+        let tail = self.read_tail(&input[..end], from, true).map_err(|kind| self.error(kind))?;
+        self.consume(&input[..tail.end])?;
+        Ok(Some(tail))
+    }
+
+    /// The end of the line, once it is complete.
+    fn frame(&mut self, input: &[u8], last: bool) -> Result<Option<usize>, SyntaxError> {
+        let (end, length) = match self.framing.advance(input, self.format) {
+            Frame::Complete(end) => (Some(end), end - 1),
+            Frame::Open if last => (Some(input.len()), input.len()),
+            Frame::Open => (None, input.len()),
+        };
+        self.check_length(length)?;
+        Ok(end)
+    }
+
+    #[inline]
+    fn read_line(&mut self, input: &[u8], last: bool) -> Parsed<Step> {
+        let cursor = Cursor::new(input, 0, last);
+        match self.format {
+            Format::Text => text::line(cursor, &mut self.series, self.limits.labels),
+            Format::OpenMetrics if self.progress == Progress::Eof => Err(SyntaxErrorKind::AfterEof),
+            Format::OpenMetrics => openmetrics::line(cursor, &mut self.series, self.limits.labels),
+        }
+    }
+
+    #[inline]
+    fn read_tail(&self, input: &[u8], from: usize, last: bool) -> Parsed<Tail> {
+        let cursor = Cursor::new(input, from, last);
+        match self.format {
+            Format::Text => text::tail(cursor),
+            Format::OpenMetrics if self.progress == Progress::Eof => Err(SyntaxErrorKind::AfterEof),
+            Format::OpenMetrics => openmetrics::tail(cursor),
+        }
+    }
+
+    /// Accepts a line, its newline included.
+    #[inline]
+    fn consume(&mut self, line: &[u8]) -> Result<(), SyntaxError> {
+        let newlines = memchr::memchr_iter(b'\n', line).count();
+        self.check_length(line.len() - usize::from(line.ends_with(b"\n")))?;
+        self.line += newlines as u64;
+        self.framing.restart();
+        self.progress = Progress::Lines;
+        Ok(())
+    }
+
+    #[inline]
+    fn note(&mut self, step: Step) -> Step {
+        if let Step::Eof { .. } = step {
+            self.progress = Progress::Eof;
+        }
+        step
+    }
+
+    /// Label positions are 32 bits wide, which bounds a line that nothing else does.
+    #[inline]
+    fn check_length(&self, length: usize) -> Result<(), SyntaxError> {
+        let longest = if self.limits.sample_size == 0 { u32::MAX as usize } else { self.limits.sample_size };
+        if length > longest { Err(self.error(SyntaxErrorKind::SampleSize)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn error(&self, kind: SyntaxErrorKind) -> SyntaxError {
+        SyntaxError { line: self.line, kind }
     }
 }
