@@ -4,23 +4,23 @@ use std::io;
 use std::process::ExitCode;
 
 /// Exit code: findings, a failed scrape, a server that could not start.
-pub const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// Exit code: the command line asks for something that cannot be had. Clap's own errors use it too.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 
 /// The command line asks for something that cannot be had: an unreadable file, a bad value.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub(super) struct Usage(pub String);
 
 /// Findings have been printed already; nothing is left to say.
 #[derive(Debug, thiserror::Error)]
 #[error("see the findings above")]
-pub struct AlreadyTold;
+pub(super) struct AlreadyTold;
 
 /// Prints `error` to stderr unless there is nothing to say, and gives the exit code. Whoever reads
 /// our output may stop at any time: a broken pipe is no error.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }

@@ -15,8 +15,7 @@ use super::failure::{FAILED, Usage};
 use super::policy_args::PolicyArgs;
 use crate::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, Start};
 use crate::engine::model::{Format, Seed};
-use crate::engine::policy::{Mode, Plan};
-use crate::settings::units;
+use crate::engine::policy::{Mode, Plan, yaml};
 
 /// Exit code: a series was kept out under `--fail-on-drop`.
 const DROPPED: u8 = 3;
@@ -40,7 +39,7 @@ Exit codes: 0 ok, 1 a scrape failed or a policy does not compile, 2 usage,
 /// follows a line `# scrape N`, a failed one is the line `# scrape N failed: REASON`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct FilterArgs {
+pub(super) struct FilterArgs {
     #[command(flatten)]
     policy: PolicyArgs,
 
@@ -86,7 +85,7 @@ struct Tally {
     dropped: u64,
 }
 
-pub fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
     let inputs = input::open(&args.inputs)?;
     let plan = Arc::new(args.policy.load()?.plan(None, Mode::Enforce));
     let start = if inputs.len() == 1 { Start::Sum } else { Start::Baseline };
@@ -201,11 +200,11 @@ fn format_of(body: &[u8]) -> Format {
     }
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    match units::duration(text) {
-        Ok(Duration::ZERO) => Err("must be longer than 0".into()),
-        Ok(interval) => Ok(interval),
-        Err(error) => Err(error.to_string()),
+fn interval(text: &str) -> Result<Duration, Usage> {
+    match yaml::duration(text) {
+        Some(Duration::ZERO) => Err(Usage("must be longer than 0".into())),
+        Some(interval) => Ok(interval),
+        None => Err(Usage("a number and a unit, as in 15s, 1m, 500ms".into())),
     }
 }
 

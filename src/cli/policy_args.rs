@@ -9,7 +9,7 @@ use super::terminal::Color;
 use crate::engine::policy::{Builtin, Finding, Policies, Severity, Source};
 
 #[derive(Debug, clap::Args)]
-pub struct PolicyArgs {
+pub(super) struct PolicyArgs {
     /// Policy file; repeat for several, which apply in the order given
     #[arg(long = "policy", value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -22,7 +22,7 @@ pub struct PolicyArgs {
 impl PolicyArgs {
     /// Reads and compiles the files. An unreadable file is a usage error; findings go to stderr,
     /// and one that is an error ends the command.
-    pub fn load(&self) -> anyhow::Result<Policies> {
+    pub(super) fn load(&self) -> anyhow::Result<Policies> {
         let sources = self.read()?;
         let builtin = if self.builtin_policy { Builtin::Included } else { Builtin::Excluded };
         match Policies::compile(&sources, builtin, None) {
@@ -47,7 +47,7 @@ impl PolicyArgs {
 }
 
 /// Prints findings to stderr, each with its line and a caret under the place.
-pub fn print_findings(findings: &[Finding], sources: &[Source]) {
+pub(super) fn print_findings(findings: &[Finding], sources: &[Source]) {
     let color = Color::of(&stderr());
     let _ = (sources, color);
     for finding in findings {

@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 
 /// Whether a stream takes colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
+pub(super) enum Color {
     Always,
     Never,
 }
 
 impl Color {
-    pub fn of(stream: &impl IsTerminal) -> Color {
+    pub(super) fn of(stream: &impl IsTerminal) -> Color {
         Color::decide(stream.is_terminal(), std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()))
     }
 

@@ -9,13 +9,13 @@ use crate::cli::failure::Usage;
 
 /// An exposition that can be read. Opened before anything is written, so that a file that is not
 /// there is a usage error and not a failed scrape halfway.
-pub enum Input {
+pub(super) enum Input {
     Stdin,
     File { name: String, file: File },
 }
 
 /// Opens every IN; none means stdin.
-pub fn open(names: &[String]) -> Result<Vec<Input>, Usage> {
+pub(super) fn open(names: &[String]) -> Result<Vec<Input>, Usage> {
     if names.is_empty() {
         return Ok(vec![Input::Stdin]);
     }
@@ -38,7 +38,7 @@ impl Input {
         Ok(Input::File { name: name.to_owned(), file })
     }
 
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Input::Stdin => "stdin".into(),
             Input::File { name, .. } => name.clone(),
@@ -46,7 +46,7 @@ impl Input {
     }
 
     /// Reads it whole.
-    pub fn read(self) -> io::Result<Vec<u8>> {
+    pub(super) fn read(self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         match self {
             Input::Stdin => io::stdin().lock().read_to_end(&mut body)?,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::engine::guard::{Attributed, Report};
 
-pub fn committed(scrape: usize, input: &str, report: &Report) -> Value {
+pub(super) fn committed(scrape: usize, input: &str, report: &Report) -> Value {
     let bad_samples: serde_json::Map<String, Value> =
         report.bad_samples.iter().map(|(reason, count)| (reason.as_str().into(), (*count).into())).collect();
     json!({
@@ -34,7 +34,7 @@ pub fn committed(scrape: usize, input: &str, report: &Report) -> Value {
     })
 }
 
-pub fn failed(scrape: usize, input: &str, reason: &str) -> Value {
+pub(super) fn failed(scrape: usize, input: &str, reason: &str) -> Value {
     json!({ "scrape": scrape, "input": input, "error": reason })
 }
 
