@@ -24,7 +24,7 @@ pub use state::EndpointState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::exposition::{SyntaxError, SyntaxErrorKind, SyntaxLimits, Tokens};
+use crate::engine::exposition::{SyntaxError, SyntaxLimits, Tokens};
 use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
@@ -145,8 +145,11 @@ pub enum ScrapeError {
 impl ScrapeError {
     /// The `result` of `cardinality_guard_scrapes_total`: `malformed` or `limit`.
     pub fn is_limit(&self) -> bool {
-        let syntax_limit = |e: &SyntaxError| matches!(e.kind, SyntaxErrorKind::SampleSize);
-        matches!(self, ScrapeError::BodySize(_)) || matches!(self, ScrapeError::Syntax(e) if syntax_limit(e))
+        match self {
+            ScrapeError::BodySize(_) => true,
+            ScrapeError::Syntax(error) => error.kind.is_limit(),
+            _ => false,
+        }
     }
 }
 
