@@ -1,1 +1,40 @@
-//! Listener, request -> target, upstream client, headers, body, one place that turns an error into a response.
+//! The scrape path: listener, request -> target, upstream client, headers, body, one place that
+//! turns an error into a response.
+//!
+//! ```text
+//! server -> front -> service -> scrape: route -> allow -> admission -> connect, fetch
+//!                                       -> flow: source -> lease (guard) -> encode -> body
+//! ```
+//!
+//! [`run`] is handed its sockets and its end. Requests that are no scrape go to the handler that
+//! came with the door.
+
+mod accept;
+mod account;
+mod admission;
+mod allow;
+mod answer;
+mod body;
+mod connect;
+mod content;
+mod crowd;
+mod deadline;
+mod encode;
+mod failure;
+mod fetch;
+mod flow;
+mod front;
+mod host;
+mod lookup;
+mod own;
+mod patience;
+mod request;
+mod route;
+mod scrape;
+mod server;
+mod service;
+mod source;
+mod tls;
+
+pub use front::{LocalHandler, local_handler};
+pub use server::{Door, ScrapesHere, run};

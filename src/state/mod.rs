@@ -1,1 +1,15 @@
-//! Policy handle (compile, then swap), endpoints (the only locks), clock.
+//! What outlives a scrape: the configuration in force, the endpoints (the only locks), the clock.
+//!
+//! `proxy` and `admin` do not know each other; they meet in a [`Shared`].
+
+mod clock;
+mod config;
+mod connection;
+mod endpoint;
+mod endpoints;
+
+pub use clock::Clock;
+pub use config::{ActiveTarget, Config, Shared};
+pub use connection::{Connection, ConnectionUse, Origin};
+pub use endpoint::{Endpoint, Lease};
+pub use endpoints::{EndpointKey, Endpoints};

@@ -1,0 +1,156 @@
+//! A connection to an exporter: look up once, check, connect to exactly what was checked.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use crate::settings::Scheme;
+use crate::state::{Config, Connection, Origin};
+
+use super::allow::{Grant, Verdict};
+use super::deadline::Deadline;
+use super::failure::{Failure, Stage, UpstreamError};
+use super::host::Host;
+use super::lookup::Lookup;
+use super::own::Own;
+use super::tls::TlsConfigs;
+
+/// Bytes of an answer's head at most, and of the body read at once.
+const BUFFER: usize = 64 << 10;
+
+/// Makes connections for granted scrapes.
+pub struct Connector {
+    pub own: Own,
+    pub tls: Arc<TlsConfigs>,
+}
+
+impl Connector {
+    /// The rules a connection made now is bound to.
+    pub fn origin(&self, grant: &Grant, config: &Config) -> Origin {
+        Origin { generation: config.generation(), target: grant.target.settings.name.clone() }
+    }
+
+    pub async fn connect(&self, grant: &Grant, config: &Config, deadline: &Deadline) -> Result<Connection, Failure> {
+        let addresses = self.addresses(grant, deadline).await?;
+        let by = deadline.exporter().min(Instant::now() + config.settings.scrape.connect_timeout);
+        let origin = self.origin(grant, config);
+        timeout_at(by, async {
+            let stream = self.dial(&addresses).await?;
+            match grant.endpoint.scheme {
+                Scheme::Http => speak(stream, origin).await,
+                Scheme::Https => speak(self.secure(stream, grant, config).await?, origin).await,
+            }
+        })
+        .await
+        .map_err(|_| deadline.passed(Stage::Connect))?
+    }
+
+    /// Where one may connect to, in the order in which the resolver gave it.
+    async fn addresses(&self, grant: &Grant, deadline: &Deadline) -> Result<Vec<SocketAddr>, Failure> {
+        let found = match &grant.addresses {
+            Some(known) => known.clone(),
+            None => Lookup { deadline: *deadline }.find(&grant.host, grant.endpoint.port).await?,
+        };
+        found.iter().try_for_each(|address| self.own.check_address(*address))?;
+        let admitted = |address: &SocketAddr| grant.reach.admits(&grant.host, *address) == Verdict::Admitted;
+        let addresses: Vec<_> = found.into_iter().filter(admitted).collect();
+        match addresses.is_empty() {
+            true => Err(Failure::NotAllowedBy {
+                target: grant.target.settings.name.clone(),
+                place: format!("where {} leads", grant.host),
+            }),
+            false => Ok(addresses),
+        }
+    }
+
+    async fn dial(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+        let mut failure = UpstreamError::NameNotFound;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    // Asked of the socket itself: an interface's address is only known to be ours
+                    // when both ends have it.
+                    if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) {
+                        self.own.check_connected(local, peer)?;
+                    }
+                    // A request is one small write: there is nothing to wait for.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Err(error) => failure = connect_error(&error),
+            }
+        }
+        Err(failure.into())
+    }
+
+    async fn secure(
+        &self,
+        stream: TcpStream,
+        grant: &Grant,
+        config: &Config,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
+        let (configs, wish, generation) = (self.tls.clone(), grant.target.settings.tls.clone(), config.generation());
+        let client = tokio::task::spawn_blocking(move || configs.get(&wish, generation));
+        let client = client.await.map_err(|_| Failure::Internal)??;
+        let name = match &grant.host {
+            Host::Address(address) => ServerName::from(*address),
+            Host::Name(name) => {
+                ServerName::try_from(name.clone()).map_err(|_| UpstreamError::Tls("host is no name for TLS"))?
+            }
+        };
+        let secured = TlsConnector::from(client).connect(name, stream).await;
+        secured.map_err(|error| tls_error(&error).into())
+    }
+}
+
+async fn speak<S>(stream: S, origin: Origin) -> Result<Connection, Failure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(BUFFER).max_buf_size(BUFFER);
+    let (sender, connection) =
+        builder.handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(|_| UpstreamError::Connect)?;
+    // How it ends is told to whoever waits for an answer on it.
+    let task = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(Connection::new(sender, origin, task.abort_handle()))
+}
+
+fn connect_error(error: &io::Error) -> UpstreamError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => UpstreamError::Refused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => UpstreamError::Unreachable,
+        io::ErrorKind::ConnectionReset => UpstreamError::Reset,
+        _ => UpstreamError::Connect,
+    }
+}
+
+fn tls_error(error: &io::Error) -> UpstreamError {
+    use rustls::{CertificateError, Error};
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    UpstreamError::Tls(match inner {
+        Some(Error::InvalidCertificate(certificate)) => match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate has expired",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "certificate is for another name"
+            }
+            CertificateError::UnknownIssuer => "certificate is from an unknown issuer",
+            _ => "certificate is not valid",
+        },
+        Some(Error::InvalidMessage(_)) => "the other side does not speak it",
+        Some(Error::AlertReceived(_)) => "the other side ended the handshake",
+        _ => "handshake failed",
+    })
+}

@@ -1,0 +1,77 @@
+//! The guarded body on its way out: gzip when the client takes it and it pays.
+
+use bytes::Bytes;
+
+use crate::engine::coding::Gzip;
+
+use super::accept::Taken;
+
+/// Bytes below which compressing gains nothing worth the work: about one packet.
+const WORTH_IT: usize = 1 << 10;
+
+/// Encodes a body in pieces.
+pub enum Encoder {
+    Identity,
+    Gzip(Box<Gzip>),
+}
+
+impl Encoder {
+    pub fn new(taken: Taken) -> Encoder {
+        match taken {
+            Taken::Identity => Encoder::Identity,
+            Taken::Gzip => Encoder::Gzip(Box::default()),
+        }
+    }
+
+    /// What of it may leave now.
+    pub fn push(&mut self, bytes: Vec<u8>) -> Bytes {
+        match self {
+            Encoder::Identity => bytes.into(),
+            Encoder::Gzip(gzip) => {
+                let mut out = Vec::new();
+                gzip.push(&bytes, &mut out);
+                out.into()
+            }
+        }
+    }
+
+    pub fn finish(self) -> Bytes {
+        match self {
+            Encoder::Identity => Bytes::new(),
+            Encoder::Gzip(gzip) => {
+                let mut out = Vec::new();
+                gzip.finish(&mut out);
+                out.into()
+            }
+        }
+    }
+}
+
+/// Encodes a held body; says how it did.
+pub fn whole(bytes: Vec<u8>, taken: Taken) -> (Bytes, Taken) {
+    if taken == Taken::Identity || bytes.len() < WORTH_IT {
+        return (bytes.into(), Taken::Identity);
+    }
+    let mut gzip = Gzip::new();
+    let mut packed = Vec::with_capacity(bytes.len() / 8);
+    gzip.push(&bytes, &mut packed);
+    gzip.finish(&mut packed);
+    match packed.len() < bytes.len() {
+        true => (packed.into(), Taken::Gzip),
+        false => (bytes.into(), Taken::Identity),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compresses_only_what_pays() {
+        let line = b"a_metric_with_a_name{label=\"value\"} 1\n".repeat(100);
+        let (packed, how) = whole(line.clone(), Taken::Gzip);
+        assert!(how == Taken::Gzip && packed.len() < line.len() / 5);
+        assert_eq!(whole(line.clone(), Taken::Identity).1, Taken::Identity);
+        assert_eq!(whole(line[..1000].to_vec(), Taken::Gzip).1, Taken::Identity);
+    }
+}

@@ -1,0 +1,211 @@
+//! One scrape, from the client's request to the answer's head.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Method, Response, Version};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::engine::guard::{Annotate, Limits, Scrape, Start};
+use crate::engine::policy::Mode;
+use crate::settings::ScrapeSettings;
+use crate::state::{ActiveTarget, Config, Shared};
+
+use super::accept::{self, Protobuf, Taken};
+use super::account::Account;
+use super::admission::{Admission, Admitted};
+use super::allow::{self, Grant};
+use super::body::Body;
+use super::connect::Connector;
+use super::content::{self, Coding};
+use super::deadline::Deadline;
+use super::encode::{self, Encoder};
+use super::failure::Failure;
+use super::fetch::{self, Reply};
+use super::flow::{Begun, Flow, Held, Release, Treatment, Turn};
+use super::lookup::Lookup;
+use super::patience::Patience;
+use super::request::Asking;
+use super::route::Wanted;
+use super::source::Source;
+
+/// A request for a scrape, as it came in.
+pub struct Ask {
+    pub wanted: Wanted,
+    pub method: Method,
+    pub version: Version,
+    pub headers: HeaderMap,
+    pub peer: SocketAddr,
+    pub account: Account,
+    pub patience: Arc<Patience>,
+}
+
+/// Does scrapes.
+pub struct Scraper {
+    shared: Arc<Shared>,
+    connector: Connector,
+    admission: Admission,
+    /// Tells clients apart; another one for every process.
+    clients: RandomState,
+}
+
+impl Scraper {
+    pub fn new(shared: Arc<Shared>, connector: Connector) -> Scraper {
+        Scraper { shared, connector, admission: Admission::default(), clients: RandomState::new() }
+    }
+
+    pub async fn scrape(&self, ask: Ask) -> Result<Response<Body>, Failure> {
+        let config = self.shared.config();
+        let deadline = Deadline::read(&ask.headers, &config.settings.scrape, Instant::now());
+        ask.patience.answer_by(deadline.reader());
+        let grant = self.grant(&config, &ask, &deadline).await?;
+        if ask.method == Method::HEAD {
+            ask.account.discard();
+            return Ok(Response::new(Body::whole(Default::default())));
+        }
+        let settings = &config.settings.scrape;
+        let now = self.shared.clock().now();
+        let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
+        let Admitted { mut lease, place } = self.admission.enter(&endpoint, settings.max_concurrent, &deadline).await?;
+
+        let asked_at = std::time::Instant::now();
+        let reply = self.fetch(&config, &grant, &ask, &mut lease, &deadline).await;
+        ask.account.received(asked_at.elapsed(), 0);
+        let Reply { head, body, connection } = reply?;
+        content::check_status(head.status)?;
+        let end = content::framing(&head.headers)?;
+        let coding = match grant.target.mode {
+            Mode::Pass => Coding::Identity,
+            Mode::Observe | Mode::Enforce => content::coding(&head.headers)?,
+        };
+        let keep_alive = fetch::keep_alive(&head.headers);
+        let flow = Flow {
+            source: Source::new(body, coding, settings.body_size_limit),
+            treatment: self.treatment(&grant.target, settings, &ask),
+            release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
+            target: grant.target,
+            content_type: head.headers.get(CONTENT_TYPE).cloned(),
+            end,
+            deadline,
+            telemetry: self.shared.telemetry().clone(),
+            account: ask.account.clone(),
+            asked_at,
+            held: Some(Held { lease, _place: place, connection, keep_alive }),
+        };
+        answer(flow, &ask, &head.headers).await
+    }
+
+    /// Whether this may be scraped at all.
+    async fn grant(&self, config: &Config, ask: &Ask, deadline: &Deadline) -> Result<Grant, Failure> {
+        self.connector.own.check_via(&ask.headers)?;
+        if ask.method != Method::GET && ask.method != Method::HEAD {
+            return Err(Failure::Method);
+        }
+        if let Some(address) = ask.wanted.place.literal() {
+            self.connector.own.check_address(address)?;
+        }
+        let grant = allow::grant(config, &ask.wanted, &Lookup { deadline: *deadline }).await?;
+        ask.account.target(&grant.target.settings.name);
+        Ok(grant)
+    }
+
+    async fn fetch(
+        &self,
+        config: &Config,
+        grant: &Grant,
+        ask: &Ask,
+        lease: &mut crate::state::Lease,
+        deadline: &Deadline,
+    ) -> Result<Reply, Failure> {
+        let readable = accept::readable(&ask.headers);
+        let target = &grant.target;
+        if readable.protobuf == Protobuf::Struck && target.mode != Mode::Pass {
+            self.shared.telemetry().scrape_downgraded(&target.settings.name);
+        }
+        let asking = Asking {
+            endpoint: &grant.endpoint,
+            target: &target.settings,
+            mode: target.mode,
+            headers: &ask.headers,
+            version: ask.version,
+            readable: &readable,
+            deadline,
+            pseudonym: self.connector.own.pseudonym(),
+        };
+        let request = asking.request().ok_or(Failure::BadTarget("its path is not valid"))?;
+        fetch::fetch(&self.connector, grant, config, lease, request, deadline).await
+    }
+
+    fn treatment(&self, target: &ActiveTarget, settings: &ScrapeSettings, ask: &Ask) -> Treatment {
+        if target.mode == Mode::Pass {
+            return Treatment::Pass;
+        }
+        let hold_output = match ask.version {
+            Version::HTTP_10 => u64::MAX,
+            _ => settings.hold_output,
+        };
+        let clock = self.shared.clock();
+        let scrape = Scrape {
+            plan: target.plan.clone(),
+            limits: Limits {
+                body_size: settings.body_size_limit,
+                sample_size: settings.sample_size_limit,
+                labels: settings.label_limit,
+                hold_output,
+                members: settings.members_limit,
+            },
+            now: clock.now(),
+            wall_seconds: clock.wall_seconds(),
+            client: self.client(ask),
+            annotate: if settings.annotate { Annotate::Yes } else { Annotate::No },
+            start: Start::Baseline,
+        };
+        Treatment::Guard { scrape, begun: Begun::NotYet }
+    }
+
+    /// Who asks: address and User-Agent.
+    fn client(&self, ask: &Ask) -> u64 {
+        let mut hasher = self.clients.build_hasher();
+        hasher.write(ask.peer.ip().to_string().as_bytes());
+        hasher.write_u8(0xff);
+        hasher.write(ask.headers.get(USER_AGENT).map_or(b"", HeaderValue::as_bytes));
+        hasher.finish()
+    }
+}
+
+/// Pieces of a streamed body that may wait for the reader: enough to keep both sides busy.
+const PIECES: usize = 2;
+
+/// Holds the body whole, or lets it begin.
+async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Response<Body>, Failure> {
+    let taken = match flow.treatment {
+        Treatment::Pass => Taken::Identity,
+        Treatment::Guard { .. } => accept::taken(&ask.headers),
+    };
+    let passes = matches!(flow.treatment, Treatment::Pass);
+    let (body, how, length) = match flow.hold().await? {
+        Turn::Whole(bytes) => {
+            let (bytes, how) = encode::whole(bytes, taken);
+            (Body::whole(bytes), how, None)
+        }
+        Turn::Begun(bytes) => {
+            let (sender, pieces) = mpsc::channel(PIECES);
+            let scrape = tokio::spawn(flow.stream(bytes, Encoder::new(taken), sender));
+            let length = exporter.get(CONTENT_LENGTH).filter(|_| passes);
+            (Body::stream(pieces, scrape.abort_handle()), taken, length)
+        }
+    };
+    let mut response = Response::new(body.with_account(ask.account.clone()));
+    let headers = response.headers_mut();
+    let mut copy = |name, value: Option<&HeaderValue>| value.map(|value| headers.insert(name, value.clone()));
+    copy(CONTENT_TYPE, exporter.get(CONTENT_TYPE));
+    copy(CONTENT_LENGTH, length);
+    copy(CONTENT_ENCODING, exporter.get(CONTENT_ENCODING).filter(|_| passes));
+    if how == Taken::Gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,146 @@
+//! The listener: accepts, serves, drains.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::state::Shared;
+
+use super::body::Body;
+use super::connect::Connector;
+use super::crowd::Crowd;
+use super::front::{Front, LocalHandler, Visit};
+use super::own::Own;
+use super::patience::{Patience, PatientIo};
+use super::scrape::Scraper;
+use super::service::scrapes;
+
+/// Bytes of a request's head at most.
+const HEAD: usize = 64 << 10;
+
+/// Between two looks for endpoints that nobody asks for any more.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// After an accept that failed (no file descriptors left): time for some to come back.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// A socket to serve, handed in bound.
+pub struct Door {
+    pub socket: TcpListener,
+    pub scrapes: ScrapesHere,
+    /// Who answers what is no scrape.
+    pub local: LocalHandler,
+}
+
+/// Whether a door leads to exporters, or to page and API alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScrapesHere {
+    Served,
+    Refused,
+}
+
+/// Serves until `shutdown` is done, then lets what is under way come to its end.
+pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let listeners = doors.iter().map(|door| door.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
+    let connector = Connector { own: Own::new(listeners), tls: Arc::default() };
+    let stack = scrapes(Arc::new(Scraper::new(shared.clone(), connector)));
+    let crowd = Arc::new(Crowd::default());
+    let (stop, stopped) = watch::channel(());
+
+    let mut accepting = JoinSet::new();
+    for door in doors {
+        let front = Front {
+            scrapes: (door.scrapes == ScrapesHere::Served).then(|| stack.clone()),
+            local: door.local,
+            telemetry: shared.telemetry().clone(),
+        };
+        accepting.spawn(accept(door.socket, front, shared.clone(), crowd.clone(), stopped.clone()));
+    }
+    drop(stopped);
+    {
+        let mut shutdown = pin!(shutdown);
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = sweep.tick() => forget(&shared),
+            }
+        }
+    }
+    drop(stop);
+    while accepting.join_next().await.is_some() {}
+    Ok(())
+}
+
+fn forget(shared: &Shared) {
+    let ttl = shared.config().settings.storage.endpoint_ttl;
+    shared.endpoints().forget_unasked(shared.clock().now(), ttl);
+}
+
+/// Accepts on one socket until told to stop, then waits for its connections.
+async fn accept(
+    socket: TcpListener,
+    front: Front,
+    shared: Arc<Shared>,
+    crowd: Arc<Crowd>,
+    mut stopped: watch::Receiver<()>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            // The sender says nothing: it goes away.
+            _ = stopped.changed() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = socket.accept() => accepted,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let patience = Arc::new(Patience::new());
+        let visit = Visit { front: front.clone(), peer, patience: patience.clone() };
+        let Some(member) = crowd.join(patience, shared.config().settings.web.max_connections) else { continue };
+        let stopped = stopped.clone();
+        connections.spawn(async move {
+            serve(stream, visit, stopped).await;
+            drop(member);
+        });
+    }
+    drop(socket);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves one connection. Errors are the client's business: it sees that the connection ends.
+async fn serve(stream: TcpStream, visit: Visit, mut stopped: watch::Receiver<()>) {
+    let _ = stream.set_nodelay(true);
+    let patience = visit.patience.clone();
+    let io = TokioIo::new(PatientIo::new(stream, patience.clone()));
+    let service = service_fn(move |request: Request<Incoming>| answer(visit.clone(), request));
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_header_size(HEAD).max_buf_size(HEAD);
+    let mut connection = pin!(builder.serve_connection(io, service));
+    tokio::select! {
+        _ = &mut connection => return,
+        _ = stopped.changed() => {}
+        () = patience.closing() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+async fn answer(visit: Visit, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    visit.serve(request).await
+}

@@ -1,0 +1,198 @@
+//! One endpoint: its memory behind a lock, lent to one scrape at a time.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::engine::guard::{BodyEnd, EndpointState, Guard, Report, Scrape, ScrapeError};
+use crate::engine::model::{Format, Seed};
+
+use super::connection::{Connection, ConnectionUse, Origin};
+
+/// What is remembered about one endpoint. The lock is fair: who asks first is served first.
+#[derive(Debug, Default)]
+pub struct Endpoint {
+    slot: Arc<Mutex<Slot>>,
+    asked_millis: AtomicU64,
+}
+
+/// The right to scrape an endpoint: holds its lock from fetch to commit.
+///
+/// While a scrape is under way the state is with its [`Guard`]; it comes back on every way out. A
+/// scrape that is dropped half way is aborted, and a panic discards the state: nobody knows what
+/// it holds, and starting afresh is a clean reset.
+pub struct Lease {
+    slot: OwnedMutexGuard<Slot>,
+    at_work: Option<Guard>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    text: Option<Box<EndpointState>>,
+    openmetrics: Option<Box<EndpointState>>,
+    connection: Option<Connection>,
+}
+
+impl Endpoint {
+    /// Waits for its turn.
+    pub async fn lease(&self) -> Lease {
+        Lease { slot: self.slot.clone().lock_owned().await, at_work: None }
+    }
+
+    /// `None` when another scrape is under way or waits.
+    pub fn try_lease(&self) -> Option<Lease> {
+        let slot = self.slot.clone().try_lock_owned().ok()?;
+        Some(Lease { slot, at_work: None })
+    }
+
+    /// When it was last asked for.
+    pub fn asked(&self) -> Duration {
+        Duration::from_millis(self.asked_millis.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn ask(&self, now: Duration) {
+        self.asked_millis.fetch_max(now.as_millis() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Lease {
+    /// Hands the state to a guard, which [`Lease::push`], [`Lease::drain`] and [`Lease::finish`]
+    /// then drive.
+    pub fn begin(&mut self, format: Format, scrape: Scrape) {
+        self.abort();
+        let state = self.slot.state(format).take();
+        let state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
+        self.at_work = Some(Guard::begin(state, scrape));
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
+        self.at_work.as_mut().map_or(Ok(()), |guard| guard.push(bytes))
+    }
+
+    pub fn drain(&mut self, out: &mut Vec<u8>) {
+        if let Some(guard) = &mut self.at_work {
+            guard.drain(out);
+        }
+    }
+
+    /// Ends the scrape well: commits, all or nothing. `None` when none was begun.
+    pub fn finish(&mut self, end: BodyEnd, out: &mut Vec<u8>) -> Option<Result<Report, ScrapeError>> {
+        let (state, result) = self.at_work.take()?.finish(end, out);
+        self.slot.put(state);
+        Some(result)
+    }
+
+    /// Which format this endpoint was seen to speak.
+    pub fn known_format(&self) -> Option<Format> {
+        match (&self.slot.text, &self.slot.openmetrics) {
+            (_, Some(_)) => Some(Format::OpenMetrics),
+            (Some(_), None) => Some(Format::Text),
+            (None, None) => None,
+        }
+    }
+
+    /// The connection of the scrape before, if it may still be used.
+    pub fn take_connection(&mut self, origin: &Origin) -> Option<Connection> {
+        self.slot.connection.take().filter(|kept| kept.judge(origin) == ConnectionUse::Fit)
+    }
+
+    pub fn keep_connection(&mut self, connection: Connection) {
+        self.slot.connection = Some(connection);
+    }
+
+    fn abort(&mut self) {
+        if let Some(guard) = self.at_work.take() {
+            self.slot.put(guard.abort());
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.abort();
+        }
+    }
+}
+
+impl Slot {
+    fn state(&mut self, format: Format) -> &mut Option<Box<EndpointState>> {
+        match format {
+            Format::Text => &mut self.text,
+            Format::OpenMetrics => &mut self.openmetrics,
+        }
+    }
+
+    fn put(&mut self, state: Box<EndpointState>) {
+        let format = state.format();
+        *self.state(format) = Some(state);
+    }
+}
+
+/// The standard library seeds its hash maps from the system's randomness; so do we.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::engine::guard::{Annotate, Limits, Start};
+    use crate::engine::policy::Plan;
+
+    fn scrape() -> Scrape {
+        Scrape {
+            plan: Arc::new(Plan::default()),
+            limits: Limits::default(),
+            now: Duration::ZERO,
+            wall_seconds: 0.0,
+            client: 0,
+            annotate: Annotate::No,
+            start: Start::Baseline,
+        }
+    }
+
+    #[test]
+    fn the_state_comes_back_on_every_way_out() {
+        let endpoint = Endpoint::default();
+
+        let mut lease = endpoint.try_lease().unwrap();
+        lease.begin(Format::Text, scrape());
+        lease.push(b"a 1\n").unwrap();
+        drop(lease);
+        assert_eq!(endpoint.try_lease().unwrap().known_format(), Some(Format::Text));
+
+        let mut lease = endpoint.try_lease().unwrap();
+        lease.begin(Format::OpenMetrics, scrape());
+        lease.push(b"# EOF\n").unwrap();
+        lease.finish(BodyEnd::Framed, &mut Vec::new()).unwrap().unwrap();
+        drop(lease);
+        assert_eq!(endpoint.try_lease().unwrap().known_format(), Some(Format::OpenMetrics));
+    }
+
+    #[test]
+    fn a_panic_discards_the_state_and_frees_the_lock() {
+        let endpoint = Endpoint::default();
+        let mut lease = endpoint.try_lease().unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            lease.begin(Format::Text, scrape());
+            panic!("as if the engine had a bug");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(endpoint.try_lease().unwrap().known_format(), None);
+    }
+
+    #[test]
+    fn one_scrape_at_a_time() {
+        let endpoint = Endpoint::default();
+        let first = endpoint.try_lease();
+        assert!(first.is_some() && endpoint.try_lease().is_none());
+        drop(first);
+        assert!(endpoint.try_lease().is_some());
+    }
+}

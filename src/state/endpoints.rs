@@ -1,0 +1,141 @@
+//! The table of endpoints. A reference into it never lives across an await: whoever wants an
+//! endpoint gets an `Arc` of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+
+use crate::settings::Scheme;
+
+use super::Endpoint;
+
+/// What is really fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointKey {
+    pub scheme: Scheme,
+    /// Lower case, IPv6 in brackets.
+    pub host: String,
+    pub port: u16,
+    pub path_and_query: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    table: DashMap<EndpointKey, Arc<Endpoint>>,
+}
+
+impl Endpoints {
+    /// The endpoint of this key, made if need be. Beyond `max` (0 = off) the one that was not
+    /// asked for the longest goes.
+    pub fn ask(&self, key: &EndpointKey, now: Duration, max: usize) -> Arc<Endpoint> {
+        if let Some(known) = self.table.get(key) {
+            known.ask(now);
+            return known.clone();
+        }
+        let endpoint = self.table.entry(key.clone()).or_default().clone();
+        endpoint.ask(now);
+        while max != 0 && self.table.len() > max {
+            if let Evicted::Nothing = self.evict_one() {
+                break;
+            }
+        }
+        endpoint
+    }
+
+    /// Forgets what was not asked for during `ttl`; says how many.
+    pub fn forget_unasked(&self, now: Duration, ttl: Duration) -> usize {
+        let before = self.table.len();
+        self.table.retain(|_, endpoint| in_use(endpoint) || now.saturating_sub(endpoint.asked()) < ttl);
+        before.saturating_sub(self.table.len())
+    }
+
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    fn evict_one(&self) -> Evicted {
+        let mut longest: Option<(Duration, EndpointKey)> = None;
+        for entry in self.table.iter().filter(|entry| !in_use(entry.value())) {
+            if longest.as_ref().is_none_or(|(asked, _)| entry.asked() < *asked) {
+                longest = Some((entry.asked(), entry.key().clone()));
+            }
+        }
+        let Some((_, key)) = longest else { return Evicted::Nothing };
+        match self.table.remove_if(&key, |_, endpoint| !in_use(endpoint)) {
+            Some(_) => Evicted::One,
+            None => Evicted::Nothing,
+        }
+    }
+}
+
+enum Evicted {
+    One,
+    Nothing,
+}
+
+/// Somebody outside the table holds it: forgetting it now would let two scrapes run at once. The
+/// answer holds as long as the caller holds the table's lock.
+fn in_use(endpoint: &Arc<Endpoint>) -> bool {
+    Arc::strong_count(endpoint) > 1
+}
+
+impl fmt::Display for EndpointKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EndpointKey { scheme, host, port, path_and_query } = self;
+        let scheme = match scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        write!(f, "{scheme}://{host}:{port}{path_and_query}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(port: u16) -> EndpointKey {
+        EndpointKey { scheme: Scheme::Http, host: "x".into(), port, path_and_query: "/metrics".into() }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn gives_the_same_endpoint_for_the_same_key() {
+        let endpoints = Endpoints::default();
+        let (a, b) = (endpoints.ask(&key(1), at(0), 0), endpoints.ask(&key(1), at(1), 0));
+        assert!(Arc::ptr_eq(&a, &b));
+        assert!(!Arc::ptr_eq(&a, &endpoints.ask(&key(2), at(2), 0)));
+    }
+
+    #[test]
+    fn beyond_the_maximum_the_longest_unasked_goes_unless_it_is_in_use() {
+        let endpoints = Endpoints::default();
+        let held = endpoints.ask(&key(1), at(0), 2);
+        endpoints.ask(&key(2), at(1), 2);
+        endpoints.ask(&key(3), at(2), 2);
+        assert_eq!(endpoints.len(), 2);
+        assert!(Arc::ptr_eq(&held, &endpoints.ask(&key(1), at(3), 2)));
+        assert!(!endpoints.table.contains_key(&key(2)));
+    }
+
+    #[test]
+    fn forgets_after_the_ttl_what_nobody_holds() {
+        let endpoints = Endpoints::default();
+        let held = endpoints.ask(&key(1), at(0), 0);
+        endpoints.ask(&key(2), at(0), 0);
+        endpoints.ask(&key(3), at(9), 0);
+        assert_eq!(endpoints.forget_unasked(at(10), at(5)), 1);
+        assert_eq!(endpoints.len(), 2);
+        drop(held);
+        assert_eq!(endpoints.forget_unasked(at(10), at(5)), 1);
+    }
+}
