@@ -1,5 +1,7 @@
 //! The built binary, run as a user runs it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod support;
 
 mod filter {

@@ -85,7 +85,7 @@ struct Tally {
     dropped: u64,
 }
 
-pub(super) fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &FilterArgs) -> anyhow::Result<ExitCode> {
     let inputs = input::open(&args.inputs)?;
     let plan = Arc::new(args.policy.load()?.plan(None, Mode::Enforce));
     let start = if inputs.len() == 1 { Start::Sum } else { Start::Baseline };
@@ -99,7 +99,7 @@ pub(super) fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
         let outcome = input.read().map_err(|error| error.to_string());
         let outcome = outcome.and_then(|body| scrapes.scrape(&body, now, args.format));
         tally.count(&outcome);
-        tell(&args, number, &name, &outcome);
+        tell(args, number, &name, &outcome);
         let only = count == 1 || args.last;
         if !only || number == count {
             show(number, only, &outcome)?;

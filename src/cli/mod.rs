@@ -43,7 +43,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(args),
-        Command::Filter(args) => filter::run(args),
+        Command::Filter(args) => filter::run(&args),
     };
     outcome.unwrap_or_else(|error| failure::report(&error))
 }

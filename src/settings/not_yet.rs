@@ -41,7 +41,7 @@ fn warn_of(check: &mut Checker, node: &Node, path: &str, instead: &str) {
 
 fn asks_for_something(entry: &Entry) -> bool {
     match &entry.value.value {
-        Value::Scalar(scalar) => !scalar.text.is_empty() && scalar.text.trim_matches('0') != "",
+        Value::Scalar(scalar) => !scalar.text.trim_matches('0').is_empty(),
         Value::Null => false,
         Value::List(_) | Value::Map(_) => true,
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 
 use crate::settings::Scheme;
+use crate::telemetry::LiveEndpoint;
 
 use super::Endpoint;
 
@@ -49,6 +50,11 @@ impl Endpoints {
         let before = self.table.len();
         self.table.retain(|_, endpoint| in_use(endpoint) || now.saturating_sub(endpoint.asked()) < ttl);
         before.saturating_sub(self.table.len())
+    }
+
+    /// Every endpoint in memory, for gauges.
+    pub fn live(&self) -> Vec<LiveEndpoint> {
+        self.table.iter().map(|entry| entry.value().live()).collect()
     }
 
     pub fn len(&self) -> usize {

@@ -22,10 +22,10 @@ impl Exposition {
     /// Prometheus' own libraries do.
     pub fn negotiate(accept: &str) -> Exposition {
         let ranges: Vec<MediaRange<'_>> = accept.split(',').filter_map(MediaRange::parse).collect();
-        let best = |fits: fn(&MediaRange<'_>) -> bool| {
-            ranges.iter().filter(|range| fits(range)).map(|range| range.quality).fold(0.0, f32::max)
+        let best = |of: Exposition| {
+            ranges.iter().filter(|range| range.fits(of)).map(|range| range.quality).fold(0.0, f32::max)
         };
-        let (openmetrics, text) = (best(|range| range.fits_openmetrics()), best(|range| range.fits_text()));
+        let (openmetrics, text) = (best(Exposition::OpenMetrics), best(Exposition::Text));
         if openmetrics > 0.0 && openmetrics >= text { Exposition::OpenMetrics } else { Exposition::Text }
     }
 
@@ -52,14 +52,13 @@ impl<'a> MediaRange<'a> {
         Some(range)
     }
 
-    /// What is written is valid as 0.0.1 too, but says 1.0.0: only who takes that gets it.
-    fn fits_openmetrics(&self) -> bool {
-        self.kind.eq_ignore_ascii_case("application/openmetrics-text")
-            && self.version.is_none_or(|version| version == "1.0.0")
-    }
-
-    fn fits_text(&self) -> bool {
-        self.kind.eq_ignore_ascii_case("text/plain") && self.version.is_none_or(|version| version == "0.0.4")
+    fn fits(&self, exposition: Exposition) -> bool {
+        let (kind, version) = match exposition {
+            // What is written is valid as 0.0.1 too, but says 1.0.0: only who takes that gets it.
+            Exposition::OpenMetrics => ("application/openmetrics-text", "1.0.0"),
+            Exposition::Text => ("text/plain", "0.0.4"),
+        };
+        self.kind.eq_ignore_ascii_case(kind) && self.version.is_none_or(|asked| asked == version)
     }
 }
 

@@ -140,10 +140,11 @@ fn key(values: &[&str]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::telemetry::names::{DROPPED_SERIES, RESETS};
+    use prometheus::proto::LabelPair;
 
     fn exposed(family: &MetricFamily) -> Vec<(String, f64)> {
         let row = |metric: &Metric| {
-            let values: Vec<&str> = metric.get_label().iter().map(|pair| pair.value()).collect();
+            let values: Vec<&str> = metric.get_label().iter().map(LabelPair::value).collect();
             (values.join("|"), metric.get_counter().get_value())
         };
         family.get_metric().iter().map(row).collect()
