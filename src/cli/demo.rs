@@ -19,6 +19,9 @@ use guard::GuardHandle;
 use screen::Screen;
 use tally::{Round, Row, Tally};
 
+/// Where each exporter of the fleet serves what it has to say.
+const EXPORTER_PATH: &str = "/metrics";
+
 /// How often both sides are scraped.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -88,7 +91,7 @@ async fn round(fleet: &FleetHandle, addresses: &Addresses, elapsed: Duration) ->
     for &(name, address) in &addresses.exporters {
         let (jobs, series_ever) = fleet.counts(name);
         let counter = fleet::job_counter(name);
-        let direct = scrape::scrape(address, "/metrics", counter).await;
+        let direct = scrape::scrape(address, EXPORTER_PATH, counter).await;
         let guarded = scrape::scrape(addresses.guard, &format!("/scrape/{name}"), counter).await;
         rows.push(Row { name, jobs, series_ever, direct, guarded });
     }

@@ -11,6 +11,7 @@ mod process;
 mod prometheus;
 mod worker;
 
+mod demo;
 mod folding;
 mod identity;
 mod with_prometheus;
