@@ -57,10 +57,16 @@ impl Guard {
         while self.at < self.input.len() || last {
             let input = &self.input[self.at..];
             if let Some((id, len)) = self.state.series.predict(input) {
-                let Some(tail) = self.tokens.tail(input, len, last)? else { break };
-                self.known(id, &tail)?;
-                self.at += tail.end;
-                continue;
+                match self.tokens.tail(input, len, last) {
+                    Ok(Some(tail)) => {
+                        self.known(id, &tail)?;
+                        self.at += tail.end;
+                        continue;
+                    }
+                    Ok(None) => break,
+                    // The forecast was wrong, or the line is: reading it whole tells.
+                    Err(_) => {}
+                }
             }
             let end = match self.tokens.next(input, last)? {
                 Step::NeedMore | Step::End => break,
@@ -109,13 +115,13 @@ impl Guard {
         let id = match self.state.series.find(series) {
             Ok(id) => id,
             Err(hash) => {
-                let len = sample.series_end;
                 let met = self.state.meet(self.tokens.name(), self.tokens.labels(), &self.scrape.plan);
                 self.body.already_annotated |= self.tokens.name().starts_with(ANNOTATION);
                 if let Some(lone) = met.uplifted {
                     self.body.uplifted.push(lone);
                 }
-                self.state.series.insert(hash, len, met.family, met.what)
+                let series = &self.input[self.at..self.at + sample.series_end];
+                self.state.series.insert(hash, series, met.family, met.what)
             }
         };
         self.known(id, &sample.tail)?;

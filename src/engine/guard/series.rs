@@ -57,6 +57,9 @@ const NONE: u32 = u32::MAX;
 /// Fields that `fold` cannot give (its own end at `u32::MAX - 8`).
 const PASS: u32 = u32::MAX - 9;
 const DROPPED: u32 = u32::MAX - 10;
+/// A length no input has: spellings that more bytes could continue, or that hold a newline, are
+/// found by the table and never predicted.
+const UNPREDICTABLE: u32 = 1 << 31;
 /// Spellings kept beyond twice those of the last scrape.
 const SPARE: usize = 4096;
 
@@ -97,21 +100,24 @@ impl Series {
         let hash = self.seed.hash(series);
         let same = |&i: &u32| {
             let known = &self.all[i as usize];
-            known.hash == hash && known.len as usize == series.len()
+            known.hash == hash && (known.len & !UNPREDICTABLE) as usize == series.len()
         };
         self.index.find(hash.0, same).map(|&i| KnownId(i)).ok_or(hash)
     }
 
     /// Remembers a spelling that [`Series::find`] does not know.
-    pub fn insert(&mut self, hash: SeriesHash, len: usize, family: FamilyId, what: What) -> KnownId {
+    pub fn insert(&mut self, hash: SeriesHash, series: &[u8], family: FamilyId, what: What) -> KnownId {
         let id = self.all.len() as u32;
+        let ends = matches!(series.last(), Some(b'}' | b' ' | b'\t'));
+        let predictable = ends && memchr::memchr(b'\n', series).is_none();
+        let len = series.len() as u32 | if predictable { 0 } else { UNPREDICTABLE };
         let (member, field) = match what {
             What::Pass => (NONE, PASS),
             What::Dropped(cause) => (cause, DROPPED),
             What::Noted { member, field } => (member.0, field),
         };
         let next = self.expected();
-        self.all.push(Known { hash, len: len as u32, next, scrape: 0, family, member, field });
+        self.all.push(Known { hash, len, next, scrape: 0, family, member, field });
         let all = &self.all;
         self.index.insert_unique(hash.0, id, |&i| all[i as usize].hash.0);
         KnownId(id)
@@ -229,7 +235,7 @@ mod tests {
         for s in spellings {
             let id = match series.find(s.as_bytes()) {
                 Ok(id) => id,
-                Err(hash) => series.insert(hash, s.len(), FamilyId(0), What::Pass),
+                Err(hash) => series.insert(hash, s.as_bytes(), FamilyId(0), What::Pass),
             };
             series.came(id);
         }
@@ -250,7 +256,7 @@ mod tests {
                 None => {
                     let id = match series.find(s.as_bytes()) {
                         Ok(id) => id,
-                        Err(hash) => series.insert(hash, s.len(), FamilyId(0), What::Pass),
+                        Err(hash) => series.insert(hash, s.as_bytes(), FamilyId(0), What::Pass),
                     };
                     series.came(id);
                 }
