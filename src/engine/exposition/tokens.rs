@@ -77,11 +77,15 @@ impl Tokens {
         if input.is_empty() {
             return self.next_of_nothing(last);
         }
-        if self.framing.is_fresh()
-            && let Ok(step) = self.read_line(input, last)
-        {
-            self.consume(&input[..step.end()])?;
-            return Ok(self.note(step));
+        if self.framing.is_fresh() {
+            let newline = memchr::memchr(b'\n', input);
+            let end = newline.map_or(input.len(), |i| i + 1);
+            if (last || newline.is_some())
+                && let Ok(step) = self.read_line(Cursor::checked(input, end, last))
+            {
+                self.consume(&input[..step.end()], newline)?;
+                return Ok(self.note(step));
+            }
         }
         self.next_framed(input, last)
     }
@@ -89,12 +93,16 @@ impl Tokens {
     /// Reads the rest of a sample whose series part, `input[..from]`, the caller knows already
     /// (from an earlier [`super::Sample::series_end`]). `None`: not complete yet. Does not touch
     /// [`Tokens::name`] and [`Tokens::labels`].
+    ///
+    /// An error is not the last word: the bytes of a bare name may begin another series (`a ` that
+    /// of `a {b="c"} 1`). Ask [`Tokens::next`] for the same line then.
     #[inline]
     pub fn tail(&mut self, input: &[u8], from: usize, last: bool) -> Result<Option<Tail>, SyntaxError> {
         if self.framing.is_fresh()
             && let Ok(tail) = self.read_tail(input, from, last)
         {
-            self.consume(&input[..tail.end])?;
+            let newline = memchr::memchr(b'\n', &input[..tail.end]);
+            self.consume(&input[..tail.end], newline)?;
             return Ok(Some(tail));
         }
         self.tail_framed(input, from, last)
@@ -112,8 +120,9 @@ impl Tokens {
     #[cold]
     fn next_framed(&mut self, input: &[u8], last: bool) -> Result<Step, SyntaxError> {
         let Some(end) = self.frame(input, last)? else { return Ok(Step::NeedMore) };
-        let step = self.read_line(&input[..end], true).map_err(|kind| self.error(kind))?;
-        self.consume(&input[..step.end()])?;
+        self.framing.restart();
+        let step = self.read_line(Cursor::checked(&input[..end], end, true)).map_err(|kind| self.error(kind))?;
+        self.consume(&input[..end], None)?;
         Ok(self.note(step))
     }
 
@@ -121,8 +130,9 @@ impl Tokens {
     fn tail_framed(&mut self, input: &[u8], from: usize, last: bool) -> Result<Option<Tail>, SyntaxError> {
         self.framing.skip_series(from);
         let Some(end) = self.frame(input, last)? else { return Ok(None) };
+        self.framing.restart();
         let tail = self.read_tail(&input[..end], from, true).map_err(|kind| self.error(kind))?;
-        self.consume(&input[..tail.end])?;
+        self.consume(&input[..end], None)?;
         Ok(Some(tail))
     }
 
@@ -138,8 +148,7 @@ impl Tokens {
     }
 
     #[inline]
-    fn read_line(&mut self, input: &[u8], last: bool) -> Parsed<Step> {
-        let cursor = Cursor::new(input, 0, last);
+    fn read_line(&mut self, cursor: Cursor<'_>) -> Parsed<Step> {
         match self.format {
             Format::Text => text::line(cursor, &mut self.series, self.limits.labels),
             Format::OpenMetrics if self.progress == Progress::Eof => Err(SyntaxErrorKind::AfterEof),
@@ -151,18 +160,24 @@ impl Tokens {
     fn read_tail(&self, input: &[u8], from: usize, last: bool) -> Parsed<Tail> {
         let cursor = Cursor::new(input, from, last);
         match self.format {
+            // Without a blank behind it, a bare name may go on differently this time.
+            Format::Text if !matches!(cursor.behind(), Some(b'}' | b' ' | b'\t')) => Err(SyntaxErrorKind::ValueBlank),
             Format::Text => text::tail(cursor),
             Format::OpenMetrics if self.progress == Progress::Eof => Err(SyntaxErrorKind::AfterEof),
             Format::OpenMetrics => openmetrics::tail(cursor),
         }
     }
 
-    /// Accepts a line, its newline included.
+    /// Accepts a line. If the first newline in it is known to end it, there are no others.
     #[inline]
-    fn consume(&mut self, line: &[u8]) -> Result<(), SyntaxError> {
-        let newlines = memchr::memchr_iter(b'\n', line).count();
-        self.check_length(line.len() - usize::from(line.ends_with(b"\n")))?;
-        self.line += newlines as u64;
+    fn consume(&mut self, line: &[u8], newline: Option<usize>) -> Result<(), SyntaxError> {
+        if newline.is_some_and(|i| i + 1 == line.len()) {
+            self.check_length(line.len() - 1)?;
+            self.line += 1;
+        } else {
+            self.check_length(line.len() - usize::from(line.ends_with(b"\n")))?;
+            self.line += memchr::memchr_iter(b'\n', line).count() as u64;
+        }
         self.framing.restart();
         self.progress = Progress::Lines;
         Ok(())
