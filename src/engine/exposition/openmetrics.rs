@@ -250,8 +250,10 @@ mod tests {
         (b"# HELP a \xff\n", HelpEncoding),
     ];
 
+    type Rows = Result<&'static [&'static str], SyntaxErrorKind>;
+
     /// How a body ends decides all of it.
-    const ENDS: &[(&[u8], Result<&[&str], SyntaxErrorKind>)] = &[
+    const ENDS: &[(&[u8], Rows)] = &[
         (b"", Ok(&[])),
         (b"# EOF", Ok(&["EOF"])),
         (b"# EOF\n", Ok(&["EOF"])),

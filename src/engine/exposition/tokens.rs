@@ -19,7 +19,7 @@ pub struct SyntaxLimits {
 
 /// Reads lines. One `Tokens` lives as long as one body.
 ///
-/// A line is parsed once, when it is complete. Until then only [`Framing`] looks at it, and only
+/// A line is parsed once, when it is complete. Until then only `Framing` looks at it, and only
 /// at what is new, so the answers do not depend on how the body was cut.
 #[derive(Debug)]
 pub struct Tokens {
