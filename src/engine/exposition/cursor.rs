@@ -1,5 +1,7 @@
 //! A place in a line, and the few moves both formats share.
 
+use std::ops::Range;
+
 use super::error::SyntaxErrorKind;
 
 pub(super) type Parsed<T> = Result<T, SyntaxErrorKind>;
@@ -11,6 +13,8 @@ pub(super) struct Cursor<'a> {
     pub at: usize,
     /// Whether the input's end is the body's.
     pub last: bool,
+    /// So much of the input is known to be UTF-8: checking a line once is cheaper than its parts.
+    text: &'a str,
 }
 
 const METRIC: u8 = 1;
@@ -35,12 +39,31 @@ const CLASSES: [u8; 256] = {
 impl<'a> Cursor<'a> {
     #[inline]
     pub fn new(input: &'a [u8], at: usize, last: bool) -> Cursor<'a> {
-        Cursor { input, at, last }
+        Cursor { input, at, last, text: "" }
+    }
+
+    /// A cursor at the start of `input` that has looked at its first `end` bytes as text.
+    #[inline]
+    pub fn checked(input: &'a [u8], end: usize, last: bool) -> Cursor<'a> {
+        let text = input.get(..end).and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
+        Cursor { input, at: 0, last, text }
+    }
+
+    /// A part of the input, if it is UTF-8.
+    #[inline]
+    pub fn text(&self, range: Range<usize>) -> Option<&'a str> {
+        self.text.get(range.clone()).or_else(|| std::str::from_utf8(self.input.get(range)?).ok())
     }
 
     #[inline]
     pub fn peek(&self) -> Option<u8> {
         self.input.get(self.at).copied()
+    }
+
+    /// The byte before this place.
+    #[inline]
+    pub fn behind(&self) -> Option<u8> {
+        self.input.get(self.at.wrapping_sub(1)).copied()
     }
 
     #[inline]
@@ -77,12 +100,11 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn word(&mut self, first: u8) {
-        let mut allowed = first;
-        while let Some(b) = self.peek()
-            && CLASSES[usize::from(b)] & allowed != 0
+        if let [initial, rest @ ..] = self.rest()
+            && CLASSES[usize::from(*initial)] & first != 0
         {
-            self.at += 1;
-            allowed = first | DIGIT;
+            let more = rest.iter().position(|b| CLASSES[usize::from(*b)] & (first | DIGIT) == 0);
+            self.at += 1 + more.unwrap_or(rest.len());
         }
     }
 

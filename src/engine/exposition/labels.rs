@@ -41,9 +41,9 @@ impl Series {
 
     /// Begins a sample with the name before the braces.
     #[inline]
-    pub fn begin(&mut self, name: &[u8]) -> Parsed<()> {
+    pub fn begin(&mut self, name: Option<&str>) -> Parsed<()> {
         self.begin_nameless();
-        self.set_name(std::str::from_utf8(name).map_err(|_| SyntaxErrorKind::NameEncoding)?)
+        self.set_name(name.ok_or(SyntaxErrorKind::NameEncoding)?)
     }
 
     /// Reads from behind `{` to behind `}`; `limit` bounds the labels.
@@ -78,13 +78,12 @@ impl Series {
         if cursor.at == start {
             return Err(cursor.unexpected(SyntaxErrorKind::LabelName));
         }
-        let name = &cursor.input[start..cursor.at];
+        let name = cursor.text(start..cursor.at).ok_or(SyntaxErrorKind::LabelNameEncoding)?;
         D::blanks(cursor);
         if matches!(cursor.peek(), Some(b',' | b'}')) {
             return Err(SyntaxErrorKind::BareIdentifier);
         }
         let value = read_value::<D>(cursor)?;
-        let name = std::str::from_utf8(name).map_err(|_| SyntaxErrorKind::LabelNameEncoding)?;
         push(&mut self.labels, name, value, &mut self.scratch.1)?;
         Ok(Entry::Label)
     }

@@ -17,7 +17,6 @@ pub(super) fn family<'a>(cursor: &mut Cursor<'a>, name: &mut String) -> Parsed<&
     if cursor.at == start {
         return Err(cursor.unexpected(SyntaxErrorKind::MetaName));
     }
-    let written = &cursor.input[start..cursor.at];
-    name.push_str(std::str::from_utf8(written).map_err(|_| SyntaxErrorKind::MetaName)?);
-    Ok(written)
+    name.push_str(cursor.text(start..cursor.at).ok_or(SyntaxErrorKind::MetaName)?);
+    Ok(&cursor.input[start..cursor.at])
 }

@@ -25,7 +25,7 @@ impl Dialect for OpenMetrics {
 pub(super) fn line(mut cursor: Cursor<'_>, series: &mut Series, labels: usize) -> Parsed<Step> {
     cursor.metric_name();
     if cursor.at != 0 {
-        series.begin(&cursor.input[..cursor.at])?;
+        series.begin(cursor.text(0..cursor.at))?;
         match cursor.peek() {
             Some(b'{') => {
                 cursor.at += 1;
@@ -60,8 +60,7 @@ fn sample(cursor: Cursor<'_>) -> Parsed<Step> {
 /// a bare name, and is still to come behind a `}`.
 #[inline]
 pub(super) fn tail(mut cursor: Cursor<'_>) -> Parsed<Tail> {
-    let behind_blank = cursor.at > 0 && cursor.input.get(cursor.at - 1) == Some(&b' ');
-    if !behind_blank && !cursor.eat(b' ') {
+    if cursor.behind() != Some(b' ') && !cursor.eat(b' ') {
         return Err(cursor.unexpected(SyntaxErrorKind::ValueBlank));
     }
     let start = cursor.at;
@@ -251,8 +250,10 @@ mod tests {
         (b"# HELP a \xff\n", HelpEncoding),
     ];
 
+    type Rows = Result<&'static [&'static str], SyntaxErrorKind>;
+
     /// How a body ends decides all of it.
-    const ENDS: &[(&[u8], Result<&[&str], SyntaxErrorKind>)] = &[
+    const ENDS: &[(&[u8], Rows)] = &[
         (b"", Ok(&[])),
         (b"# EOF", Ok(&["EOF"])),
         (b"# EOF\n", Ok(&["EOF"])),

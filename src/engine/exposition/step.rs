@@ -42,7 +42,8 @@ pub struct Meta {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Where the series part ends: behind `}`, or, for a bare name, behind the blanks that follow
-    /// it (so that these bytes alone tell that neither the name nor a `{` goes on).
+    /// it (so that these bytes alone tell that the name does not go on; a `{` still may, and then
+    /// [`super::Tokens::tail`] is an error).
     pub series_end: usize,
     pub tail: Tail,
 }

@@ -31,7 +31,7 @@ pub(super) fn line(mut cursor: Cursor<'_>, series: &mut Series, labels: usize) -
     cursor.metric_name();
     if cursor.at != start {
         // Prometheus 3 takes leading blanks for a part of the name.
-        series.begin(&cursor.input[..cursor.at])?;
+        series.begin(cursor.text(0..cursor.at))?;
         cursor.blanks();
         if cursor.eat(b'{') {
             series.read_labels::<Text>(&mut cursor, labels)?;

@@ -84,3 +84,120 @@ fn write_label_name(out: &mut Vec<u8>, name: &str) {
         write_label_value(out, name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Step, SyntaxLimits, Tokens, number};
+    use super::*;
+    use crate::engine::model::{Format, LabelSet};
+
+    fn written(name: &str, labels: &[(&str, &str)]) -> String {
+        let mut out = Vec::new();
+        write_name_and_labels(&mut out, name, labels.iter().copied());
+        String::from_utf8(out).unwrap()
+    }
+
+    fn number(value: f64) -> String {
+        let mut out = b"a ".to_vec();
+        write_number(&mut out, value);
+        String::from_utf8(out.split_off(2)).unwrap()
+    }
+
+    #[test]
+    fn names_are_quoted_where_they_must_be() {
+        for (name, labels, want) in [
+            ("a:b", &[][..], "a:b"),
+            ("a", &[("x", "1"), ("y", "")], r#"a{x="1",y=""}"#),
+            ("näme", &[], r#"{"näme"}"#),
+            ("  a", &[("x", "1")], r#"{"  a",x="1"}"#),
+            ("", &[], r#"{""}"#),
+            ("a", &[("x y", "1"), ("x:y", "2"), ("1", "3")], r#"a{"x y"="1","x:y"="2","1"="3"}"#),
+            ("a\"b", &[("c\\", "\n")], r#"{"a\"b","c\\"="\n"}"#),
+        ] {
+            assert_eq!(written(name, labels), want);
+        }
+    }
+
+    #[test]
+    fn numbers_are_short_and_integers_are_plain() {
+        for (value, want) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-1000.0, "-1000"),
+            (1e6, "1000000"),
+            (123456789012345.0, "123456789012345"),
+            (1e15, "1e15"),
+            (1234567890123456.0, "1234567890123456"),
+            (1e300, "1e300"),
+            (0.5, "0.5"),
+            (0.001, "1e-3"),
+            (0.012345, "0.012345"),
+            (-1.5e-9, "-1.5e-9"),
+            (1760000000.25, "1760000000.25"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (5e-324, "5e-324"),
+            (f64::NAN, "NaN"),
+            (-f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(number(value), want);
+        }
+    }
+
+    /// Text that a body can carry: what stands between quotes, hostile bytes among it.
+    fn texts() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(&["\"", "\\", "\n", "n", "{", "}", ",", "=", " ", "#", "# EOF\n", "} 1\nb 2"][..])
+                    .prop_map(str::to_owned),
+                "[a-zA-Z0-9_:]{1,5}",
+                any::<char>().prop_map(String::from),
+            ],
+            0..6,
+        )
+        .prop_map(|pieces| pieces.concat())
+    }
+
+    /// NUL may stand in label values only; an empty name is no name.
+    fn names() -> impl Strategy<Value = String> {
+        texts().prop_filter("a name", |name| !name.is_empty() && !name.contains('\0') && name != "__name__")
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            name in names(),
+            labels in prop::collection::btree_map(names(), texts(), 0..5),
+            bits: u64,
+        ) {
+            let value = f64::from_bits(bits);
+            let labels: LabelSet = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let mut line = Vec::new();
+            write_name_and_labels(&mut line, &name, labels.iter());
+            line.push(b' ');
+            write_number(&mut line, value);
+            line.push(b'\n');
+            for format in [Format::Text, Format::OpenMetrics] {
+                let mut tokens = Tokens::new(format, SyntaxLimits { sample_size: 0, labels: 0 });
+                let Ok(Step::Sample(sample)) = tokens.next(&line, false) else {
+                    return Err(TestCaseError::fail(format!("no sample: {}", line.escape_ascii())));
+                };
+                prop_assert_eq!(tokens.name(), &name);
+                prop_assert_eq!(tokens.labels(), &labels);
+                let read = number::parse(&line[sample.tail.value]);
+                prop_assert!(read.to_bits() == bits || read.is_nan() && value.is_nan());
+                prop_assert_eq!(sample.tail.end, line.len());
+            }
+        }
+
+        #[test]
+        fn no_spelling_of_a_number_is_shorter(value in prop_oneof![any::<f64>(), -1e20..1e20, -1.0..1.0]) {
+            prop_assume!(value.is_finite() && !(value.abs() < 1e15 && value.trunc() == value));
+            prop_assert_eq!(number(value).len(), format!("{value}").len().min(format!("{value:e}").len()));
+        }
+    }
+}
