@@ -7,9 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cardinality_guard::engine::policy::{Mode, Policies};
 use cardinality_guard::proxy::{Door, ScrapesHere, local_handler, run};
-use cardinality_guard::settings::{
-    Allow, Credentials, Scheme, ScrapeSettings, Settings, Storage, Target, Tls, Web,
-};
+use cardinality_guard::settings::{Allow, Credentials, Scheme, ScrapeSettings, Settings, Storage, Target, Tls, Web};
 use cardinality_guard::state::{Config, Shared};
 use cardinality_guard::telemetry::Telemetry;
 use hyper::Response;
@@ -39,7 +37,8 @@ impl Guard {
         let address = socket.local_addr().unwrap();
         let config = Config::new(settings, Policies::default());
         let shared = Arc::new(Shared::new(config, Arc::new(Telemetry::default())));
-        let local = local_handler(|request| async move { Response::new(Bytes::from(format!("local {}", request.uri()))) });
+        let local =
+            local_handler(|request| async move { Response::new(Bytes::from(format!("local {}", request.uri()))) });
         let doors = vec![Door { socket, scrapes: ScrapesHere::Served, local }];
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(run(shared.clone(), doors, async {
