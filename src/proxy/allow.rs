@@ -12,7 +12,7 @@ use crate::state::{ActiveTarget, Config, EndpointKey};
 use super::failure::Failure;
 use super::host::{Host, default_port, plain, reserved_range};
 use super::lookup::Lookup;
-use super::route::{Entry, Place, Wanted, take_target};
+use super::route::{Entry, Place, Wanted, origin_form, take_target};
 
 /// A scrape that was allowed: by which entry, of what, and to which addresses.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ fn candidates(config: &Config, entry: &Entry) -> Result<Vec<Arc<ActiveTarget>>, 
 /// `/scrape/<name>` of an entry with a `url`: its own endpoint, the query passed on.
 fn of_entry(target: &Arc<ActiveTarget>, url: &hyper::Uri, extra_query: &str) -> Result<Grant, Failure> {
     let (scheme, host, port) = url_parts(url).ok_or(Failure::BadTarget("the target's url has no usable host"))?;
-    let path_and_query = with_query(url.path_and_query().map_or("/", |pq| pq.as_str()), extra_query);
+    let path_and_query = with_query(&origin_form(url), extra_query);
     let endpoint = EndpointKey { scheme, host: host.to_string(), port, path_and_query };
     Ok(Grant { target: target.clone(), endpoint, host, reach: Reach::Anywhere, addresses: None })
 }
@@ -162,8 +162,7 @@ fn match_entry(allow: &Allow, asked: &Asked) -> Option<Match> {
             {
                 return None;
             }
-            let own_path = || url.path_and_query().map_or("/", |pq| pq.as_str()).to_owned();
-            let path_and_query = asked.path_and_query.clone().unwrap_or_else(own_path);
+            let path_and_query = asked.path_and_query.clone().unwrap_or_else(|| origin_form(url));
             Some(Match { reach: Reach::Anywhere, scheme: safer(asked.scheme, scheme), port, path_and_query })
         }
         Allow::Address { pattern, scheme, paths } => {

@@ -11,6 +11,9 @@ use super::failure::{Failure, Stage};
 
 pub const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
+/// No scrape takes longer, whatever anybody says.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+
 /// The two instants at which patience ends. Time spent waiting in line counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
@@ -21,14 +24,18 @@ pub struct Deadline {
 
 impl Deadline {
     pub fn read(headers: &HeaderMap, settings: &ScrapeSettings, began: Instant) -> Deadline {
+        let longest = match settings.max_timeout {
+            Duration::ZERO => FOREVER,
+            some => some,
+        };
         match told(headers) {
             Some(timeout) => {
-                let timeout = timeout.min(settings.max_timeout);
+                let timeout = timeout.min(longest);
                 let offset = settings.timeout_offset.min(timeout / 4);
                 Deadline { began, exporter: began + timeout - offset, reader: began + timeout }
             }
             None => {
-                let timeout = settings.timeout.min(settings.max_timeout);
+                let timeout = settings.timeout.min(longest);
                 Deadline { began, exporter: began + timeout, reader: began + timeout }
             }
         }
@@ -58,8 +65,7 @@ impl Deadline {
 /// The client's timeout; anything but a positive number is as if it had said nothing.
 fn told(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(TIMEOUT_HEADER)?.to_str().ok()?.trim().parse().ok()?;
-    let longest = 1e9;
-    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(longest))).filter(|d| !d.is_zero())
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(FOREVER.as_secs_f64()))).filter(|d| !d.is_zero())
 }
 
 #[cfg(test)]

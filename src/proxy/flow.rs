@@ -84,6 +84,13 @@ enum Advanced {
     End,
 }
 
+/// Why a body that had begun does not end well.
+enum Lost {
+    Scrape(Failure),
+    /// The client went away.
+    Reader,
+}
+
 impl Flow {
     /// Goes on until the body is complete or its output may be held no longer.
     pub async fn hold(&mut self) -> Result<Turn, Failure> {
@@ -98,46 +105,49 @@ impl Flow {
     }
 
     /// Sends the rest as it comes. A failure from now on cuts the connection.
-    pub async fn stream(mut self, begun: Vec<u8>, mut encoder: Encoder, pieces: mpsc::Sender<Piece>) {
-        let mut out = begun;
-        let result = loop {
-            let ready = encoder.push(std::mem::take(&mut out));
-            if let Err(failure) = self.send(&pieces, ready).await {
-                break Err(failure);
+    pub async fn stream(mut self, begun: Vec<u8>, encoder: Encoder, pieces: mpsc::Sender<Piece>) {
+        match self.send_all(begun, encoder, &pieces).await {
+            // Whoever holds the other end closes the books.
+            Ok(()) | Err(Lost::Reader) => {}
+            Err(Lost::Scrape(failure)) => {
+                self.account.failed(&failure);
+                let _ = pieces.try_send(Piece::Failed(failure));
             }
-            match self.advance(&mut out).await {
-                Ok(Advanced::More) => {}
-                Ok(Advanced::End) => break Ok(encoder.push(out)),
-                Err(failure) => break Err(failure),
-            }
-        };
-        let result = match result {
-            Ok(last) => self.send_last(&pieces, last, encoder.finish()).await,
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = result {
-            self.account.failed(&failure);
-            let _ = pieces.try_send(Piece::Failed(failure));
         }
     }
 
-    async fn send_last(&self, pieces: &mpsc::Sender<Piece>, last: Bytes, tail: Bytes) -> Result<(), Failure> {
-        self.send(pieces, last).await?;
-        self.send(pieces, tail).await?;
+    async fn send_all(
+        &mut self,
+        begun: Vec<u8>,
+        mut encoder: Encoder,
+        pieces: &mpsc::Sender<Piece>,
+    ) -> Result<(), Lost> {
+        let mut out = begun;
+        loop {
+            self.send(pieces, encoder.push(std::mem::take(&mut out))).await?;
+            match self.advance(&mut out).await.map_err(Lost::Scrape)? {
+                Advanced::More => {}
+                Advanced::End => break,
+            }
+        }
+        self.send(pieces, encoder.push(out)).await?;
+        self.send(pieces, encoder.finish()).await?;
         self.hand_over(pieces, Piece::End).await
     }
 
-    async fn send(&self, pieces: &mpsc::Sender<Piece>, bytes: Bytes) -> Result<(), Failure> {
+    async fn send(&self, pieces: &mpsc::Sender<Piece>, bytes: Bytes) -> Result<(), Lost> {
         match bytes.is_empty() {
             true => Ok(()),
             false => self.hand_over(pieces, Piece::Data(bytes)).await,
         }
     }
 
-    /// A reader that went away has closed the books; the failure is then for nobody.
-    async fn hand_over(&self, pieces: &mpsc::Sender<Piece>, piece: Piece) -> Result<(), Failure> {
-        let sent = timeout_at(self.deadline.reader(), pieces.send(piece)).await;
-        sent.map_err(|_| self.deadline.passed(Stage::Reader))?.map_err(|_| self.deadline.passed(Stage::Reader))
+    async fn hand_over(&self, pieces: &mpsc::Sender<Piece>, piece: Piece) -> Result<(), Lost> {
+        match timeout_at(self.deadline.reader(), pieces.send(piece)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Lost::Reader),
+            Err(_) => Err(Lost::Scrape(self.deadline.passed(Stage::Reader))),
+        }
     }
 
     async fn advance(&mut self, out: &mut Vec<u8>) -> Result<Advanced, Failure> {

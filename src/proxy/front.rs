@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HOST;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
@@ -100,6 +100,9 @@ impl Visit {
 
 /// A scrape says nothing but its head, and says once whom it means.
 fn sound(request: &Request<Incoming>) -> Result<(), Failure> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Err(Failure::Method);
+    }
     if request.headers().get_all(HOST).iter().nth(1).is_some() {
         return Err(Failure::BadRequest("the request has two Host headers"));
     }

@@ -153,11 +153,20 @@ fn place(uri: &Uri) -> Result<Place, Failure> {
         (None, true) | (Some(0), _) => return Err(Failure::BadTarget("target's port is not a port")),
         (port, _) => port,
     };
+    if uri.path().contains("%00") {
+        return Err(Failure::BadTarget("target's path holds a NUL"));
+    }
     let path_and_query = match scheme {
         None => None,
-        Some(_) => Some(uri.path_and_query().map_or("/", |pq| pq.as_str()).to_owned()),
+        Some(_) => Some(origin_form(uri)),
     };
     Ok(Place::At { scheme, host, port, path_and_query })
+}
+
+/// What follows the authority, as a request line has it: `http://host?x=y` asks for `/?x=y`.
+pub fn origin_form(uri: &Uri) -> String {
+    let text = uri.path_and_query().map_or("/", |pq| pq.as_str());
+    if text.starts_with('/') { text.to_owned() } else { format!("/{text}") }
 }
 
 /// The user name of a proxy url, which Prometheus sends as Proxy-Authorization.

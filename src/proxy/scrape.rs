@@ -101,9 +101,6 @@ impl Scraper {
     /// Whether this may be scraped at all.
     async fn grant(&self, config: &Config, ask: &Ask, deadline: &Deadline) -> Result<Grant, Failure> {
         self.connector.own.check_via(&ask.headers)?;
-        if ask.method != Method::GET && ask.method != Method::HEAD {
-            return Err(Failure::Method);
-        }
         if let Some(address) = ask.wanted.place.literal() {
             self.connector.own.check_address(address)?;
         }

@@ -87,6 +87,7 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
 fn forget(shared: &Shared) {
     let ttl = shared.config().settings.storage.endpoint_ttl;
     shared.endpoints().forget_unasked(shared.clock().now(), ttl);
+    shared.endpoints().close_idle_connections();
 }
 
 /// Accepts on one socket until told to stop, then waits for its connections.

@@ -77,6 +77,8 @@ impl Source {
                         Pushed::All => Backlog::None,
                         Pushed::Full { consumed } => {
                             piece.advance(consumed);
+                            // A few bytes can hold a great deal: let others have their turn.
+                            tokio::task::yield_now().await;
                             Backlog::Some
                         }
                     };

@@ -47,9 +47,17 @@ impl Connection {
         self.idle = keep_alive.map_or(IDLE, |told| told.saturating_sub(Duration::from_secs(1)).min(IDLE));
     }
 
+    /// Whether it may be used for a request under these rules.
     pub fn judge(&self, origin: &Origin) -> ConnectionUse {
-        let rested_too_long = self.unused_since.elapsed() >= self.idle;
-        match self.sender.is_closed() || rested_too_long || self.origin != *origin {
+        match self.origin == *origin {
+            true => self.rest(),
+            false => ConnectionUse::Stale,
+        }
+    }
+
+    /// Whether it is worth keeping.
+    pub fn rest(&self) -> ConnectionUse {
+        match self.sender.is_closed() || self.unused_since.elapsed() >= self.idle {
             true => ConnectionUse::Stale,
             false => ConnectionUse::Fit,
         }

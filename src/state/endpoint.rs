@@ -121,6 +121,10 @@ impl Lease {
         self.slot.connection = Some(connection);
     }
 
+    pub(super) fn close_stale_connection(&mut self) {
+        self.slot.connection.take_if(|kept| kept.rest() == ConnectionUse::Stale);
+    }
+
     fn abort(&mut self) {
         if let Some(guard) = self.at_work.take() {
             self.slot.put(guard.abort());

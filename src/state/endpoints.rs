@@ -57,6 +57,12 @@ impl Endpoints {
         self.table.iter().map(|entry| entry.value().live()).collect()
     }
 
+    /// Closes connections that have rested too long, where no scrape is under way.
+    pub fn close_idle_connections(&self) {
+        let all: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
+        all.iter().filter_map(|endpoint| endpoint.try_lease()).for_each(|mut lease| lease.close_stale_connection());
+    }
+
     pub fn len(&self) -> usize {
         self.table.len()
     }

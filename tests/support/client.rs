@@ -67,6 +67,12 @@ impl Client {
         soon("a head", self.read("HEAD")).await
     }
 
+    /// What follows a head that [`Client::head`] read.
+    pub async fn rest_of(&mut self, mut head: Answer) -> Answer {
+        soon("the body", self.body(&mut head)).await;
+        head
+    }
+
     /// Says that the guard closed the connection.
     pub async fn is_closed(&mut self) -> bool {
         let mut byte = [0];

@@ -1,0 +1,16 @@
+//! The scrape path over real sockets.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod allow;
+mod headers;
+mod limits;
+mod outcomes;
+mod pass;
+mod streaming;
+mod waits;
+mod ways;
+
+/// A body no policy touches.
+const BODY: &str = "# TYPE jobs_total counter\njobs_total{queue=\"a\"} 3\njobs_total{queue=\"b\"} 4\n";
