@@ -116,6 +116,7 @@ async fn serve(reloader: Arc<Reloader>, shared: Arc<Shared>) -> anyhow::Result<E
     let mut signals = Signals::new().context("listening to signals")?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let doors = doors(&shared, &reloader, &phases).await?;
+    info!("serving");
     let mut drained = phases;
     let shutdown = async move {
         let _ = drained.wait_for(|phase| *phase == Phase::Draining).await;

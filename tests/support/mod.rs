@@ -1,4 +1,7 @@
 //! Runs the binary and holds its files.
+#![allow(dead_code, reason = "every test takes what it needs")]
+
+pub mod server;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
