@@ -1,10 +1,13 @@
 //! The proxy as a process: it starts, is asked about itself, reloads, drains and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
+#[path = "support/binary.rs"]
+mod binary;
+#[path = "support/server.rs"]
+mod server;
 
-use support::server::Server;
-use support::{Scratch, command, scratch};
+use binary::{Scratch, command, run, scratch};
+use server::Server;
 
 const SETTINGS: &str = "\
 web: {listen_address: ['127.0.0.1:0']}
@@ -85,11 +88,11 @@ fn a_bad_configuration_serves_nothing() {
         (&["serve", "--config.file=/does/not/exist"], "cannot be read"),
         (&["serve", "--web.listen-address=nowhere"], "`nowhere` is no address to listen on"),
     ] {
-        let got = support::run(args);
+        let got = run(args);
         assert_eq!((got.code, got.stdout.as_str()), (1, ""), "{args:?}: {}", got.stderr);
         assert!(got.stderr.contains(told), "{args:?}: {}", got.stderr);
     }
-    let nothing = support::run(&["serve"]);
+    let nothing = run(&["serve"]);
     assert_eq!(nothing.code, 2, "{}", nothing.stderr);
 }
 
@@ -98,7 +101,7 @@ fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let dir = scratch(&[("guard.yaml", &SETTINGS.replace("127.0.0.1:0", &address))]);
-    let got = support::run(&["serve", &format!("--config.file={}", dir.path("guard.yaml"))]);
+    let got = run(&["serve", &format!("--config.file={}", dir.path("guard.yaml"))]);
     assert_eq!(got.code, 1);
     assert!(got.stderr.contains(&format!("cannot listen on {address}")), "{}", got.stderr);
 }

@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(args),
         Command::Filter(args) => filter::run(&args),
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
     };
     outcome.unwrap_or_else(|error| failure::report(&error))
 }

@@ -84,7 +84,7 @@ pub(super) struct ServeArgs {
     log_format: LogFormat,
 }
 
-pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     logs::init(args.log_level, args.log_format).context("setting up logs")?;
     let loader = args.loader();
     let Some((reloader, shared)) = Reloader::start(loader) else { return Ok(ExitCode::from(FAILED)) };

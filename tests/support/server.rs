@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     log: Arc<Log>,
     addresses: Vec<SocketAddr>,
@@ -13,12 +13,11 @@ pub struct Server {
 
 /// Where a server listens.
 #[derive(Clone, Copy)]
-pub struct Door(SocketAddr);
+pub(crate) struct Door(SocketAddr);
 
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
-    pub head: String,
     pub body: String,
 }
 
@@ -37,7 +36,7 @@ struct Lines {
 
 impl Server {
     /// Starts it and waits until it listens on everything it was told to.
-    pub fn start(mut command: Command) -> Server {
+    pub(crate) fn start(mut command: Command) -> Server {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (stderr, writer) = (child.stderr.take().unwrap(), Arc::clone(&log));
@@ -46,30 +45,30 @@ impl Server {
         Server { child, log, addresses }
     }
 
-    pub fn at(&self, door: usize) -> Door {
+    pub(crate) fn at(&self, door: usize) -> Door {
         Door(self.addresses[door])
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.at(0).get(path)
     }
 
-    pub fn request(&self, method: &str, path: &str) -> Answer {
+    pub(crate) fn request(&self, method: &str, path: &str) -> Answer {
         self.at(0).request(method, path)
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     /// Waits until this many lines of the log hold `text`.
-    pub fn wait_for_log(&self, text: &str, count: usize) {
+    pub(crate) fn wait_for_log(&self, text: &str, count: usize) {
         self.log.wait_for(text, count);
     }
 
     /// Waits for its end: exit code and whole log.
-    pub fn end(&mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(&mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         (status.code(), self.log.wait_for_end().join("\n"))
     }
@@ -83,18 +82,18 @@ impl Drop for Server {
 }
 
 impl Door {
-    pub fn get(self, path: &str) -> Answer {
+    pub(crate) fn get(self, path: &str) -> Answer {
         self.request("GET", path)
     }
 
-    pub fn request(self, method: &str, path: &str) -> Answer {
+    pub(crate) fn request(self, method: &str, path: &str) -> Answer {
         let mut stream = TcpStream::connect(self.0).unwrap();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.into(), body: body.into() }
+        Answer { status, body: body.into() }
     }
 }
 

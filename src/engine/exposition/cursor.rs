@@ -103,6 +103,7 @@ impl<'a> Cursor<'a> {
             None if self.last => {}
             None => return Err(SyntaxErrorKind::Incomplete),
             Some(b'\r') => return Err(SyntaxErrorKind::CarriageReturn),
+            Some(0) => return Err(SyntaxErrorKind::Nul),
             Some(_) => return Err(other),
         }
         Ok(())

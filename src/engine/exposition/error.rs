@@ -23,7 +23,7 @@ pub enum SyntaxErrorKind {
     Comment,
     #[error("carriage return: lines end with a line feed alone")]
     CarriageReturn,
-    #[error("NUL byte where Prometheus stops reading without a word")]
+    #[error("NUL byte outside a label value or HELP text, where Prometheus may stop reading unnoticed")]
     Nul,
     #[error("line larger than sample_size_limit")]
     SampleSize,
@@ -93,7 +93,7 @@ pub enum SyntaxErrorKind {
     ValueBlank,
     #[error("timestamp is not a number Prometheus reads here")]
     Timestamp,
-    #[error("more on the line after the sample")]
+    #[error("more on the line than a sample")]
     Trailing,
     #[error("exemplar with a bad label set")]
     ExemplarLabels,

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed};
 use super::error::SyntaxErrorKind;
-use super::quoted::{self, Rules, quoted};
+use super::quoted::{self, Quoted, Rules, quoted};
 use crate::engine::model::LabelSet;
 
 /// Where the two formats differ inside braces.
@@ -71,57 +71,44 @@ impl Series {
     #[inline]
     fn read_entry<D: Dialect>(&mut self, cursor: &mut Cursor<'_>) -> Parsed<Entry> {
         if cursor.peek() == Some(b'"') {
-            let name = quoted(cursor, quoted::NAME)?;
-            D::blanks(cursor);
-            let mut scratch = std::mem::take(&mut self.scratch.0);
-            let read = match cursor.peek() {
-                Some(b',' | b'}') => {
-                    let read = name.text(SyntaxErrorKind::NameEncoding, &mut scratch).and_then(|n| self.set_name(n));
-                    if cursor.eat(b',') {
-                        D::blanks(cursor);
-                    }
-                    read.map(|()| Entry::Name)
-                }
-                _ => name
-                    .text(SyntaxErrorKind::LabelNameEncoding, &mut scratch)
-                    .and_then(|n| self.read_value::<D>(cursor, n))
-                    .map(|()| Entry::Label),
-            };
-            self.scratch.0 = scratch;
-            return read;
+            return self.read_quoted_entry::<D>(cursor);
         }
         let start = cursor.at;
         cursor.label_name();
         if cursor.at == start {
             return Err(cursor.unexpected(SyntaxErrorKind::LabelName));
         }
-        let name =
-            std::str::from_utf8(&cursor.input[start..cursor.at]).map_err(|_| SyntaxErrorKind::LabelNameEncoding)?;
+        let name = &cursor.input[start..cursor.at];
         D::blanks(cursor);
         if matches!(cursor.peek(), Some(b',' | b'}')) {
             return Err(SyntaxErrorKind::BareIdentifier);
         }
-        self.read_value::<D>(cursor, name)?;
+        let value = read_value::<D>(cursor)?;
+        let name = std::str::from_utf8(name).map_err(|_| SyntaxErrorKind::LabelNameEncoding)?;
+        push(&mut self.labels, name, value, &mut self.scratch.1)?;
         Ok(Entry::Label)
     }
 
-    /// Reads `="value"`.
-    #[inline]
-    fn read_value<D: Dialect>(&mut self, cursor: &mut Cursor<'_>, name: &str) -> Parsed<()> {
-        if !cursor.eat(b'=') {
-            return Err(cursor.unexpected(SyntaxErrorKind::Equals));
-        }
+    fn read_quoted_entry<D: Dialect>(&mut self, cursor: &mut Cursor<'_>) -> Parsed<Entry> {
+        let name = quoted(cursor, quoted::NAME)?;
         D::blanks(cursor);
-        if cursor.peek() != Some(b'"') {
-            return Err(cursor.unexpected(SyntaxErrorKind::LabelValue));
+        if matches!(cursor.peek(), Some(b',' | b'}')) {
+            if cursor.eat(b',') {
+                D::blanks(cursor);
+            }
+            let mut scratch = std::mem::take(&mut self.scratch.0);
+            let set = name.text(SyntaxErrorKind::NameEncoding, &mut scratch).and_then(|name| self.set_name(name));
+            self.scratch.0 = scratch;
+            return set.map(|()| Entry::Name);
         }
-        if name == "__name__" {
-            return Err(SyntaxErrorKind::ReservedLabel);
+        let value = read_value::<D>(cursor)?;
+        match name.text(SyntaxErrorKind::LabelNameEncoding, &mut self.scratch.0) {
+            Ok(name) => push(&mut self.labels, name, value, &mut self.scratch.1)?,
+            // Without a value the label is not there, whatever its name.
+            Err(_) if value.raw.is_empty() => {}
+            Err(kind) => return Err(kind),
         }
-        let value = quoted(cursor, D::VALUE)?;
-        let value = value.text(SyntaxErrorKind::LabelValueEncoding, &mut self.scratch.1)?;
-        self.labels.push(name, value);
-        Ok(())
+        Ok(Entry::Label)
     }
 
     #[inline]
@@ -151,4 +138,26 @@ impl Series {
 enum Entry {
     Name,
     Label,
+}
+
+/// Reads `="value"`.
+#[inline]
+fn read_value<'a, D: Dialect>(cursor: &mut Cursor<'a>) -> Parsed<Quoted<'a>> {
+    if !cursor.eat(b'=') {
+        return Err(cursor.unexpected(SyntaxErrorKind::Equals));
+    }
+    D::blanks(cursor);
+    if cursor.peek() != Some(b'"') {
+        return Err(cursor.unexpected(SyntaxErrorKind::LabelValue));
+    }
+    quoted(cursor, D::VALUE)
+}
+
+#[inline]
+fn push(labels: &mut LabelSet, name: &str, value: Quoted<'_>, scratch: &mut String) -> Parsed<()> {
+    if name == "__name__" {
+        return Err(SyntaxErrorKind::ReservedLabel);
+    }
+    labels.push(name, value.text(SyntaxErrorKind::LabelValueEncoding, scratch)?);
+    Ok(())
 }

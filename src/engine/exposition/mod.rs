@@ -20,6 +20,9 @@ mod framing;
 
 mod write;
 
+#[cfg(test)]
+mod testing;
+
 pub mod number;
 
 pub use error::{SyntaxError, SyntaxErrorKind};

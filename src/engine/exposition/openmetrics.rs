@@ -77,7 +77,7 @@ pub(super) fn tail(mut cursor: Cursor<'_>) -> Parsed<Tail> {
 /// Reads what may follow the value, from the blank behind it.
 fn extras(cursor: &mut Cursor<'_>, tail: &mut Tail) -> Parsed<()> {
     if !cursor.rest().starts_with(b" # {") {
-        tail.timestamp = Some((timestamp(cursor)? * 1000.0) as i64);
+        tail.timestamp = Some(milliseconds(timestamp(cursor)?));
     }
     if cursor.rest().starts_with(b" # {") {
         let start = cursor.at + 1;
@@ -92,10 +92,17 @@ pub(super) fn timestamp(cursor: &mut Cursor<'_>) -> Parsed<f64> {
     let start = cursor.at + 1;
     cursor.at = number::check(cursor.input, start).map_err(|kind| match kind {
         SyntaxErrorKind::CarriageReturn => kind,
+        SyntaxErrorKind::MissingValue => SyntaxErrorKind::Trailing,
         _ => SyntaxErrorKind::Timestamp,
     })?;
     let seconds = number::parse(&cursor.input[start..cursor.at]);
     if seconds.is_finite() { Ok(seconds) } else { Err(SyntaxErrorKind::Timestamp) }
+}
+
+/// What Go makes of it on amd64: a time out of range is the earliest there is.
+fn milliseconds(seconds: f64) -> i64 {
+    let milliseconds = seconds * 1000.0;
+    if milliseconds < -(i64::MIN as f64) { milliseconds as i64 } else { i64::MIN }
 }
 
 /// The offset behind the newline, which no sample or metadata line may lack.
@@ -118,7 +125,7 @@ fn comment(mut cursor: Cursor<'_>, name: &mut String) -> Parsed<Step> {
         [b'#', b' ', b'H', b'E', b'L', b'P', b' ', ..] => Keyword::Help,
         [b'#', b' ', b'T', b'Y', b'P', b'E', b' ', ..] => Keyword::Type,
         [b'#', b' ', b'U', b'N', b'I', b'T', b' ', ..] => Keyword::Unit,
-        _ => return Err(SyntaxErrorKind::Comment),
+        _ => return Err(no_keyword(&cursor)),
     };
     cursor.at += 7;
     let family = meta::family(&mut cursor, name)?;
@@ -137,6 +144,15 @@ fn comment(mut cursor: Cursor<'_>, name: &mut String) -> Parsed<Step> {
     Ok(Step::Meta(Meta { keyword, kind, text: range, end: newline(cursor)? }))
 }
 
+#[cold]
+fn no_keyword(cursor: &Cursor<'_>) -> SyntaxErrorKind {
+    match cursor.line_end() {
+        Err(kind) => kind,
+        Ok(end) if cursor.input[cursor.at..end].contains(&0) => SyntaxErrorKind::Nul,
+        Ok(_) => SyntaxErrorKind::Comment,
+    }
+}
+
 fn is_unit_of(unit: &[u8], family: &[u8]) -> bool {
     unit.is_empty() || family.strip_suffix(unit).is_some_and(|base| base.ends_with(b"_"))
 }
@@ -146,4 +162,140 @@ fn kind(word: &[u8]) -> Parsed<Kind> {
         [.., b'\r'] => SyntaxErrorKind::CarriageReturn,
         _ => SyntaxErrorKind::MetricType,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::read_any;
+    use super::SyntaxErrorKind::{self, *};
+    use crate::engine::model::Format;
+
+    /// Lines before a `# EOF`, and the rows they give.
+    const READ: &[(&[u8], &[&str])] = &[
+        (b"", &[]),
+        (b"a 1\n", &["a[] 1"]),
+        (b"a{} 1\n", &["a[] 1"]),
+        (b"a{x=\"1\",y=\"2\",} 1\n", &["a[x=1, y=2] 1"]),
+        (b"{\"a b\",x=\"1\"} 1\n", &["a b[x=1] 1"]),
+        (b"{\"a\nb\"} 1\n", &["a\nb[] 1"]),
+        (b"a{x=\"\0\"} 1\n", &["a[x=\\0] 1"]),
+        (b"a 1 1.5\n", &["a[] 1 @1500"]),
+        (b"a 1 -1e3\n", &["a[] 1 @-1000000"]),
+        (b"a 1 1.0005\n", &["a[] 1 @1000"]),
+        (b"a 1 1e99\n", &["a[] 1 @-9223372036854775808"]),
+        (b"a 1 # {} 2\n", &["a[] 1 # {} 2"]),
+        (b"a 1 3 # {x=\"}\",\"y z\"=\"#\",} 2 -4.5\n", &["a[] 1 @3000 # {x=},y z=#,} 2 -4.5"]),
+        (b"# HELP a \n", &["Help a []"]),
+        (b"# HELP a  \\n\"\r\n", &["Help a [ \\n\"\r]"]),
+        (b"# HELP \"a\n# EOF\" x\n", &["Help a\n# EOF [x]"]),
+        (b"# UNIT a_s s\n# TYPE a_s gauge\n", &["Unit a_s [s]", "TYPE a_s gauge"]),
+        (b"# UNIT a \n", &["Unit a []"]),
+        (b"# TYPE a gaugehistogram\n# TYPE a info\n", &["TYPE a gaugehistogram", "TYPE a info"]),
+        (b"# TYPE a stateset\n# TYPE a unknown\n", &["TYPE a stateset", "TYPE a unknown"]),
+    ];
+
+    const REFUSED: &[(&[u8], SyntaxErrorKind)] = &[
+        (b"\n", BlankLine),
+        (b" a 1\n", LeadingBlank),
+        (b"1 1\n", Start),
+        (b"\0\n", Nul),
+        (b"# hi\n", Comment),
+        (b"#hi\n", Comment),
+        (b"#  HELP a b\n", Comment),
+        (b"# EO\0F\n", Nul),
+        (b"# EOF \n", AfterEof),
+        (b"a\n", ValueBlank),
+        (b"a\t1\n", ValueBlank),
+        (b"a+1\n", ValueBlank),
+        (b"a {x=\"1\"} 1\n", Value),
+        (b"a  1\n", MissingValue),
+        (b"a 1 \n", Trailing),
+        (b"a 1  5\n", Trailing),
+        (b"a 1\t5\n", Trailing),
+        (b"a 1 5 6\n", Trailing),
+        (b"a 1 NaN\n", Timestamp),
+        (b"a 1 +Inf\n", Timestamp),
+        (b"a 1\r\n", CarriageReturn),
+        (b"\r\n", CarriageReturn),
+        (b"# TYPE a gauge\r\n", CarriageReturn),
+        (b"a{ x=\"1\"} 1\n", LabelName),
+        (b"a{x=\"1\", y=\"2\"} 1\n", LabelName),
+        (b"a{,} 1\n", LabelName),
+        (b"a{x =\"1\"} 1\n", Equals),
+        (b"a{x= \"1\"} 1\n", LabelValue),
+        (b"a{x=\"1\"y=\"2\"} 1\n", Comma),
+        (b"a{x=\"1\n\"} 1\n", LineFeed),
+        (b"a{x=\"1\"}1\n", ValueBlank),
+        (b"{a} 1\n", BareIdentifier),
+        (b"a{x=\"1\",x=\"2\"} 1\n", DuplicateLabel),
+        (b"a 1 # {x=\"1\"}\n", ValueBlank),
+        (b"a 1 # {x} 1\n", Equals),
+        (b"a 1 # {\"x\"} 1\n", Equals),
+        (b"a 1 # {x=1} 1\n", LabelValue),
+        (b"a 1 # {,} 1\n", ExemplarLabels),
+        (b"a 1 # {x=\"\xff\"} 1\n", LabelValueEncoding),
+        (b"a 1 # {x=\"\n\"} 1\n", LineFeed),
+        (b"a 1 # {x=\"\0\"} 1\n", Nul),
+        (b"a 1 # {} 1 NaN\n", Timestamp),
+        (b"a 1 # {} 1 # {} 1\n", Timestamp),
+        (b"a 1 # {} 1 2 3\n", Trailing),
+        (b"a 1 #  {} 1\n", Timestamp),
+        (b"# HELP a\n", MetaBlank),
+        (b"# HELP  a b\n", MetaName),
+        (b"# TYPE a\tgauge\n", MetaBlank),
+        (b"# TYPE a untyped\n", MetricType),
+        (b"# TYPE a gauge \n", MetricType),
+        (b"# UNIT a s\n", Unit),
+        (b"# UNIT s s\n", Unit),
+        (b"# UNIT as s\n", Unit),
+        (b"# HELP a \xff\n", HelpEncoding),
+    ];
+
+    /// How a body ends decides all of it.
+    const ENDS: &[(&[u8], Result<&[&str], SyntaxErrorKind>)] = &[
+        (b"", Ok(&[])),
+        (b"# EOF", Ok(&["EOF"])),
+        (b"# EOF\n", Ok(&["EOF"])),
+        (b"a 1\n# EOF", Ok(&["a[] 1", "EOF"])),
+        (b"a 1\n", Err(MissingEof)),
+        (b"a 1", Err(Incomplete)),
+        (b"# HELP a b", Err(Incomplete)),
+        (b"# EO", Err(Comment)),
+        (b"# EOF\n\n", Err(AfterEof)),
+        (b"# EOF\n# EOF\n", Err(AfterEof)),
+        (b"# EOF\na 1\n", Err(AfterEof)),
+        (b"# EOFa 1\n", Err(AfterEof)),
+    ];
+
+    fn owned(rows: &[&str]) -> Vec<String> {
+        rows.iter().map(|row| (*row).to_owned()).collect()
+    }
+
+    #[test]
+    fn reads_what_prometheus_reads() {
+        for (lines, rows) in READ {
+            let want = [owned(rows), owned(&["EOF"])].concat();
+            assert_eq!(
+                read_any(Format::OpenMetrics, &[*lines, b"# EOF\n"].concat()),
+                Ok(want),
+                "{}",
+                lines.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_prometheus_refuses_or_misreads() {
+        for (lines, kind) in REFUSED {
+            let body = [*lines, b"# EOF\n"].concat();
+            assert_eq!(read_any(Format::OpenMetrics, &body), Err(*kind), "{}", lines.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_body_ends_with_eof_and_with_nothing_else() {
+        for (body, want) in ENDS {
+            assert_eq!(read_any(Format::OpenMetrics, body), want.map(owned), "{}", body.escape_ascii());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 
 use super::member::{Member, MemberId};
-use super::{Fold, GroupId};
+use super::{FamilyId, Fold, GroupId};
 use crate::engine::model::SeriesHash;
 
 /// Where members went in a sweep; `None` for those that were forgotten.
@@ -28,21 +28,32 @@ const SLACK: usize = 16;
 const SWEEP_SECONDS: f64 = 60.0;
 
 impl Fold {
+    /// Drops a family's state: it has another type now (rule 3.14).
+    pub fn drop_family(&mut self, id: FamilyId) {
+        let family = &mut self.families[id.index()];
+        if family.primed {
+            family.primed = false;
+            family.label_names.clear();
+            self.dropped.push(id);
+        }
+    }
+
     /// Forgets what is due, if anything can be: `None` when everything stays where it is.
     /// `members_limit` 0 = none.
     pub fn sweep(&mut self, members_limit: usize, last_sweep: &mut f64) -> Option<Moved> {
         let now = self.clock.seconds();
         let over = members_limit > 0 && self.members.len() > members_limit + members_limit / SLACK;
-        if !over && now - *last_sweep < SWEEP_SECONDS {
+        let dropped = std::mem::take(&mut self.dropped);
+        if !over && dropped.is_empty() && now - *last_sweep < SWEEP_SECONDS {
             return None;
         }
         *last_sweep = now;
         let oldest_kept = self.oldest_kept(over, members_limit);
         let due = |m: &Member, families: &[super::FoldFamily]| {
             let ttl = families[m.family.index()].member_ttl_seconds;
-            m.seen < oldest_kept || f64::from(m.seen) + ttl < now
+            m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family)
         };
-        if !self.members.iter().any(|m| due(m, &self.families)) && !self.has_due_groups() {
+        if !self.members.iter().any(|m| due(m, &self.families)) && !self.has_due_groups() && dropped.is_empty() {
             return None;
         }
         let families = &self.families;
@@ -51,12 +62,14 @@ impl Fold {
             let due = due(m, families);
             if due {
                 *evicted += 1;
-                fingerprints.insert(m.key, members_limit);
+                if !dropped.contains(&m.family) {
+                    fingerprints.insert(m.key, members_limit);
+                }
             }
             !due
         });
         self.follow(&moved);
-        self.evict_groups();
+        self.evict_groups(&dropped);
         Some(Moved { members: moved })
     }
 
@@ -82,12 +95,12 @@ impl Fold {
         self.groups.iter().any(|g| g.last_member + g.group_ttl_seconds < now)
     }
 
-    fn evict_groups(&mut self) {
-        if !self.has_due_groups() {
+    fn evict_groups(&mut self, dropped: &[FamilyId]) {
+        if dropped.is_empty() && !self.has_due_groups() {
             return;
         }
         let now = self.clock.seconds();
-        let moved = self.groups.retain(|g| g.last_member + g.group_ttl_seconds >= now);
+        let moved = self.groups.retain(|g| g.last_member + g.group_ttl_seconds >= now && !dropped.contains(&g.family));
         let new = |id: GroupId| moved[id.index()];
         self.members.for_each_mut(|m| m.group = m.group.and_then(new));
         for family in &mut self.families {

@@ -91,6 +91,8 @@ pub struct Fold {
     stamps: HashMap<(MemberId, u32), i64>,
     /// What this scrape did to members that were there before it, for a rollback.
     moved: Vec<(MemberId, Option<GroupId>)>,
+    /// Families whose state goes with the next sweep.
+    dropped: Vec<FamilyId>,
     watermark: Watermark,
     pub tally: Tally,
 }
@@ -155,6 +157,7 @@ impl Default for Fold {
             created: HashMap::new(),
             stamps: HashMap::new(),
             moved: Vec::new(),
+            dropped: Vec::new(),
             watermark: Watermark::default(),
             tally: Tally::default(),
         }

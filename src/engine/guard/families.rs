@@ -51,10 +51,18 @@ pub enum Tracking {
 pub struct Block {
     pub scrape: u32,
     pub phase: Phase,
+    pub content: Content,
     /// Where it begins.
     pub start: u64,
     /// Where its folded lines go: behind its last line under its own TYPE.
     pub insert_at: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    #[default]
+    Metadata,
+    Samples,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +105,18 @@ impl Families {
 
     pub fn find(&self, place: &Place) -> Option<FamilyId> {
         self.by_key.get(&(place.family.clone(), place.kind)).copied()
+    }
+
+    /// Families of this name, whatever their type.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FamilyId> + 'a {
+        Kind::ALL.into_iter().filter_map(move |kind| self.by_key.get(&(name.into(), kind)).copied())
+    }
+
+    /// Families that the body at hand has under another type (rule 3.14).
+    pub fn retyped(&self, scrape: u32) -> Vec<FamilyId> {
+        let absent = |id: &FamilyId| self.get(*id).scrape != scrape;
+        let present = |id: &FamilyId| self.named(&self.get(*id).name).any(|other| self.get(other).scrape == scrape);
+        self.ids().filter(|id| absent(id) && present(id)).collect()
     }
 
     pub fn learn_sample(&mut self, name: &str, sample: Sample) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::families::Phase;
+use super::families::{Block, Content, Phase};
 use super::process::START_TIME;
 use super::series::{KnownId, What};
 use super::state::EndpointState;
@@ -97,7 +97,9 @@ impl Guard {
         let own_type = place.role != Role::Created;
         self.enter(family)?;
         self.output.keep(&self.input, self.at..self.at + meta.end);
-        self.mark(own_type);
+        if own_type {
+            self.mark();
+        }
         Ok(meta.end)
     }
 
@@ -134,6 +136,7 @@ impl Guard {
         if self.body.current != Some(family) {
             self.enter(Some(family))?;
         }
+        self.state.families.get_mut(family).block.content = Content::Samples;
         let line = self.at..self.at + tail.end;
         match what {
             What::Pass => self.pass(line, seen),
@@ -150,7 +153,7 @@ impl Guard {
             Seen::First => self.body.passed += 1,
             Seen::Again => self.body.duplicates += 1,
         }
-        self.mark(true);
+        self.mark();
     }
 
     fn drop_line(&mut self, cause: u32, is_new: bool, seen: Seen) {
@@ -166,7 +169,7 @@ impl Guard {
             }
             Seen::Again => self.body.duplicates += 1,
         }
-        self.mark(true);
+        self.mark();
     }
 
     /// A number of a member: kept as a line only while the member is alone.
@@ -201,7 +204,9 @@ impl Guard {
             self.body.passed += u64::from(seen == Seen::First);
             self.output.keep(&self.input, line);
         }
-        self.mark(at != field::CREATED);
+        if at != field::CREATED {
+            self.mark();
+        }
         Ok(())
     }
 
@@ -220,7 +225,7 @@ impl Guard {
         family.scrape = scrape;
         let block = &mut family.block;
         if block.scrape != scrape {
-            *block = super::families::Block { scrape, phase: Phase::Open, start: position, insert_at: position };
+            *block = Block { scrape, start: position, insert_at: position, ..Block::default() };
             return Ok(());
         }
         match block.phase {
@@ -237,8 +242,12 @@ impl Guard {
 
     /// Another family begins. When the output is leaving already, this one's folds are shown now.
     fn leave(&mut self, id: FamilyId) {
+        let has_groups = !self.state.fold.families[id.index()].groups.is_empty();
         let block = &mut self.state.families.get_mut(id).block;
-        if block.phase == Phase::Open {
+        if block.content == Content::Metadata && !has_groups {
+            // Nothing but metadata, and nothing to show behind it: the block is yet to come.
+            block.scrape = 0;
+        } else if block.phase == Phase::Open {
             block.phase = Phase::Closed;
             if self.is_leaving {
                 self.show_block(id);
@@ -246,13 +255,13 @@ impl Guard {
         }
     }
 
-    /// The first block reaches to here, as long as its own TYPE is the last one.
+    /// The first block reaches to here: its own TYPE is still the last one.
     #[inline]
-    fn mark(&mut self, own_type: bool) {
+    fn mark(&mut self) {
         let Some(id) = self.body.current else { return };
         let position = self.output.position();
         let block = &mut self.state.families.get_mut(id).block;
-        if own_type && block.phase == Phase::Open {
+        if block.phase == Phase::Open {
             block.insert_at = position;
         }
     }

@@ -39,7 +39,8 @@ impl EndpointState {
         }
         let place = self.types.place(self.format, name, Scope::InForce);
         let family = self.families.find(&place).unwrap_or_else(|| {
-            self.fold.add_family(shape(place.kind, &place.family), false);
+            let known_before = self.families.named(&place.family).next().is_some();
+            self.fold.add_family(shape(place.kind, &place.family), known_before);
             self.families.add(&place, self.format, plan, &self.seed)
         });
         let sample = Sample { family, role: place.role };

@@ -24,7 +24,7 @@ pub use state::EndpointState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::exposition::{SyntaxError, SyntaxErrorKind, SyntaxLimits, Tokens};
+use crate::engine::exposition::{SyntaxError, SyntaxLimits, Tokens};
 use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
@@ -145,13 +145,16 @@ pub enum ScrapeError {
 impl ScrapeError {
     /// The `result` of `cardinality_guard_scrapes_total`: `malformed` or `limit`.
     pub fn is_limit(&self) -> bool {
-        let syntax_limit = |e: &SyntaxError| matches!(e.kind, SyntaxErrorKind::SampleSize);
-        matches!(self, ScrapeError::BodySize(_)) || matches!(self, ScrapeError::Syntax(e) if syntax_limit(e))
+        match self {
+            ScrapeError::BodySize(_) => true,
+            ScrapeError::Syntax(error) => error.kind.is_limit(),
+            _ => false,
+        }
     }
 }
 
 /// Consumed input is let go in steps of this size.
-const STEP: usize = 1 << 20;
+const STEP: u64 = 1 << 20;
 /// Output leaves in steps of this size.
 const LEAST_DRAIN: u64 = 64 << 10;
 
@@ -188,14 +191,11 @@ impl Guard {
         }
         self.input.extend_from_slice(bytes);
         self.read(false)?;
-        let hold = match self.scrape.limits.hold_output {
-            0 => u64::MAX,
-            limit => limit,
-        };
+        let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
             self.retained = Retained::No;
         }
-        if self.retained == Retained::No && self.at >= STEP {
+        if self.retained == Retained::No && self.at as u64 >= STEP.min(hold) {
             self.output.settle_run(&self.input);
             self.input.drain(..self.at);
             self.output.input_moved(self.at);
@@ -210,7 +210,7 @@ impl Guard {
     /// Appends to `out` what may leave already: nothing while the output is held whole. Once this
     /// has given bytes, a failure can only be told by aborting the connection.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
-        if self.is_leaving && self.output.held() >= LEAST_DRAIN {
+        if self.is_leaving && self.output.held() >= LEAST_DRAIN.min(self.hold()) {
             let barrier = self.barrier();
             self.output.take(&self.input, barrier, out);
         }
@@ -241,6 +241,14 @@ impl Guard {
         self.state.rollback(self.watermark);
         self.state.fold.clock.take_back();
         self.state
+    }
+
+    /// Bytes of output to hold back.
+    fn hold(&self) -> u64 {
+        match self.scrape.limits.hold_output {
+            0 => u64::MAX,
+            limit => limit,
+        }
     }
 
     fn read_to_end(&mut self, end: BodyEnd) -> Result<(), ScrapeError> {
@@ -291,6 +299,9 @@ impl Guard {
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
         state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);
+        for family in state.families.retyped(state.scrape) {
+            state.fold.drop_family(family);
+        }
         let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {

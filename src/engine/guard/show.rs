@@ -95,11 +95,7 @@ impl Guard {
     fn show_absent(&mut self, id: FamilyId, tail: &mut Vec<u8>) {
         let (families, scrape) = (&self.state.families, self.state.scrape);
         let family = families.get(id);
-        let retyped = families.ids().any(|other| {
-            let f = families.get(other);
-            other != id && f.name == family.name && f.scrape == scrape
-        });
-        if retyped {
+        if families.named(&family.name).any(|other| families.get(other).scrape == scrape) {
             return;
         }
         let mut lines = Vec::new();
@@ -218,9 +214,8 @@ fn write_line(out: &mut Vec<u8>, name: &str, body: &[u8], le: Option<&str>, valu
         }
         out.extend_from_slice(body);
         if let Some(le) = le {
-            out.extend_from_slice(if body.is_empty() { b"le=\"" } else { b",le=\"" });
+            out.extend_from_slice(if body.is_empty() { b"le=" } else { b",le=" });
             write_label_value(out, le);
-            out.push(b'"');
         }
         out.push(b'}');
     }
