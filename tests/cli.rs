@@ -49,6 +49,55 @@ mod filter {
     }
 
     #[test]
+    fn a_body_that_fails_writes_nothing() {
+        let got = run_with_stdin(&["filter"], "a 1\nb oops\n");
+        assert_eq!((got.code, got.stdout.as_str()), (1, ""));
+        assert!(got.stderr.starts_with("cardinality-guard: stdin: line 2: "), "{}", got.stderr);
+        let got = run_with_stdin(&["filter", "--report"], "b oops\n");
+        let line: serde_json::Value = serde_json::from_str(&got.stderr).unwrap();
+        assert!(line["error"].as_str().unwrap().starts_with("line 1: "), "{line}");
+    }
+
+    #[test]
+    fn of_several_bodies_one_may_fail() {
+        let dir = scratch(&[("1.prom", "a 1\n"), ("2.prom", "a oops\n"), ("3.prom", "a 3\n")]);
+        let inputs = ["1.prom", "2.prom", "3.prom"].map(|name| dir.path(name));
+        let [one, two, three] = inputs.each_ref().map(String::as_str);
+        let got = run(&["filter", one, two, three]);
+        assert_eq!(got.code, 1);
+        let lines: Vec<&str> = got.stdout.lines().collect();
+        assert_eq!(lines[..2], ["# scrape 1", "a 1"]);
+        assert!(lines[2].starts_with("# scrape 2 failed: line 1: "), "{}", got.stdout);
+        assert_eq!(lines[3..], ["# scrape 3", "a 3"]);
+
+        let got = run(&["filter", "--last", one, two, three]);
+        assert_eq!((got.code, got.stdout.as_str()), (1, "a 3\n"));
+        let got = run(&["filter", "--last", one, three, two]);
+        assert_eq!((got.code, got.stdout.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_error() {
+        let body: String = (0..200_000).map(|i| format!("a{{i=\"{i}\"}} 1\n")).collect();
+        let dir = scratch(&[("big.prom", &body)]);
+        let mut child = crate::support::command(&["filter", &dir.path("big.prom")]).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+    }
+
+    #[test]
+    fn the_first_body_decides_the_format() {
+        let openmetrics = "# TYPE a gauge\na 1\n# EOF\n";
+        let dir = scratch(&[("1.om", openmetrics), ("2.prom", "a 1\n")]);
+        let got = run(&["filter", &dir.path("1.om"), &dir.path("2.prom")]);
+        assert_eq!(got.code, 1, "text lacks the # EOF that OpenMetrics ends with");
+        assert!(got.stdout.contains("# scrape 2 failed: "), "{}", got.stdout);
+        assert_eq!(run_with_stdin(&["filter", "--format", "openmetrics"], "a 1\n").code, 1);
+        assert_eq!(run_with_stdin(&["filter", "--format", "text"], openmetrics).code, 0);
+    }
+
+    #[test]
     fn usage_errors_exit_2_and_write_nothing() {
         let dir = scratch(&[("1.prom", "a 1\n")]);
         let body = dir.path("1.prom");

@@ -8,7 +8,6 @@ mod reply;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::ACCEPT;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
@@ -28,18 +27,31 @@ pub enum Phase {
     Draining,
 }
 
+/// What a listener offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offers {
+    Everything,
+    /// Own metrics and health: the rest moved to a listener of its own.
+    MetricsAndHealth,
+}
+
 /// What the answers are made of.
 #[derive(Clone)]
 pub struct AdminContext {
+    pub offers: Offers,
     pub shared: Arc<Shared>,
     pub reload: Reload,
     pub phase: watch::Receiver<Phase>,
 }
 
 /// Answers a request for one of the guard's own paths; 404 for any other.
-pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<Full<Bytes>> {
+pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<Bytes> {
     let config = context.shared.config();
+    let telemetry_path = config.settings.web.telemetry_path.as_str();
     let path = request.uri().path();
+    if context.offers == Offers::MetricsAndHealth && ![telemetry_path, "/-/healthy", "/-/ready"].contains(&path) {
+        return nothing().into();
+    }
     if path == "/-/reload" {
         return reload(context, request.method()).await.into();
     }
@@ -49,13 +61,13 @@ pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<
         "/-/ready" => |context, _| ready(*context.phase.borrow()),
         "/config" => |context, _| Reply::yaml(context.shared.config().settings.redacted()),
         "/sd" => |context, request| discovery::answer(&context.shared, request.headers(), request.uri()),
-        own if own == config.settings.web.telemetry_path => metrics,
-        _ => |_, _| Reply::new(StatusCode::NOT_FOUND, TEXT, "guard: there is nothing here\n".into()),
+        own if own == telemetry_path => metrics,
+        _ => |_, _| nothing(),
     };
     match *request.method() {
         Method::GET => page(context, &request).into(),
         // An own scrape shows new rows at 0 once: who only asks for the head must not use it up.
-        Method::HEAD if path == config.settings.web.telemetry_path => Reply::text("").into(),
+        Method::HEAD if path == telemetry_path => Reply::text("").into(),
         Method::HEAD => page(context, &request).without_body().into(),
         _ => Reply::method_not_allowed("GET, HEAD").into(),
     }
@@ -66,6 +78,10 @@ fn metrics<B>(context: &AdminContext, request: &Request<B>) -> Reply {
     let exposition = Exposition::negotiate(&accept.collect::<Vec<_>>().join(","));
     let body = context.shared.telemetry().expose(exposition, &context.shared.endpoints().live());
     Reply::new(StatusCode::OK, exposition.content_type(), body)
+}
+
+fn nothing() -> Reply {
+    Reply::new(StatusCode::NOT_FOUND, TEXT, "guard: there is nothing here\n".into())
 }
 
 fn ready(phase: Phase) -> Reply {

@@ -1,7 +1,6 @@
 //! A whole answer and its headers.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 
@@ -49,9 +48,9 @@ impl Reply {
     }
 }
 
-impl From<Reply> for Response<Full<Bytes>> {
-    fn from(reply: Reply) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+impl From<Reply> for Response<Bytes> {
+    fn from(reply: Reply) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(reply.body));
         *response.status_mut() = reply.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));

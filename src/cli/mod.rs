@@ -4,6 +4,7 @@ mod demo;
 mod failure;
 mod filter;
 mod policy_args;
+mod serve;
 mod terminal;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Filter(filter::FilterArgs),
+    Serve(serve::ServeArgs),
 }
 
 /// Reads the arguments, runs the command and says how it went.
@@ -44,6 +46,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(args),
         Command::Filter(args) => filter::run(&args),
+        Command::Serve(args) => serve::run(&args),
     };
     outcome.unwrap_or_else(|error| failure::report(&error))
 }

@@ -45,6 +45,9 @@ impl Loader {
         for layer in self.layers(&mut findings, &mut sources) {
             findings.extend(read::apply(&mut settings, &layer));
         }
+        if settings.targets.is_empty() && !has_errors(&findings) {
+            findings.push(self.finding(Severity::Warning, "no `targets`: every scrape is refused with 403".into()));
+        }
         let policy_files = self.policy_files(&settings, &mut findings);
         // With targets in doubt, a policy that names one of them is not to blame.
         let names: Vec<String> = settings.targets.iter().map(|target| target.name.clone()).collect();
@@ -113,7 +116,7 @@ impl Loader {
     }
 
     fn finding(&self, severity: Severity, message: String) -> Finding {
-        let file = self.config_file.as_ref().map_or("policy_files".into(), |path| path.display().to_string());
+        let file = self.config_file.as_ref().map_or("settings".into(), |path| path.display().to_string());
         Finding { severity, file, line: 0, column: 0, message, help: None }
     }
 }

@@ -121,9 +121,16 @@ impl Telemetry {
         locked(&self.ledger).config_loaded(foreseen, SystemTime::now());
     }
 
-    /// Settings or policies could not be loaded: what was in force stays.
-    pub fn config_failed(&self, reason: &str) {
-        error!(reason = %Printable(reason), "configuration not loaded, the old one stays");
+    /// Something in settings or policies is in doubt, but they can be put into force.
+    pub fn config_warning(&self, warning: &str) {
+        warn!(warning = %Printable(warning), "configuration in doubt");
+    }
+
+    /// Settings or policies could not be loaded; a line for each reason.
+    pub fn config_failed(&self, reasons: &str) {
+        for reason in reasons.lines() {
+            error!(reason = %Printable(reason), "configuration not loaded");
+        }
         locked(&self.ledger).config_failed();
     }
 

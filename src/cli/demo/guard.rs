@@ -5,14 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use http_body_util::BodyExt;
-use hyper::Response;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::EXPORTER_PATH;
-use crate::admin::{self, AdminContext, Phase};
+use crate::admin::{self, AdminContext, Offers, Phase};
 use crate::engine::policy::{Builtin, Mode, Policies, Source};
 use crate::proxy::{self, Door, LocalHandler, ScrapesHere, local_handler};
 use crate::settings::{Allow, Credentials, Settings, Storage, Target, Tls};
@@ -82,14 +80,10 @@ fn shared(exporters: &[(&'static str, SocketAddr)]) -> anyhow::Result<Arc<Shared
 fn local(shared: &Arc<Shared>) -> LocalHandler {
     let (_, phase) = watch::channel(Phase::Serving);
     let reload = Arc::new(|| Err("the demo has no files".to_owned()));
-    let context = Arc::new(AdminContext { shared: shared.clone(), reload, phase });
+    let context = Arc::new(AdminContext { offers: Offers::Everything, shared: shared.clone(), reload, phase });
     local_handler(move |request| {
         let context = context.clone();
-        async move {
-            let (head, body) = admin::answer(&context, request).await.into_parts();
-            let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            Response::from_parts(head, bytes)
-        }
+        async move { admin::answer(&context, request).await }
     })
 }
 
