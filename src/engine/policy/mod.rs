@@ -5,12 +5,18 @@
 //! [`FamilyPlan`] once per series ([`FamilyPlan::decide`]); the guard remembers the answers.
 
 mod finding;
+mod hash;
+mod normalize;
+mod pattern;
+mod shape;
+mod template;
 pub mod yaml;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use finding::{Finding, Severity};
+pub use shape::{Shape, shape};
 
 use crate::engine::model::{Kind, LabelSet};
 

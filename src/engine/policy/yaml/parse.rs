@@ -23,7 +23,7 @@ pub fn parse(file: &str, text: &str) -> Result<Node, Finding> {
     }
     let raw: Spanned<Raw> =
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| syntax(file, &error))?;
-    Ok(Source { file, text }.node(raw)?)
+    Source { file, text }.node(raw)
 }
 
 fn options() -> Options {
