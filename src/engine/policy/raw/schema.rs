@@ -1,0 +1,1 @@
+//! The JSON schema of policy files, derived from the raw types.
