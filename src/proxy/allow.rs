@@ -229,3 +229,72 @@ fn with_query(path_and_query: &str, extra: &str) -> String {
         (false, false) => format!("{path_and_query}?{extra}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(reach: &Reach, host: &str, address: &str) -> bool {
+        reach.admits(&Host::parse(host).unwrap(), address.parse().unwrap()) == Verdict::Admitted
+    }
+
+    fn matching(pattern: &str) -> Reach {
+        Reach::Matching(Regex::new(&format!("^(?:{pattern})$")).unwrap())
+    }
+
+    /// What a name leads to is judged by the address, whoever controls the name.
+    #[test]
+    fn a_pattern_over_names_does_not_open_reserved_addresses() {
+        let workers = matching("worker-[0-9]+\\.svc:[0-9]+");
+        assert!(admits(&workers, "worker-1.svc", "10.0.0.1:80"));
+        for address in [
+            "127.0.0.1:80",
+            "169.254.169.254:80",
+            "0.0.0.0:80",
+            "[::1]:80",
+            "[fe80::1]:80",
+            "[fd00:ec2::254]:80",
+            "[::ffff:169.254.169.254]:80",
+            "[64:ff9b::a9fe:a9fe]:80",
+        ] {
+            assert!(!admits(&workers, "worker-1.svc", address), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_matches_the_literal_opens_it() {
+        let literal = matching("169\\.254\\.169\\.254:80|\\[::1\\]:80");
+        assert!(admits(&literal, "169.254.169.254", "169.254.169.254:80"));
+        assert!(admits(&literal, "metadata", "[::ffff:169.254.169.254]:80"));
+        assert!(admits(&literal, "[::1]", "[::1]:80"));
+        assert!(!admits(&literal, "169.254.169.254", "169.254.169.254:81"));
+    }
+
+    #[test]
+    fn localhost_is_the_machine_itself_by_definition() {
+        let named = matching("localhost:80|x.localhost:80");
+        assert!(admits(&named, "localhost", "127.0.0.1:80"));
+        assert!(admits(&named, "x.localhost", "[::1]:80"));
+        assert!(!admits(&named, "localhost", "169.254.169.254:80"));
+        assert!(!admits(&named, "localhost.evil", "127.0.0.1:80"));
+    }
+
+    #[test]
+    fn a_net_opens_a_reserved_range_only_from_inside() {
+        let net = |text: &str| Reach::Within(text.parse().unwrap());
+        assert!(admits(&net("10.0.0.0/8"), "x", "10.1.2.3:80"));
+        assert!(admits(&net("10.0.0.0/8"), "x", "[::ffff:10.1.2.3]:80"));
+        assert!(!admits(&net("10.0.0.0/8"), "x", "11.1.2.3:80"));
+        assert!(admits(&net("127.0.0.0/8"), "x", "127.0.0.1:80"));
+        assert!(admits(&net("169.254.169.254/32"), "x", "169.254.169.254:80"));
+        assert!(!admits(&net("0.0.0.0/0"), "x", "127.0.0.1:80"));
+        assert!(!admits(&net("::/0"), "x", "[::1]:80"));
+        assert!(!admits(&net("::/0"), "x", "10.0.0.1:80"), "IPv4 is no part of IPv6");
+    }
+
+    #[test]
+    fn a_url_opens_what_it_says() {
+        assert!(admits(&Reach::Anywhere, "localhost", "127.0.0.1:80"));
+        assert!(admits(&Reach::Anywhere, "metadata", "169.254.169.254:80"));
+    }
+}

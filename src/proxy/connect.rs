@@ -146,7 +146,8 @@ fn tls_error(error: &io::Error) -> UpstreamError {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "certificate is for another name"
             }
-            CertificateError::UnknownIssuer => "certificate is from an unknown issuer",
+            // A bad signature is what an issuer of the same name, but with another key, looks like.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => "certificate is from an unknown issuer",
             _ => "certificate is not valid",
         },
         Some(Error::InvalidMessage(_)) => "the other side does not speak it",

@@ -23,7 +23,7 @@ use super::connect::Connector;
 use super::crowd::Crowd;
 use super::front::{Front, LocalHandler, Visit};
 use super::own::Own;
-use super::patience::{Patience, PatientIo};
+use super::patience::{self, Patience, PatientIo};
 use super::scrape::Scraper;
 use super::service::scrapes;
 
@@ -111,7 +111,7 @@ async fn accept(
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        let patience = Arc::new(Patience::new());
+        let patience = Arc::new(Patience::new(patience::HEAD));
         let visit = Visit { front: front.clone(), peer, patience: patience.clone() };
         let Some(member) = crowd.join(patience, shared.config().settings.web.max_connections) else { continue };
         let stopped = stopped.clone();

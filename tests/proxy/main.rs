@@ -9,6 +9,7 @@ mod limits;
 mod outcomes;
 mod pass;
 mod streaming;
+mod tls;
 mod waits;
 mod ways;
 
