@@ -1,1 +1,63 @@
-//! serve, demo, filter, check, explain.
+//! The commands: serve, demo, filter, check, explain. The only room that prints.
+
+mod demo;
+mod failure;
+mod filter;
+mod policy_args;
+mod serve;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const LONG_ABOUT: &str = "\
+A proxy on the scrape path: Prometheus scrapes your exporters through it, labels that explode are
+dropped, hashed, normalised or capped by policy, and the series that collapse are folded so that
+sums, rates and quantiles over what is left stay true.";
+
+const EXAMPLES: &str = "\
+Examples:
+  cardinality-guard demo
+      see an explosion and the guard in front of it; nothing to install or configure
+  cardinality-guard serve --config.file=guard.yaml
+      run the proxy
+  curl -s exporter:9808/metrics | cardinality-guard filter --policy policy.yaml
+      try a policy on a real body";
+
+/// Keeps Prometheus' series bounded and the numbers true.
+#[derive(Debug, Parser)]
+#[command(name = "cardinality-guard", version, propagate_version = true)]
+#[command(long_about = LONG_ABOUT, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Filter(filter::FilterArgs),
+    Serve(serve::ServeArgs),
+}
+
+/// Reads the arguments, runs the command and says how it went.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Filter(args) => filter::run(&args),
+        Command::Serve(args) => serve::run(&args),
+    };
+    outcome.unwrap_or_else(|error| failure::report(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

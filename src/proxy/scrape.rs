@@ -69,6 +69,7 @@ impl Scraper {
         let settings = &config.settings.scrape;
         let now = self.shared.clock().now();
         let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
+        endpoint.belongs_to(&grant.target.settings.name);
         let Admitted { mut lease, place } = self.admission.enter(&endpoint, settings.max_concurrent, &deadline).await?;
 
         let asked_at = std::time::Instant::now();

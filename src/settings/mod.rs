@@ -1,5 +1,15 @@
 //! File, environment and flags -> checked settings, all errors at once.
 
+mod credentials;
+mod defaults;
+mod layer;
+mod load;
+mod not_yet;
+mod read;
+mod redact;
+mod targets;
+mod units;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +18,10 @@ use regex::Regex;
 
 use crate::engine::policy::Mode;
 
-/// Checked settings (SPEC section 3 names the keys). Limits: 0 = off.
+pub use self::layer::Flag;
+pub use self::load::{LoadError, Loaded, Loader};
+
+/// Checked settings; fields are named as the keys of the file. Limits: 0 = off.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub mode: Mode,
@@ -123,3 +136,6 @@ pub enum FallbackProtocol {
     /// Named by Prometheus and not readable by a guard: only `mode: pass` lets it through.
     Protobuf,
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,7 @@ impl Shared {
         Shared {
             config: ArcSwap::from_pointee(config),
             generations: AtomicU64::new(0),
-            endpoints: Endpoints::default(),
+            endpoints: Endpoints::new(Arc::clone(&telemetry)),
             telemetry,
             clock: Clock::default(),
         }

@@ -10,13 +10,17 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::engine::guard::{BodyEnd, EndpointState, Guard, Report, Scrape, ScrapeError};
 use crate::engine::model::{Format, Seed};
 
+use crate::telemetry::LiveEndpoint;
+
 use super::connection::{Connection, ConnectionUse, Origin};
+use super::gauges::Gauges;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
 #[derive(Debug, Default)]
 pub struct Endpoint {
     slot: Arc<Mutex<Slot>>,
     asked_millis: AtomicU64,
+    gauges: Arc<Gauges>,
 }
 
 /// The right to scrape an endpoint: holds its lock from fetch to commit.
@@ -27,6 +31,7 @@ pub struct Endpoint {
 pub struct Lease {
     slot: OwnedMutexGuard<Slot>,
     at_work: Option<Guard>,
+    gauges: Arc<Gauges>,
 }
 
 #[derive(Debug, Default)]
@@ -39,13 +44,23 @@ struct Slot {
 impl Endpoint {
     /// Waits for its turn.
     pub async fn lease(&self) -> Lease {
-        Lease { slot: self.slot.clone().lock_owned().await, at_work: None }
+        Lease { slot: self.slot.clone().lock_owned().await, at_work: None, gauges: self.gauges.clone() }
     }
 
     /// `None` when another scrape is under way or waits.
     pub fn try_lease(&self) -> Option<Lease> {
         let slot = self.slot.clone().try_lock_owned().ok()?;
-        Some(Lease { slot, at_work: None })
+        Some(Lease { slot, at_work: None, gauges: self.gauges.clone() })
+    }
+
+    /// Which entry of `targets:` its gauges are counted under.
+    pub fn belongs_to(&self, target: &str) {
+        self.gauges.belongs_to(target);
+    }
+
+    /// As of its last good scrape.
+    pub fn live(&self) -> LiveEndpoint {
+        self.gauges.read()
     }
 
     /// When it was last asked for.
@@ -81,6 +96,9 @@ impl Lease {
     /// Ends the scrape well: commits, all or nothing. `None` when none was begun.
     pub fn finish(&mut self, end: BodyEnd, out: &mut Vec<u8>) -> Option<Result<Report, ScrapeError>> {
         let (state, result) = self.at_work.take()?.finish(end, out);
+        if let Ok(report) = &result {
+            self.gauges.committed(report, state.memory());
+        }
         self.slot.put(state);
         Some(result)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 
 use crate::settings::Scheme;
+use crate::telemetry::{LiveEndpoint, Telemetry};
 
 use super::Endpoint;
 
@@ -24,9 +25,14 @@ pub struct EndpointKey {
 #[derive(Debug, Default)]
 pub struct Endpoints {
     table: DashMap<EndpointKey, Arc<Endpoint>>,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Endpoints {
+    pub fn new(telemetry: Arc<Telemetry>) -> Endpoints {
+        Endpoints { table: DashMap::new(), telemetry }
+    }
+
     /// The endpoint of this key, made if need be. Beyond `max` (0 = off) the one that was not
     /// asked for the longest goes.
     pub fn ask(&self, key: &EndpointKey, now: Duration, max: usize) -> Arc<Endpoint> {
@@ -47,8 +53,19 @@ impl Endpoints {
     /// Forgets what was not asked for during `ttl`; says how many.
     pub fn forget_unasked(&self, now: Duration, ttl: Duration) -> usize {
         let before = self.table.len();
-        self.table.retain(|_, endpoint| in_use(endpoint) || now.saturating_sub(endpoint.asked()) < ttl);
+        self.table.retain(|_, endpoint| {
+            let stays = in_use(endpoint) || now.saturating_sub(endpoint.asked()) < ttl;
+            if !stays {
+                self.telemetry.endpoint_forgotten(&endpoint.live().target);
+            }
+            stays
+        });
         before.saturating_sub(self.table.len())
+    }
+
+    /// Every endpoint in memory, for gauges.
+    pub fn live(&self) -> Vec<LiveEndpoint> {
+        self.table.iter().map(|entry| entry.value().live()).collect()
     }
 
     /// Closes connections that have rested too long, where no scrape is under way.
@@ -74,7 +91,10 @@ impl Endpoints {
         }
         let Some((_, key)) = longest else { return Evicted::Nothing };
         match self.table.remove_if(&key, |_, endpoint| !in_use(endpoint)) {
-            Some(_) => Evicted::One,
+            Some((_, endpoint)) => {
+                self.telemetry.endpoint_forgotten(&endpoint.live().target);
+                Evicted::One
+            }
             None => Evicted::Nothing,
         }
     }

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod endpoint;
 mod endpoints;
+mod gauges;
 
 pub use clock::Clock;
 pub use config::{ActiveTarget, Config, Shared};

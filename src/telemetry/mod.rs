@@ -1,9 +1,33 @@
 //! Every self-metric and every event. Metric names live in one file; one observable fact is one
 //! method here that logs and counts.
 
-use std::time::Duration;
+mod accept;
+mod durations;
+mod families;
+mod ledger;
+mod names;
+mod openmetrics;
+mod outcomes;
+mod printable;
+mod rows;
+
+pub mod logs;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use prometheus::TextEncoder;
+use tracing::{debug, error, info, warn};
 
 use crate::engine::guard::Report;
+use crate::engine::policy::Mode;
+
+pub use self::accept::Exposition;
+pub use self::outcomes::LastOutcome;
+pub use self::printable::Printable;
+
+use self::ledger::Ledger;
+use self::outcomes::{Outcomes, Worth};
 
 /// How a scrape ended: the `result` label of `cardinality_guard_scrapes_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,23 +59,140 @@ pub struct ScrapeCost {
     pub sent_bytes: u64,
 }
 
+/// What the settings and policies foresee: rows for these exist at 0 from load.
+#[derive(Clone, Debug, Default)]
+pub struct Foreseen {
+    pub targets: Vec<(String, Mode)>,
+    /// Policy names.
+    pub policies: Vec<String>,
+}
+
+/// An endpoint in memory, as of now: gauges are sums over these.
+#[derive(Clone, Debug, Default)]
+pub struct LiveEndpoint {
+    pub target: String,
+    /// Of its last good scrape.
+    pub received: u64,
+    pub forwarded: u64,
+    pub members: u64,
+    pub memory_bytes: u64,
+}
+
 /// The guard's own metrics; shared by everything, cheap to call.
 #[derive(Debug, Default)]
-pub struct Telemetry {}
+pub struct Telemetry {
+    ledger: Mutex<Ledger>,
+    outcomes: Mutex<Outcomes>,
+}
 
 impl Telemetry {
     /// A scrape ended. `target` is the entry's name, or `""` when none was found.
     pub fn scrape_ended(&self, target: &str, result: ScrapeResult, reason: &str, cost: ScrapeCost) {
-        let _ = (target, result, reason, cost);
+        locked(&self.ledger).scrape_ended(target, result, cost);
+        let worth = locked(&self.outcomes).note(target, result, reason, Instant::now());
+        let (result, reason, seconds) = (result.as_str(), Printable(reason), cost.total.as_secs_f64());
+        match worth {
+            Worth::Failure { unlogged } => {
+                warn!(scrape_target = target, result, %reason, seconds, unlogged, "scrape failed");
+            }
+            Worth::Recovery => info!(scrape_target = target, seconds, "scrape works again"),
+            Worth::Little => debug!(scrape_target = target, result, %reason, seconds, "scrape ended"),
+        }
     }
 
     /// A scrape was committed.
     pub fn scrape_committed(&self, target: &str, report: &Report) {
-        let _ = (target, report);
+        locked(&self.ledger).scrape_committed(target, report);
     }
 
     /// Protobuf was struck from an Accept header.
     pub fn scrape_downgraded(&self, target: &str) {
-        let _ = target;
+        locked(&self.ledger).count_target(&names::SCRAPES_DOWNGRADED, target);
+    }
+
+    /// Nobody asked for an endpoint any more: its memory went.
+    pub fn endpoint_forgotten(&self, target: &str) {
+        locked(&self.ledger).count_target(&names::ENDPOINTS_FORGOTTEN, target);
+    }
+
+    /// Settings and policies were loaded and are in force.
+    pub fn config_loaded(&self, foreseen: Foreseen) {
+        info!(targets = foreseen.targets.len(), policies = foreseen.policies.len(), "configuration loaded");
+        locked(&self.ledger).config_loaded(foreseen, SystemTime::now());
+    }
+
+    /// Something in settings or policies is in doubt, but they can be put into force.
+    pub fn config_warning(&self, warning: &str) {
+        warn!(warning = %Printable(warning), "configuration in doubt");
+    }
+
+    /// Settings or policies could not be loaded; a line for each reason.
+    pub fn config_failed(&self, reasons: &str) {
+        for reason in reasons.lines() {
+            error!(reason = %Printable(reason), "configuration not loaded");
+        }
+        locked(&self.ledger).config_failed();
+    }
+
+    /// How the last scrape of a target ended.
+    pub fn last_outcome(&self, target: &str) -> Option<LastOutcome> {
+        locked(&self.outcomes).last(target)
+    }
+
+    /// The body of an own scrape.
+    pub fn expose(&self, exposition: Exposition, live: &[LiveEndpoint]) -> String {
+        let mut families = locked(&self.ledger).expose(live);
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        match exposition {
+            // Encoding into a String cannot fail for families that have names and metrics.
+            Exposition::Text => TextEncoder::new().encode_to_string(&families).unwrap_or_default(),
+            Exposition::OpenMetrics => openmetrics::encode(&families),
+        }
     }
 }
+
+impl ScrapeResult {
+    pub const ALL: [ScrapeResult; 14] = [
+        ScrapeResult::Ok,
+        ScrapeResult::Forbidden,
+        ScrapeResult::NotFound,
+        ScrapeResult::Method,
+        ScrapeResult::Loop,
+        ScrapeResult::Overload,
+        ScrapeResult::Upstream,
+        ScrapeResult::ExporterStatus,
+        ScrapeResult::ContentType,
+        ScrapeResult::Malformed,
+        ScrapeResult::Limit,
+        ScrapeResult::Timeout,
+        ScrapeResult::Aborted,
+        ScrapeResult::Panic,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ScrapeResult::Ok => "ok",
+            ScrapeResult::Forbidden => "forbidden",
+            ScrapeResult::NotFound => "not_found",
+            ScrapeResult::Method => "method",
+            ScrapeResult::Loop => "loop",
+            ScrapeResult::Overload => "overload",
+            ScrapeResult::Upstream => "upstream",
+            ScrapeResult::ExporterStatus => "exporter_status",
+            ScrapeResult::ContentType => "content_type",
+            ScrapeResult::Malformed => "malformed",
+            ScrapeResult::Limit => "limit",
+            ScrapeResult::Timeout => "timeout",
+            ScrapeResult::Aborted => "aborted",
+            ScrapeResult::Panic => "panic",
+        }
+    }
+}
+
+/// Counters stay usable after a panic elsewhere: each is whole on its own.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

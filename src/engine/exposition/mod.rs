@@ -3,10 +3,29 @@
 //! [`Tokens`] reads one line at a time from a byte slice that may end anywhere; it never splits on
 //! a newline inside quotes. Nothing is allocated per sample once its buffers have grown.
 
+mod error;
+mod step;
 mod tokens;
+
+mod openmetrics;
+mod text;
+
+mod exemplar;
+mod labels;
+mod meta;
+mod quoted;
+
+mod cursor;
+mod framing;
+
 mod write;
+
+#[cfg(test)]
+mod testing;
 
 pub mod number;
 
-pub use tokens::{Keyword, Meta, Sample, Step, SyntaxError, SyntaxErrorKind, SyntaxLimits, Tail, Tokens};
+pub use error::{SyntaxError, SyntaxErrorKind};
+pub use step::{Keyword, Meta, Sample, Step, Tail};
+pub use tokens::{SyntaxLimits, Tokens};
 pub use write::{write_label_value, write_name_and_labels, write_number};

@@ -1,1 +1,278 @@
 //! Members and groups: how series that collapse become one, truthfully.
+//!
+//! A *member* is an input series (for a histogram or summary: its label set without `le` or
+//! `quantile`), a *group* is the output series it is folded into. One scrape runs in three moves:
+//! lines are noted as [`Pending`] per family, [`Fold::settle`] turns a family's notes into what its
+//! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
+//! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
+
+mod clock;
+mod composite;
+mod cumulative;
+mod evict;
+mod family;
+mod gauge;
+mod group;
+mod hold;
+mod layout;
+mod member;
+mod settle;
+mod sum;
+mod table;
+
+pub use clock::EndpointClock;
+pub use evict::Moved;
+pub use family::{FamilyId, FoldFamily, Pending, Settled, Shape};
+pub use gauge::GaugeFold;
+pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
+pub use hold::{Clients, Hold};
+pub use member::{Member, MemberId, MemberSeed, Members};
+pub use settle::Occasion;
+pub use sum::Sum;
+
+use std::collections::HashMap;
+
+use crate::engine::model::SeriesHash;
+use evict::Fingerprints;
+
+/// Which number of a member a line holds.
+pub mod field {
+    /// The value of a counter, gauge, info or state.
+    pub const VALUE: u32 = 0;
+    /// `_sum` (`_gsum`) of a histogram or summary.
+    pub const SUM: u32 = 0;
+    /// `_count` (`_gcount`) of a histogram or summary.
+    pub const COUNT: u32 = 1;
+    /// The first bucket; the others follow in the order of the member's layout.
+    pub const BUCKETS: u32 = 2;
+    /// Above this, fields are no numbers of the member.
+    pub const REAL: u32 = u32::MAX - 8;
+    /// `_created`: when the member began.
+    pub const CREATED: u32 = u32::MAX - 1;
+    /// The explicit timestamp of the entry that follows (rule 4.5).
+    pub const TIMESTAMP: u32 = u32::MAX - 2;
+    /// A line its type does not know: nothing to add up.
+    pub const OTHER: u32 = u32::MAX - 3;
+    /// A quantile of a summary: nothing to add up (rule 3.9).
+    pub const QUANTILE: u32 = u32::MAX - 5;
+    /// Settled as if it had not been there.
+    pub const IGNORED: u32 = u32::MAX - 4;
+}
+
+/// What the scrape at hand brings, before any family is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    Same,
+    /// Rule 1.4: every remembered member restarts from 0.
+    Restarted,
+}
+
+/// How an endpoint that has no past begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priming {
+    /// Rule 1.1: what is there is the baseline.
+    Baseline,
+    /// A single body: what is there is the answer.
+    Sum,
+}
+
+/// Every member and group of one endpoint.
+#[derive(Debug)]
+pub struct Fold {
+    pub members: Members,
+    pub groups: Groups,
+    pub families: Vec<FoldFamily>,
+    pub clock: EndpointClock,
+    pub primed: bool,
+    fingerprints: Fingerprints,
+    /// `_created` by member: few exporters have it, so members do not carry it (rule 1.5).
+    created: HashMap<MemberId, f64>,
+    /// Explicit timestamps by member and field, likewise (rule 4.5).
+    stamps: HashMap<(MemberId, u32), i64>,
+    /// What this scrape did to members that were there before it, for a rollback.
+    moved: Vec<(MemberId, Option<GroupId>)>,
+    /// Families whose state goes with the next sweep.
+    dropped: Vec<FamilyId>,
+    watermark: Watermark,
+    pub tally: Tally,
+}
+
+/// Lengths at the start of a scrape: whatever is younger goes in a rollback.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watermark {
+    members: usize,
+    groups: usize,
+    families: usize,
+}
+
+/// What folding counted in this scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub resets: u64,
+    pub rebaselined: u64,
+    pub evicted: u64,
+    pub not_finite: u64,
+    pub negative: u64,
+    pub inconsistent: u64,
+    pub out_of_order: u64,
+    pub duplicates: u64,
+    pub layout_conflicts: u64,
+    /// By the cause of the member.
+    pub by_cause: Vec<Dropped>,
+}
+
+/// What folding did to the lines of one cause.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dropped {
+    /// Input lines without an output line of their own.
+    pub lines: u64,
+    /// The part of them of series never seen before.
+    pub new_lines: u64,
+    /// The part of `lines` that were quantiles.
+    pub quantiles: u64,
+    /// All lines that went into a group.
+    pub folded: u64,
+}
+
+impl Tally {
+    #[inline]
+    pub fn cause(&mut self, cause: u32) -> &mut Dropped {
+        let at = cause as usize;
+        if at >= self.by_cause.len() {
+            self.by_cause.resize(at + 1, Dropped::default());
+        }
+        &mut self.by_cause[at]
+    }
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Fold {
+            members: Members::default(),
+            groups: Groups::default(),
+            families: Vec::new(),
+            clock: EndpointClock::default(),
+            primed: false,
+            fingerprints: Fingerprints::default(),
+            created: HashMap::new(),
+            stamps: HashMap::new(),
+            moved: Vec::new(),
+            dropped: Vec::new(),
+            watermark: Watermark::default(),
+            tally: Tally::default(),
+        }
+    }
+}
+
+impl Fold {
+    /// Starts a scrape: remembers where a rollback goes back to.
+    pub fn begin(&mut self) {
+        self.watermark =
+            Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
+        self.moved.clear();
+        self.tally = Tally::default();
+    }
+
+    /// A family seen for the first time. One that appears after priming is a birth, not a baseline,
+    /// unless `known_before` says that it was there and nobody looked (rule 5.8).
+    pub fn add_family(&mut self, shape: Shape, known_before: bool) -> FamilyId {
+        let id = FamilyId(self.families.len() as u32);
+        self.families.push(FoldFamily::new(shape, self.primed && !known_before));
+        id
+    }
+
+    /// Notes a line of this scrape.
+    #[inline]
+    pub fn note(&mut self, family: FamilyId, member: MemberId, field: u32, value: f64) {
+        self.families[family.index()].pending.push(Pending { member, field, value });
+    }
+
+    /// Finds a member by its input label set, or makes one.
+    pub fn member(&mut self, seed: MemberSeed) -> MemberId {
+        if let Some(id) = self.members.find(seed.key) {
+            return id;
+        }
+        let capacity = self.families[seed.family.index()].usual_fields;
+        self.members.insert(seed, capacity)
+    }
+
+    /// Finds the group of an output label set.
+    pub fn find_group(&self, key: SeriesHash) -> Option<GroupId> {
+        self.groups.find(key)
+    }
+
+    /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
+    /// accumulators), or lets it stand alone.
+    pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
+        let m = self.members.get_mut(member);
+        if m.group != group {
+            if member.index() < self.watermark.members {
+                self.moved.push((member, m.group));
+            }
+            m.group = group;
+        }
+        if let Some(group) = group
+            && m.cause == 0
+        {
+            m.cause = self.groups.get(group).cause;
+        }
+    }
+
+    /// Finds the group of an output label set, or founds it.
+    pub fn group(&mut self, seed: GroupSeed<'_>) -> GroupId {
+        if let Some(id) = self.groups.find(seed.key) {
+            return id;
+        }
+        let family = &mut self.families[seed.family.index()];
+        let after_priming = family.primed;
+        let id = self.groups.insert(seed, family.shape, after_priming);
+        family.groups.push(id);
+        id
+    }
+
+    /// Makes this scrape the past. `restart` as settled.
+    pub fn commit(&mut self, process: Process) {
+        if process == Process::Restarted {
+            self.members.restart();
+            self.fingerprints.clear();
+            self.created.clear();
+        }
+        let now = self.clock.seconds();
+        for family in &mut self.families {
+            family.commit(now, &mut self.members, &mut self.created, &mut self.stamps);
+        }
+        self.groups.commit(now);
+        self.primed = true;
+        self.moved.clear();
+    }
+
+    /// Forgets this scrape.
+    pub fn rollback(&mut self) {
+        for (member, group) in self.moved.drain(..).rev() {
+            self.members.get_mut(member).group = group;
+        }
+        self.members.truncate(self.watermark.members);
+        self.groups.truncate(self.watermark.groups);
+        self.families.truncate(self.watermark.families);
+        for family in &mut self.families {
+            family.rollback(self.watermark.groups);
+        }
+        self.groups.forget_gains();
+        self.tally = Tally::default();
+    }
+
+    /// Bytes taken, roughly.
+    pub fn memory(&self) -> usize {
+        self.members.memory()
+            + self.groups.memory()
+            + self.fingerprints.memory()
+            + self.created.capacity() * 24
+            + self.stamps.capacity() * 32
+            + self.families.iter().map(FoldFamily::memory).sum::<usize>()
+    }
+
+    /// The lone member whose own label set is `key`, if one is remembered.
+    pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
+        self.members.find(key)
+    }
+}

@@ -4,29 +4,64 @@
 //! scrape ends, well or badly. Everything that drives scrapes (proxy, CLI, benches, tests,
 //! fuzzers) drives this one type.
 
+mod annotate;
+mod causes;
+mod families;
+mod lines;
+mod meet;
+mod observed;
+mod output;
+mod process;
 mod report;
+mod series;
+mod show;
+mod state;
+mod types;
 
 pub use report::{Attributed, BadSample, Report};
+pub use state::EndpointState;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::exposition::SyntaxError;
-use crate::engine::model::{Format, Seed};
-use crate::engine::policy::Plan;
-
-/// Everything remembered about one endpoint in one format.
-#[derive(Debug)]
-pub struct EndpointState {
-    format: Format,
-    seed: Seed,
-}
+use crate::engine::exposition::{SyntaxError, SyntaxLimits, Tokens};
+use crate::engine::fold::{MemberId, Process};
+use crate::engine::model::Format;
+use crate::engine::policy::{Cause, Plan};
+use annotate::write_annotation;
+use lines::Body;
+use output::Output;
+use show::ShownLines;
+use state::Watermark;
 
 /// One scrape under way.
 pub struct Guard {
     state: Box<EndpointState>,
     scrape: Scrape,
+    tokens: Tokens,
+    /// Bytes of the body: all of them as long as the pass may have to be repeated, else those that
+    /// are not read yet.
     input: Vec<u8>,
+    /// Where reading goes on in `input`.
+    at: usize,
+    /// Bytes pushed.
+    received: u64,
+    retained: Retained,
+    output: Output,
+    body: Body,
+    shown: ShownLines,
+    /// The output is leaving before the body's end.
+    is_leaving: bool,
+    is_ending: bool,
+    settled_as: Option<Process>,
+    watermark: Watermark,
+}
+
+/// Whether `input` begins where the body begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retained {
+    Whole,
+    No,
 }
 
 /// What a scrape is given.
@@ -100,57 +135,240 @@ pub enum ScrapeError {
     #[error("the body ends without a newline and without Content-Length: cut short?")]
     Truncated,
     #[error("family {0} came back after its block had left; the next scrape holds it to the end")]
-    FamilyReturned(Box<str>),
+    FamilyReturned(Arc<str>),
+    #[error("a TYPE line changed what had left already; the next scrape knows it")]
+    TypesChanged,
+    #[error("the process restarted, which the body said after what had left already; the next scrape knows it")]
+    Restarted,
 }
 
 impl ScrapeError {
     /// The `result` of `cardinality_guard_scrapes_total`: `malformed` or `limit`.
     pub fn is_limit(&self) -> bool {
-        matches!(self, ScrapeError::BodySize(_))
+        match self {
+            ScrapeError::BodySize(_) => true,
+            ScrapeError::Syntax(error) => error.kind.is_limit(),
+            _ => false,
+        }
     }
 }
 
-impl EndpointState {
-    pub fn new(format: Format, seed: Seed) -> Box<EndpointState> {
-        Box::new(EndpointState { format, seed })
-    }
-
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// Bytes this state takes, roughly.
-    pub fn memory(&self) -> usize {
-        std::mem::size_of_val(&self.seed)
-    }
-}
+/// Consumed input is let go in steps of this size.
+const STEP: u64 = 1 << 20;
+/// Output leaves in steps of this size.
+const LEAST_DRAIN: u64 = 64 << 10;
 
 impl Guard {
-    pub fn begin(state: Box<EndpointState>, scrape: Scrape) -> Guard {
-        Guard { state, scrape, input: Vec::new() }
+    pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
+        state.take_plan(&scrape.plan);
+        state.fold.clock.advance(scrape.now);
+        let watermark = state.begin_pass();
+        let limits = SyntaxLimits { sample_size: scrape.limits.sample_size, labels: scrape.limits.labels };
+        Guard {
+            tokens: Tokens::new(state.format, limits),
+            state,
+            scrape,
+            input: Vec::new(),
+            at: 0,
+            received: 0,
+            retained: Retained::Whole,
+            output: Output::default(),
+            body: Body::default(),
+            shown: ShownLines::default(),
+            is_leaving: false,
+            is_ending: false,
+            settled_as: None,
+            watermark,
+        }
     }
 
     /// Takes the next bytes of the body, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
+        self.received += bytes.len() as u64;
+        let limit = self.scrape.limits.body_size;
+        if limit > 0 && self.received >= limit {
+            return Err(ScrapeError::BodySize(limit));
+        }
         self.input.extend_from_slice(bytes);
+        self.read(false)?;
+        let hold = self.hold();
+        if self.retained == Retained::Whole && self.received > hold {
+            self.retained = Retained::No;
+        }
+        if self.retained == Retained::No && self.at as u64 >= STEP.min(hold) {
+            self.output.settle_run(&self.input);
+            self.input.drain(..self.at);
+            self.output.input_moved(self.at);
+            self.at = 0;
+        }
+        if !self.is_leaving && self.output.held() > hold {
+            self.begin_leaving();
+        }
         Ok(())
     }
 
     /// Appends to `out` what may leave already: nothing while the output is held whole. Once this
     /// has given bytes, a failure can only be told by aborting the connection.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
-        let _ = (out, &self.scrape);
+        if self.is_leaving && self.output.held() >= LEAST_DRAIN.min(self.hold()) {
+            let barrier = self.barrier();
+            self.output.take(&self.input, barrier, out);
+        }
     }
 
     /// The body is complete: appends the rest of the output and commits, all or nothing.
     pub fn finish(mut self, end: BodyEnd, out: &mut Vec<u8>) -> (Box<EndpointState>, Result<Report, ScrapeError>) {
-        let _ = end;
-        out.append(&mut self.input);
-        (self.state, Ok(Report::default()))
+        if let Err(error) = self.read_to_end(end) {
+            return (self.abort(), Err(error));
+        }
+        if self.received == 0 {
+            // A zero-byte body stays one, and commits nothing but the clock.
+            self.state.rollback(self.watermark);
+            return (self.state, Ok(Report::default()));
+        }
+        let mut tail = Vec::new();
+        self.show_rest(&mut tail);
+        let report = self.commit();
+        if self.scrape.annotate == Annotate::Yes && !self.body.already_annotated {
+            write_annotation(&mut tail, &report);
+        }
+        self.write_rest(tail, out);
+        (self.state, Ok(report))
     }
 
     /// The body failed: gives the state back as it was before this scrape.
-    pub fn abort(self) -> Box<EndpointState> {
+    pub fn abort(mut self) -> Box<EndpointState> {
+        self.state.rollback(self.watermark);
+        self.state.fold.clock.take_back();
         self.state
     }
+
+    /// Bytes of output to hold back.
+    fn hold(&self) -> u64 {
+        match self.scrape.limits.hold_output {
+            0 => u64::MAX,
+            limit => limit,
+        }
+    }
+
+    fn read_to_end(&mut self, end: BodyEnd) -> Result<(), ScrapeError> {
+        self.body.ends_in_newline = self.input.last() == Some(&b'\n') || self.input.is_empty();
+        self.read(true)?;
+        let cut = end == BodyEnd::Closed && !self.body.ends_in_newline;
+        if cut && self.state.format == Format::Text {
+            return Err(ScrapeError::Truncated);
+        }
+        if self.types_hold() {
+            return Ok(());
+        }
+        let scrape = self.state.scrape;
+        self.state.types.adopt(scrape);
+        self.state.families.forget_samples();
+        self.state.series.clear();
+        match self.retained {
+            Retained::Whole => self.repeat(),
+            Retained::No => {
+                self.watermark = self.watermark.without_series();
+                Err(ScrapeError::TypesChanged)
+            }
+        }
+    }
+
+    /// Reads the body again, now that its TYPE lines are known.
+    fn repeat(&mut self) -> Result<(), ScrapeError> {
+        self.state.rollback(self.watermark.without_series());
+        self.watermark = self.state.begin_pass();
+        let limits = SyntaxLimits { sample_size: self.scrape.limits.sample_size, labels: self.scrape.limits.labels };
+        self.tokens = Tokens::new(self.state.format, limits);
+        (self.at, self.is_leaving) = (0, false);
+        (self.output, self.shown, self.settled_as) = (Output::default(), ShownLines::default(), None);
+        let newline = self.body.ends_in_newline;
+        self.body = Body { ends_in_newline: newline, ..Body::default() };
+        self.read(true)
+    }
+
+    fn commit(&mut self) -> Report {
+        let process = self.process();
+        let state = &mut *self.state;
+        if !state.shadows.is_empty() {
+            let known = self.watermark.members();
+            state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
+        }
+        let now = state.fold.clock.seconds();
+        state.fold.commit(process);
+        state.process.commit(self.body.start_time, now);
+        state.clients.answered(self.scrape.client, self.scrape.now);
+        state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);
+        for family in state.families.retyped(state.scrape) {
+            state.fold.drop_family(family);
+        }
+        let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);
+        let stale = state.series.is_stale(self.body.received);
+        if stale || moved.is_some() {
+            let scrape = stale.then_some(state.scrape);
+            state.series.retain(scrape, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        self.report()
+    }
+
+    fn report(&self) -> Report {
+        let (state, tally) = (&self.state, &self.state.fold.tally);
+        let dropped_lines = |number: usize| self.body.dropped.get(number).map_or(0, |d| d.0);
+        let numbers = tally.by_cause.len().max(self.body.dropped.len());
+        let mut report = Report {
+            received: self.body.received - tally.duplicates,
+            forwarded: self.body.passed + self.shown.all,
+            dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
+                + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
+            frozen: self.shown.frozen,
+            epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
+            members: state.fold.members.len() as u64,
+            members_evicted: tally.evicted,
+            resets: tally.resets,
+            rebaselined: tally.rebaselined,
+            input_duplicates: tally.duplicates + self.body.duplicates,
+            bucket_layout_conflicts: tally.layout_conflicts,
+            ..Report::default()
+        };
+        let by = |f: &dyn Fn(usize) -> u64| -> Vec<Attributed> {
+            state.causes.attribute((0..numbers).map(|n| (n as u32, f(n))))
+        };
+        let folded = |n: usize| tally.by_cause.get(n).copied().unwrap_or_default();
+        report.dropped_by = by(&|n| folded(n).lines - folded(n).quantiles + dropped_lines(n));
+        report.dropped_by.extend(by(&|n| folded(n).quantiles).into_iter().map(as_quantile));
+        report.blocked_by = by(&|n| folded(n).new_lines + self.body.dropped.get(n).map_or(0, |d| d.1));
+        report.folded_by = by(&|n| folded(n).folded);
+        let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
+        report.bad_samples = BadSample::ALL.into_iter().zip(bad).filter(|(_, n)| *n > 0).collect();
+        state.shadows.report(&state.causes, &mut report);
+        report
+    }
+
+    /// What was kept, what follows it, and the last line.
+    fn write_rest(&mut self, tail: Vec<u8>, out: &mut Vec<u8>) {
+        let eof = self.body.eof.take().unwrap_or_default();
+        let body_len = self.input.len() - if self.retained == Retained::Whole { eof.len() } else { 0 };
+        if self.retained == Retained::Whole && out.is_empty() && self.output.is_verbatim(&self.input[..body_len]) {
+            std::mem::swap(out, &mut self.input);
+            out.truncate(body_len);
+        } else {
+            let end = self.output.position();
+            self.output.take(&self.input, end, out);
+        }
+        if !tail.is_empty() {
+            // The last line was the exporter's, and it may lack its newline.
+            if eof.is_empty() && !self.body.ends_in_newline && out.last() != Some(&b'\n') {
+                out.push(b'\n');
+            }
+            out.extend_from_slice(&tail);
+        }
+        out.extend_from_slice(&eof);
+    }
+}
+
+/// Quantile lines of folded summaries are gone for a reason of their own (rule 3.9).
+fn as_quantile(by: Attributed) -> Attributed {
+    use crate::engine::policy::Action;
+    let cause = Cause { policy: by.cause.policy.clone(), label: "quantile".into(), action: Action::Quantile };
+    Attributed { cause: Arc::new(cause), ..by }
 }

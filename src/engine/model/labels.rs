@@ -42,6 +42,9 @@ impl LabelSet {
     pub fn normalise(&mut self) -> Result<(), DuplicateLabel> {
         let text = &self.text;
         let sorted = self.entries.windows(2).all(|w| w[0].name.of(text) < w[1].name.of(text));
+        if sorted && self.entries.iter().all(|e| e.value.0 != e.value.1) {
+            return Ok(());
+        }
         if !sorted {
             self.entries.sort_by(|a, b| a.name.of(text).cmp(b.name.of(text)));
         }

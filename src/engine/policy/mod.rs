@@ -4,9 +4,19 @@
 //! narrows it to one target. A [`Plan`] is asked once per family ([`Plan::family`]) and the
 //! [`FamilyPlan`] once per series ([`FamilyPlan::decide`]); the guard remembers the answers.
 
-use std::fmt;
+mod finding;
+mod hash;
+mod normalize;
+mod pattern;
+mod shape;
+mod template;
+pub mod yaml;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use finding::{Finding, Severity};
+pub use shape::{Shape, shape};
 
 use crate::engine::model::{Kind, LabelSet};
 
@@ -26,26 +36,6 @@ pub enum Mode {
     Observe,
     #[default]
     Enforce,
-}
-
-/// One mistake or doubt in a policy or settings file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub severity: Severity,
-    pub file: String,
-    /// From 1; 0 when the finding is about the file as a whole.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-    pub message: String,
-    /// The way out: the right word for a typo, what to write instead.
-    pub help: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Warning,
-    Error,
 }
 
 /// Every policy, in the order in which it applies.
@@ -258,11 +248,5 @@ impl Action {
             Action::SeriesDrop => "series_drop",
             Action::Quantile => "quantile",
         }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
     }
 }

@@ -1,0 +1,23 @@
+# Static on musl, so that the last stage holds nothing but the binary and the CA roots.
+FROM rust:1-alpine AS build
+RUN apk add --no-cache ca-certificates musl-dev
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY policies policies
+# The manifest names a test, bench or example only by its file: none is needed to build the binary.
+RUN cargo build --release --locked --bin cardinality-guard \
+    && mkdir /empty
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /src/target/release/cardinality-guard /cardinality-guard
+# What the guard remembers; owned by whom it runs as, because a new volume takes it over.
+COPY --from=build --chown=65532:65532 /empty /data
+USER 65532:65532
+VOLUME /data
+EXPOSE 10900
+ENV CARDINALITY_GUARD__WEB__LISTEN_ADDRESS=0.0.0.0:10900 \
+    CARDINALITY_GUARD__STORAGE__PATH=/data
+ENTRYPOINT ["/cardinality-guard"]
+CMD ["serve", "--config.file=/etc/cardinality-guard/guard.yaml"]

@@ -1,0 +1,34 @@
+# The one front door for every chore; CI walks through it too.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test conformance bench lint fmt
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
+	$(CARGO) run --release --quiet -- demo
+
+setup: ## Install what the tests need beside Rust (nothing when it is there)
+	@scripts/setup
+
+test: setup ## Everything, end to end with a real Prometheus included
+	$(CARGO) test
+
+conformance: ## Bodies with known verdicts: make conformance CASES=path/to/cases.jsonl
+	@test -n "$(CASES)" || { echo "conformance: say which cases: make conformance CASES=path/to/cases.jsonl" >&2; exit 2; }
+	@test -f "$(CASES)" || { echo "conformance: there is no file $(CASES)" >&2; exit 2; }
+	CASES="$(abspath $(CASES))" $(CARGO) test --test conformance
+
+bench: ## What a scrape costs, on real bodies
+	$(CARGO) bench
+
+lint: ## Formatting, clippy, and the engine without the shell
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets -- --deny warnings
+	$(CARGO) clippy --no-default-features --lib -- --deny warnings
+
+fmt: ## Format everything
+	$(CARGO) fmt --all

@@ -1,0 +1,65 @@
+//! A whole answer and its headers.
+
+use bytes::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Response, StatusCode};
+
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The page loads nothing, runs nothing and is framed by nobody.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+
+pub(super) struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    allow: Option<&'static str>,
+    body: String,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, content_type: &'static str, body: String) -> Reply {
+        Reply { status, content_type, allow: None, body }
+    }
+
+    pub(super) fn text(body: &str) -> Reply {
+        Reply::new(StatusCode::OK, TEXT, body.to_owned())
+    }
+
+    pub(super) fn page(body: String) -> Reply {
+        Reply::new(StatusCode::OK, "text/html; charset=utf-8", body)
+    }
+
+    /// As plain text, so that a browser shows it.
+    pub(super) fn yaml(body: String) -> Reply {
+        Reply::new(StatusCode::OK, TEXT, body)
+    }
+
+    pub(super) fn json(body: String) -> Reply {
+        Reply::new(StatusCode::OK, "application/json", body)
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
+        let body = format!("guard: this path takes {allow}\n");
+        Reply { allow: Some(allow), ..Reply::new(StatusCode::METHOD_NOT_ALLOWED, TEXT, body) }
+    }
+
+    pub(super) fn without_body(self) -> Reply {
+        Reply { body: String::new(), ..self }
+    }
+}
+
+impl From<Reply> for Response<Bytes> {
+    fn from(reply: Reply) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(reply.body));
+        *response.status_mut() = reply.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        if let Some(allow) = reply.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}

@@ -1,0 +1,62 @@
+//! The endpoint clock: time as far as this endpoint could be watched.
+
+use std::time::Duration;
+
+/// Advances at each good scrape by the time since the last good one, at most 60 s: an outage ages
+/// nothing (rule 1.7).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EndpointClock {
+    seconds: f64,
+    last: Option<Duration>,
+    before: (f64, Option<Duration>),
+}
+
+const LONGEST_STEP: Duration = Duration::from_secs(60);
+
+impl EndpointClock {
+    /// A scrape begins at the monotonic instant `now`.
+    pub fn advance(&mut self, now: Duration) {
+        self.before = (self.seconds, self.last);
+        if let Some(last) = self.last {
+            self.seconds += now.saturating_sub(last).min(LONGEST_STEP).as_secs_f64();
+        }
+        self.last = Some(now);
+    }
+
+    /// It was not a good one.
+    pub fn take_back(&mut self) {
+        (self.seconds, self.last) = self.before;
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_1_7_an_outage_counts_for_a_minute_at_most() {
+        let mut clock = EndpointClock::default();
+        let at = Duration::from_secs;
+        clock.advance(at(1000));
+        assert_eq!(clock.seconds(), 0.0);
+        clock.advance(at(1015));
+        assert_eq!(clock.seconds(), 15.0);
+        clock.advance(at(5000));
+        assert_eq!(clock.seconds(), 75.0);
+    }
+
+    #[test]
+    fn a_failed_scrape_takes_its_time_back() {
+        let mut clock = EndpointClock::default();
+        clock.advance(Duration::from_secs(10));
+        clock.advance(Duration::from_secs(20));
+        clock.take_back();
+        assert_eq!(clock.seconds(), 0.0);
+        clock.advance(Duration::from_secs(25));
+        assert_eq!(clock.seconds(), 15.0);
+    }
+}

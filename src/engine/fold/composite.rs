@@ -1,0 +1,244 @@
+//! Histograms, gauge histograms and summaries: all numbers of a member move together, under one
+//! reset decision (rules 3.4 to 3.9, 3.12).
+
+use super::cumulative::Past;
+use super::family::{Pending, Shape};
+use super::group::{Bucket, Composite, Group, Slot, Totals, Turn};
+use super::layout::Boundary;
+use super::member::{Member, MemberId};
+use super::settle::{Bad, Run, bad_count};
+use super::{FamilyId, Fold, field};
+
+impl Fold {
+    /// The field of a bucket of this member, which learns the boundary when it is new to it.
+    pub fn bucket_field(&mut self, family: FamilyId, id: MemberId, le: f64, text: &str) -> u32 {
+        let layouts = &mut self.families[family.index()].layouts;
+        let member = self.members.get_mut(id);
+        if let Some(at) = layouts.position(member.layout, le) {
+            return field::BUCKETS + at as u32;
+        }
+        let at = layouts.get(member.layout).len() as u32;
+        member.layout = layouts.extend(member.layout, le, text);
+        let family = &mut self.families[family.index()];
+        family.usual_fields = family.usual_fields.max((field::BUCKETS + at + 1) as usize);
+        field::BUCKETS + at
+    }
+
+    pub(super) fn settle_composite(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
+        if !self.is_grouped(run, pending) {
+            pending.sort_by_key(|p| p.member);
+        }
+        let shape = self.families[run.id.index()].shape;
+        let mut now = Vec::new();
+        for lines in pending.chunk_by_mut(|a, b| a.member == b.member) {
+            let member = lines[0].member;
+            self.gather(lines, &mut now);
+            let settled = self.check(run, member, shape, &mut now).and_then(|()| {
+                self.gain_composite(run, member, shape, &now);
+                Ok(())
+            });
+            if let Err(bad) = settled {
+                self.count_bad(bad);
+                lines.iter_mut().filter(|p| p.field < field::REAL).for_each(|p| p.field = field::IGNORED);
+            }
+            self.account_lines(run, member, lines);
+        }
+    }
+
+    /// Whether each member's lines stand together, as they do unless families are interleaved.
+    fn is_grouped(&mut self, run: &Run<'_>, pending: &[Pending]) -> bool {
+        let mut grouped = true;
+        for lines in pending.chunk_by(|a, b| a.member == b.member) {
+            let member = self.members.get_mut(lines[0].member);
+            grouped &= member.scrape != run.occasion.scrape;
+            member.scrape = run.occasion.scrape;
+        }
+        grouped
+    }
+
+    /// The member's numbers by field; the first of two wins (rule 0.10).
+    fn gather(&mut self, lines: &mut [Pending], now: &mut Vec<f64>) {
+        now.clear();
+        for p in lines.iter_mut().filter(|p| p.field < field::REAL) {
+            let at = p.field as usize;
+            if at >= now.len() {
+                now.resize(at + 1, f64::NAN);
+            }
+            if now[at].is_nan() {
+                now[at] = p.value;
+            } else {
+                p.field = field::IGNORED;
+                self.tally.duplicates += 1;
+            }
+        }
+        let least = field::BUCKETS as usize;
+        if now.len() < least {
+            now.resize(least, f64::NAN);
+        }
+    }
+
+    /// Rules 1.10 and 3.8: counts are numbers that are not negative, and `+Inf` is the count.
+    fn check(&self, run: &Run<'_>, id: MemberId, shape: Shape, now: &mut [f64]) -> Result<(), Bad> {
+        let [_, count, buckets @ ..] = &mut now[..] else { return Ok(()) };
+        let counts = std::iter::once(&*count).chain(buckets.iter()).filter(|v| !v.is_nan());
+        if shape != Shape::GaugeHistogram
+            && let Some(bad) = counts.copied().find_map(bad_count)
+        {
+            return Err(bad);
+        }
+        if shape == Shape::Summary {
+            return Ok(());
+        }
+        let layouts = &self.families[run.id.index()].layouts;
+        let infinity = layouts.position(self.members.get(id).layout, f64::INFINITY);
+        let top = infinity.and_then(|at| buckets.get(at).copied()).filter(|v| !v.is_nan());
+        match (top, count.is_nan()) {
+            (None, true) => Err(Bad::Inconsistent),
+            (Some(top), true) => {
+                *count = top;
+                Ok(())
+            }
+            (Some(top), false) if top != *count => Err(Bad::Inconsistent),
+            _ => Ok(()),
+        }
+    }
+
+    fn gain_composite(&mut self, run: &Run<'_>, id: MemberId, shape: Shape, now: &[f64]) {
+        let past = match shape {
+            Shape::GaugeHistogram => MemberPast::Whole,
+            _ => self.member_past(run, id, now),
+        };
+        let member = self.members.get(id);
+        let Some(group) = member.group else { return };
+        let boundaries = self.families[run.id.index()].layouts.get(member.layout);
+        let group = self.groups.get_mut(group);
+        if !group.is_shaped() {
+            group.shape_as(boundaries);
+        }
+        self.tally.layout_conflicts += u64::from(group.keep_common(boundaries));
+        let Totals::Composite(composite) = &mut group.totals else { return };
+        let sum = now[field::SUM as usize];
+        composite.has_sum |= !sum.is_nan();
+        past.add(&mut composite.sum, member, field::SUM, sum);
+        past.add(&mut composite.count, member, field::COUNT, now[field::COUNT as usize]);
+        add_buckets(composite, boundaries, |slot, at| {
+            past.add(slot, member, at, now.get(at as usize).copied().unwrap_or(f64::NAN));
+        });
+    }
+
+    /// Rule 3.4: one decision for the whole member; rule 3.5: `_sum` has no say in it.
+    fn member_past(&mut self, run: &Run<'_>, id: MemberId, now: &[f64]) -> MemberPast {
+        match self.past(run, id, field::COUNT) {
+            Past::Baseline => MemberPast::Baseline,
+            Past::Birth => MemberPast::Whole,
+            Past::BeganAgain => {
+                self.tally.resets += 1;
+                MemberPast::Whole
+            }
+            Past::Known(_) => {
+                let member = self.members.get(id);
+                let fell = (field::COUNT..now.len() as u32).any(|at| now[at as usize] < member.last(at));
+                self.tally.resets += u64::from(fell);
+                if fell { MemberPast::Whole } else { MemberPast::Known }
+            }
+        }
+    }
+
+    /// Lines whose output label set another member showed first have none of their own, nor have
+    /// boundaries that are not common.
+    fn account_lines(&mut self, run: &Run<'_>, id: MemberId, lines: &[Pending]) {
+        let member = self.members.get(id);
+        let Some(group_id) = member.group else { return };
+        let layout = member.layout;
+        let turn = self.groups.get_mut(group_id).turn(run.occasion.scrape);
+        for p in lines {
+            if p.field > field::REAL {
+                self.account_aside(p);
+                continue;
+            }
+            let shown = turn == Turn::First && {
+                let boundaries = self.families[run.id.index()].layouts.get(layout);
+                self.groups.get(group_id).shows(p.field, boundaries)
+            };
+            self.account(id, if shown { Turn::First } else { Turn::Later });
+        }
+    }
+}
+
+/// What a member's numbers are compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MemberPast {
+    Baseline,
+    /// It counts from 0.
+    Whole,
+    Known,
+}
+
+impl MemberPast {
+    fn add(self, slot: &mut Slot, member: &Member, at: u32, now: f64) {
+        if !now.is_finite() {
+            return;
+        }
+        match self {
+            MemberPast::Baseline => {}
+            MemberPast::Whole => slot.gain.add(now),
+            MemberPast::Known => {
+                let last = member.last(at);
+                if !last.is_nan() {
+                    slot.gain.add(now - last);
+                }
+            }
+        }
+    }
+}
+
+/// Walks the group's buckets with the member's field for each. Layouts mostly agree in order, so
+/// the first guess is the position itself.
+fn add_buckets(composite: &mut Composite, boundaries: &[Boundary], mut add: impl FnMut(&mut Slot, u32)) {
+    for (guess, bucket) in composite.buckets.iter_mut().enumerate() {
+        let le = bucket.boundary.le;
+        let at = match boundaries.get(guess) {
+            Some(b) if b.le == le => Some(guess),
+            _ => boundaries.iter().position(|b| b.le == le),
+        };
+        if let Some(at) = at {
+            add(&mut bucket.slot, field::BUCKETS + at as u32);
+        }
+    }
+}
+
+impl Group {
+    fn is_shaped(&self) -> bool {
+        matches!(&self.totals, Totals::Composite(c) if c.shaped)
+    }
+
+    /// Rule 3.7: exposes only the boundaries all members have. Says whether layouts conflict.
+    fn keep_common(&mut self, boundaries: &[Boundary]) -> bool {
+        let pinned = self.is_pinned();
+        let Totals::Composite(composite) = &mut self.totals else { return false };
+        if composite.infinity.is_none() {
+            let infinity = boundaries.iter().find(|b| b.le == f64::INFINITY);
+            composite.infinity = infinity.map(|b| b.text.clone());
+        }
+        let finite = boundaries.iter().filter(|b| b.le.is_finite()).count();
+        let mut conflict = !pinned && finite > composite.buckets.len();
+        for (guess, bucket) in composite.buckets.iter_mut().enumerate() {
+            let le = bucket.boundary.le;
+            let has = boundaries.get(guess).is_some_and(|b| b.le == le) || boundaries.iter().any(|b| b.le == le);
+            if !has {
+                bucket.leaving = true;
+                conflict = true;
+            }
+        }
+        conflict
+    }
+
+    /// Whether a member's field has an output line.
+    fn shows(&self, at: u32, boundaries: &[Boundary]) -> bool {
+        let Totals::Composite(composite) = &self.totals else { return true };
+        let Some(bucket) = at.checked_sub(field::BUCKETS) else { return true };
+        let Some(boundary) = boundaries.get(bucket as usize) else { return false };
+        boundary.le == f64::INFINITY
+            || composite.buckets.iter().any(|b: &Bucket| b.boundary.le == boundary.le && !b.leaving)
+    }
+}

@@ -1,0 +1,139 @@
+//! Forgetting: members and groups whose time has come (rules 1.7, 1.7b, 2.4).
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::member::{Member, MemberId};
+use super::{FamilyId, Fold, GroupId};
+use crate::engine::model::SeriesHash;
+
+/// Where members went in a sweep; `None` for those that were forgotten.
+#[derive(Debug)]
+pub struct Moved {
+    pub members: Vec<Option<MemberId>>,
+}
+
+/// 8 bytes that stay of an evicted member, oldest out first.
+#[derive(Debug, Default)]
+pub struct Fingerprints {
+    set: HashTable<u64>,
+    order: VecDeque<u64>,
+}
+
+/// Sweeping costs a walk over all members, so the limit may be overshot by this part before it is
+/// enforced; what is in the last scrape always stays.
+const SLACK: usize = 16;
+/// Seconds of the endpoint clock between two sweeps for age.
+const SWEEP_SECONDS: f64 = 60.0;
+
+impl Fold {
+    /// Drops a family's state: it has another type now (rule 3.14).
+    pub fn drop_family(&mut self, id: FamilyId) {
+        let family = &mut self.families[id.index()];
+        if family.primed {
+            family.primed = false;
+            family.label_names.clear();
+            self.dropped.push(id);
+        }
+    }
+
+    /// Forgets what is due, if anything can be: `None` when everything stays where it is.
+    /// `members_limit` 0 = none.
+    pub fn sweep(&mut self, members_limit: usize, last_sweep: &mut f64) -> Option<Moved> {
+        let now = self.clock.seconds();
+        let over = members_limit > 0 && self.members.len() > members_limit + members_limit / SLACK;
+        let dropped = std::mem::take(&mut self.dropped);
+        if !over && dropped.is_empty() && now - *last_sweep < SWEEP_SECONDS {
+            return None;
+        }
+        *last_sweep = now;
+        let oldest_kept = self.oldest_kept(over, members_limit);
+        let due = |m: &Member, families: &[super::FoldFamily]| {
+            let ttl = families[m.family.index()].member_ttl_seconds;
+            m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family)
+        };
+        if !self.members.iter().any(|m| due(m, &self.families)) && !self.has_due_groups() && dropped.is_empty() {
+            return None;
+        }
+        let families = &self.families;
+        let (fingerprints, evicted) = (&mut self.fingerprints, &mut self.tally.evicted);
+        let moved = self.members.retain(|m| {
+            let due = due(m, families);
+            if due {
+                *evicted += 1;
+                if !dropped.contains(&m.family) {
+                    fingerprints.insert(m.key, members_limit);
+                }
+            }
+            !due
+        });
+        self.follow(&moved);
+        self.evict_groups(&dropped);
+        Some(Moved { members: moved })
+    }
+
+    /// At the limit the longest absent go first, never one present in the last scrape.
+    fn oldest_kept(&self, over: bool, limit: usize) -> u32 {
+        if !over {
+            return 0;
+        }
+        let mut seen: Vec<u32> = self.members.iter().map(|m| m.seen).collect();
+        let excess = seen.len() - limit;
+        let (_, &mut cut, _) = seen.select_nth_unstable(excess);
+        cut.min(self.clock.seconds() as u32)
+    }
+
+    fn follow(&mut self, moved: &[Option<MemberId>]) {
+        let new = |id: MemberId| moved.get(id.index()).copied().flatten();
+        self.created = self.created.drain().filter_map(|(id, c)| Some((new(id)?, c))).collect();
+        self.stamps = self.stamps.drain().filter_map(|((id, f), s)| Some(((new(id)?, f), s))).collect();
+    }
+
+    fn has_due_groups(&self) -> bool {
+        let now = self.clock.seconds();
+        self.groups.iter().any(|g| g.last_member + g.group_ttl_seconds < now)
+    }
+
+    fn evict_groups(&mut self, dropped: &[FamilyId]) {
+        if dropped.is_empty() && !self.has_due_groups() {
+            return;
+        }
+        let now = self.clock.seconds();
+        let moved = self.groups.retain(|g| g.last_member + g.group_ttl_seconds >= now && !dropped.contains(&g.family));
+        let new = |id: GroupId| moved[id.index()];
+        self.members.for_each_mut(|m| m.group = m.group.and_then(new));
+        for family in &mut self.families {
+            family.groups = family.groups.iter().filter_map(|&g| new(g)).collect();
+        }
+    }
+}
+
+impl Fingerprints {
+    pub fn contains(&self, key: SeriesHash) -> bool {
+        self.set.find(key.0, |&k| k == key.0).is_some()
+    }
+
+    pub fn insert(&mut self, key: SeriesHash, limit: usize) {
+        if self.contains(key) {
+            return;
+        }
+        if limit > 0
+            && self.order.len() >= limit
+            && let Some(oldest) = self.order.pop_front()
+            && let Ok(entry) = self.set.find_entry(oldest, |&k| k == oldest)
+        {
+            entry.remove();
+        }
+        self.set.insert_unique(key.0, key.0, |&k| k);
+        self.order.push_back(key.0);
+    }
+
+    pub fn clear(&mut self) {
+        *self = Fingerprints::default();
+    }
+
+    pub fn memory(&self) -> usize {
+        self.set.allocation_size() + self.order.capacity() * 8
+    }
+}

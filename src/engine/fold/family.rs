@@ -1,0 +1,180 @@
+//! What folding keeps per family.
+
+use std::collections::HashMap;
+
+use super::field;
+use super::group::GroupId;
+use super::layout::Layouts;
+use super::member::{MemberId, Members};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FamilyId(pub u32);
+
+impl FamilyId {
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How the members of a family become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One number that only grows.
+    Cumulative,
+    /// One number, aggregated per scrape; each group says how.
+    Gauge,
+    Histogram,
+    GaugeHistogram,
+    Summary,
+}
+
+impl Shape {
+    /// Whether a member has several numbers that move together.
+    pub const fn is_composite(self) -> bool {
+        matches!(self, Shape::Histogram | Shape::GaugeHistogram | Shape::Summary)
+    }
+
+    /// Whether an output, once shown as a fold, has to stay one (rule 0.11).
+    pub const fn accumulates(self) -> bool {
+        matches!(self, Shape::Cumulative | Shape::Histogram | Shape::Summary)
+    }
+}
+
+/// A line of this scrape: a number of a member.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    pub member: MemberId,
+    /// See [`field`].
+    pub field: u32,
+    pub value: f64,
+}
+
+#[derive(Debug)]
+pub struct FoldFamily {
+    pub shape: Shape,
+    /// The lines of this scrape.
+    pub pending: Vec<Pending>,
+    /// Whether a committed scrape has shown this family: what appears later is born (rule 1.2).
+    pub primed: bool,
+    /// Groups in order of birth.
+    pub groups: Vec<GroupId>,
+    pub layouts: Layouts,
+    /// How many numbers its members hold, so that the next one is allocated once.
+    pub usual_fields: usize,
+    pub settled: Settled,
+    pub member_ttl_seconds: f64,
+    /// Hashes of the label-name sets of its members, as of the last committed scrape (rule 1.8).
+    pub label_names: Vec<u64>,
+    pub label_names_now: Vec<u64>,
+    /// Newest `_created` in a committed scrape (rule 1.9).
+    pub newest_created: f64,
+    /// Whether lines with `_created` or explicit timestamps were noted in this scrape.
+    pub has_extras: bool,
+}
+
+/// How far a family has come in this scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    No,
+    /// With at least one member known before.
+    Yes {
+        known: bool,
+    },
+}
+
+/// More label-name sets than this in one family are not told apart.
+const MOST_NAME_SETS: usize = 64;
+/// 1 h, until a policy says otherwise.
+const DEFAULT_MEMBER_TTL: f64 = 3600.0;
+
+impl FoldFamily {
+    pub(super) fn new(shape: Shape, primed: bool) -> FoldFamily {
+        FoldFamily {
+            shape,
+            pending: Vec::new(),
+            primed,
+            groups: Vec::new(),
+            layouts: Layouts::default(),
+            usual_fields: if shape.is_composite() { 2 } else { 1 },
+            settled: Settled::No,
+            member_ttl_seconds: DEFAULT_MEMBER_TTL,
+            label_names: Vec::new(),
+            label_names_now: Vec::new(),
+            newest_created: f64::NEG_INFINITY,
+            has_extras: false,
+        }
+    }
+
+    /// A member that was not known has these label names.
+    pub fn saw_label_names(&mut self, names: u64) {
+        if self.label_names_now.len() < MOST_NAME_SETS && !self.label_names_now.contains(&names) {
+            self.label_names_now.push(names);
+        }
+    }
+
+    /// Rule 1.8: none of the label-name sets in this scrape was there before.
+    pub(super) fn label_names_changed(&self) -> bool {
+        !self.label_names.is_empty()
+            && !self.label_names_now.is_empty()
+            && !self.label_names_now.iter().any(|n| self.label_names.contains(n))
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        now: f64,
+        members: &mut Members,
+        created: &mut HashMap<MemberId, f64>,
+        stamps: &mut HashMap<(MemberId, u32), i64>,
+    ) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let mut stamp = None;
+        for p in &self.pending {
+            let member = members.get_mut(p.member);
+            match p.field {
+                field::IGNORED => stamp = None,
+                field::CREATED => {
+                    created.insert(p.member, p.value);
+                    self.newest_created = self.newest_created.max(p.value);
+                }
+                field::TIMESTAMP => stamp = Some(p.value as i64),
+                field::OTHER | field::QUANTILE => member.seen = now as u32,
+                _ => {
+                    member.seen = now as u32;
+                    member.set_last(p.field, p.value);
+                    if let Some(stamp) = stamp.take() {
+                        stamps.insert((p.member, p.field), stamp);
+                    }
+                }
+            }
+        }
+        if self.settled == (Settled::Yes { known: false }) {
+            self.label_names.clear();
+        }
+        for names in self.label_names_now.drain(..) {
+            if !self.label_names.contains(&names) && self.label_names.len() < MOST_NAME_SETS {
+                self.label_names.push(names);
+            }
+        }
+        self.primed = true;
+        self.end();
+    }
+
+    pub(super) fn rollback(&mut self, groups: usize) {
+        self.groups.retain(|g| g.index() < groups);
+        self.end();
+    }
+
+    /// A scrape is over: keeps the buffer unless one explosion has blown it up.
+    fn end(&mut self) {
+        self.pending.clear();
+        self.label_names_now.clear();
+        self.settled = Settled::No;
+        self.has_extras = false;
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.pending.capacity() * size_of::<Pending>() + self.groups.capacity() * 4 + self.layouts.memory()
+    }
+}

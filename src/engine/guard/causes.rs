@@ -1,0 +1,40 @@
+//! Who is to blame, as small numbers: members carry 4 bytes instead of names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::report::Attributed;
+use crate::engine::policy::Cause;
+
+/// Every (cause, family) met so far. As many as policies have steps times the families they
+/// reach; never as many as series.
+#[derive(Debug, Default)]
+pub struct Causes {
+    all: Vec<(Arc<Cause>, Arc<str>)>,
+    index: HashMap<(Cause, Arc<str>), u32>,
+}
+
+/// No one: the series passes as it came.
+pub const NOBODY: u32 = 0;
+
+impl Causes {
+    /// The number of a cause, from 1.
+    pub fn number(&mut self, cause: &Cause, metric: &Arc<str>) -> u32 {
+        if let Some(&n) = self.index.get(&(cause.clone(), metric.clone())) {
+            return n;
+        }
+        self.all.push((Arc::new(cause.clone()), metric.clone()));
+        let number = self.all.len() as u32;
+        self.index.insert((cause.clone(), metric.clone()), number);
+        number
+    }
+
+    /// Turns counts by number into counts by name, leaving zeros out.
+    pub fn attribute(&self, counts: impl Iterator<Item = (u32, u64)>) -> Vec<Attributed> {
+        let named = |(number, count): (u32, u64)| {
+            let (cause, metric) = self.all.get((number as usize).checked_sub(1)?)?;
+            (count > 0).then(|| Attributed { cause: cause.clone(), metric: metric.clone(), count })
+        };
+        counts.filter_map(named).collect()
+    }
+}

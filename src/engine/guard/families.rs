@@ -1,0 +1,195 @@
+//! The families of an endpoint: what applies to each, and where it stands in the body at hand.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::types::{Place, Role};
+use crate::engine::fold::{FamilyId, Shape};
+use crate::engine::model::{Format, Kind, Seed, SeriesHash};
+use crate::engine::policy::{FamilyPlan, FamilyRef, Plan};
+
+/// Sample names and families met so far. A family is its name *and* its type: when the type
+/// changes it is another one, and starts again at 0 (rule 3.14).
+#[derive(Debug, Default)]
+pub struct Families {
+    all: Vec<Family>,
+    by_key: HashMap<(Box<str>, Kind), FamilyId>,
+    samples: HashMap<Box<str>, Sample>,
+}
+
+/// A sample name's place.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub family: FamilyId,
+    pub role: Role,
+}
+
+#[derive(Debug)]
+pub struct Family {
+    /// TYPE name of the text format.
+    pub name: Arc<str>,
+    pub kind: Kind,
+    pub plan: FamilyPlan,
+    pub tracking: Tracking,
+    /// Stands for name and kind in the keys of members and groups.
+    pub hash: SeriesHash,
+    /// The scrape that saw it last.
+    pub scrape: u32,
+    pub block: Block,
+}
+
+/// Whether the guard remembers the series of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracking {
+    /// No policy reaches it: bytes pass.
+    No,
+    Yes,
+}
+
+/// Where a family's first block stands in the output at hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Block {
+    pub scrape: u32,
+    pub phase: Phase,
+    pub content: Content,
+    /// Where it begins.
+    pub start: u64,
+    /// Where its folded lines go: behind its last line under its own TYPE.
+    pub insert_at: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    #[default]
+    Metadata,
+    Samples,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Open,
+    Closed,
+    /// It came back after another family: held to the end.
+    Returned,
+    /// Its folded lines are in the output.
+    Shown,
+}
+
+impl Families {
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    #[inline]
+    pub fn get(&self, id: FamilyId) -> &Family {
+        &self.all[id.index()]
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: FamilyId) -> &mut Family {
+        &mut self.all[id.index()]
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = FamilyId> + use<> {
+        (0..self.all.len() as u32).map(FamilyId)
+    }
+
+    pub fn sample(&self, name: &str) -> Option<Sample> {
+        self.samples.get(name).copied()
+    }
+
+    pub fn samples(&self) -> impl Iterator<Item = (&str, Sample)> {
+        self.samples.iter().map(|(name, s)| (&**name, *s))
+    }
+
+    pub fn find(&self, place: &Place) -> Option<FamilyId> {
+        self.by_key.get(&(place.family.clone(), place.kind)).copied()
+    }
+
+    /// Families of this name, whatever their type.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FamilyId> + 'a {
+        Kind::ALL.into_iter().filter_map(move |kind| self.by_key.get(&(name.into(), kind)).copied())
+    }
+
+    /// Families that the body at hand has under another type (rule 3.14).
+    pub fn retyped(&self, scrape: u32) -> Vec<FamilyId> {
+        let absent = |id: &FamilyId| self.get(*id).scrape != scrape;
+        let present = |id: &FamilyId| self.named(&self.get(*id).name).any(|other| self.get(other).scrape == scrape);
+        self.ids().filter(|id| absent(id) && present(id)).collect()
+    }
+
+    pub fn learn_sample(&mut self, name: &str, sample: Sample) {
+        self.samples.insert(name.into(), sample);
+    }
+
+    /// Sample names lead elsewhere from now on.
+    pub fn forget_samples(&mut self) {
+        self.samples.clear();
+    }
+
+    pub fn add(&mut self, place: &Place, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
+        let id = FamilyId(self.all.len() as u32);
+        let plan = family_plan(plan, place, format);
+        let mut key = place.family.as_bytes().to_vec();
+        key.extend_from_slice(&[0xff, place.kind as u8]);
+        self.all.push(Family {
+            name: Arc::from(&*place.family),
+            kind: place.kind,
+            tracking: if plan.is_untouched() { Tracking::No } else { Tracking::Yes },
+            plan,
+            hash: seed.hash(&key),
+            scrape: 0,
+            block: Block::default(),
+        });
+        self.by_key.insert((place.family.clone(), place.kind), id);
+        id
+    }
+
+    /// Another plan applies: asks it about every family. Says which ones are remembered from now on
+    /// and were not before (rule 5.8).
+    pub fn replan(&mut self, format: Format, plan: &Plan) -> Vec<FamilyId> {
+        let mut begun = Vec::new();
+        for (at, family) in self.all.iter_mut().enumerate() {
+            let place = Place { family: (&*family.name).into(), kind: family.kind, role: Role::Value };
+            family.plan = family_plan(plan, &place, format);
+            let tracking = if family.plan.is_untouched() { Tracking::No } else { Tracking::Yes };
+            if family.tracking == Tracking::No && tracking == Tracking::Yes {
+                begun.push(FamilyId(at as u32));
+            }
+            family.tracking = tracking;
+        }
+        begun
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        for family in &self.all[len..] {
+            self.by_key.remove(&((&*family.name).into(), family.kind));
+        }
+        self.all.truncate(len);
+        self.samples.retain(|_, s| s.family.index() < len);
+    }
+
+    pub fn memory(&self) -> usize {
+        self.all.len() * (size_of::<Family>() + 512) + self.samples.capacity() * 64
+    }
+}
+
+fn family_plan(plan: &Plan, place: &Place, format: Format) -> FamilyPlan {
+    let names = place.names(format);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    plan.family(FamilyRef { name: &place.family, kind: place.kind, names: &names })
+}
+
+/// How a family folds (rules 3.1 to 3.13).
+pub fn shape(kind: Kind, name: &str) -> Shape {
+    match kind {
+        Kind::Counter => Shape::Cumulative,
+        Kind::Gauge | Kind::Info | Kind::StateSet => Shape::Gauge,
+        Kind::Histogram => Shape::Histogram,
+        Kind::GaugeHistogram => Shape::GaugeHistogram,
+        Kind::Summary => Shape::Summary,
+        Kind::Unknown if name.ends_with("_total") => Shape::Cumulative,
+        Kind::Unknown => Shape::Gauge,
+    }
+}

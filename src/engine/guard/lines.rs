@@ -1,0 +1,300 @@
+//! The loop: line after line of the body, known series first.
+
+use std::ops::Range;
+
+use super::families::{Block, Content, Phase};
+use super::process::START_TIME;
+use super::series::{KnownId, What};
+use super::state::EndpointState;
+use super::types::{Role, Scope};
+use super::{Guard, ScrapeError};
+use crate::engine::exposition::{Keyword, Meta, Sample, Step, Tail, number};
+use crate::engine::fold::{FamilyId, MemberId, field};
+
+/// What the body at hand has brought so far.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    /// Distinct series.
+    pub received: u64,
+    /// Distinct series that leave as they came.
+    pub passed: u64,
+    /// Series that came twice and that nobody folds.
+    pub duplicates: u64,
+    /// Lines left out by cause, and those of them never seen before.
+    pub dropped: Vec<(u64, u64)>,
+    /// The family of the last line, when it is one the guard remembers.
+    pub current: Option<FamilyId>,
+    /// Lines of members that pass alone: they are taken out again if a second member arrives.
+    pub lone: Vec<LoneLine>,
+    pub uplifted: Vec<MemberId>,
+    pub start_time: Option<f64>,
+    pub already_annotated: bool,
+    /// OpenMetrics' last line.
+    pub eof: Option<Vec<u8>>,
+    pub ends_in_newline: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoneLine {
+    pub member: MemberId,
+    pub at: u64,
+    pub len: u32,
+}
+
+/// The guard's own names: a body that has them comes from another guard.
+const ANNOTATION: &str = "cardinality_guard_scrape_";
+
+/// Whether a line is the first of its spelling in this body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    First,
+    Again,
+}
+
+impl Guard {
+    /// Reads all complete lines. `last`: nothing follows.
+    pub(super) fn read(&mut self, last: bool) -> Result<(), ScrapeError> {
+        while self.at < self.input.len() || last {
+            let input = &self.input[self.at..];
+            if let Some((id, len)) = self.state.series.predict(input) {
+                match self.tokens.tail(input, len, last) {
+                    Ok(Some(tail)) => {
+                        self.known(id, &tail)?;
+                        self.at += tail.end;
+                        continue;
+                    }
+                    Ok(None) => break,
+                    // The forecast was wrong, or the line is: reading it whole tells.
+                    Err(_) => {}
+                }
+            }
+            let end = match self.tokens.next(input, last)? {
+                Step::NeedMore | Step::End => break,
+                Step::Skip { end } => self.skip(end),
+                Step::Meta(meta) => self.meta(&meta)?,
+                Step::Sample(sample) => self.sample(&sample)?,
+                Step::Eof { end } => self.eof(end),
+            };
+            self.at += end;
+        }
+        Ok(())
+    }
+
+    /// A comment or blank line leaves as it came.
+    fn skip(&mut self, end: usize) -> usize {
+        self.output.keep(&self.input, self.at..self.at + end);
+        end
+    }
+
+    fn eof(&mut self, end: usize) -> usize {
+        self.body.eof = Some(self.input[self.at..self.at + end].to_vec());
+        end
+    }
+
+    /// HELP, TYPE and UNIT leave as they came, and tell where a family's block stands.
+    fn meta(&mut self, meta: &Meta) -> Result<usize, ScrapeError> {
+        let EndpointState { types, families, scrape, format, .. } = &mut *self.state;
+        let name = self.tokens.name();
+        if let (Keyword::Type, Some(kind)) = (meta.keyword, meta.kind) {
+            types.declare(name, kind, *scrape);
+        }
+        let place = types.place(*format, name, Scope::InForce);
+        let family = families.find(&place);
+        let own_type = place.role != Role::Created;
+        self.enter(family)?;
+        self.output.keep(&self.input, self.at..self.at + meta.end);
+        if own_type {
+            self.mark();
+        }
+        Ok(meta.end)
+    }
+
+    /// A series whose spelling the forecast did not have next.
+    fn sample(&mut self, sample: &Sample) -> Result<usize, ScrapeError> {
+        let series = &self.input[self.at..self.at + sample.series_end];
+        let id = match self.state.series.find(series) {
+            Ok(id) => id,
+            Err(hash) => {
+                let met = self.state.meet(self.tokens.name(), self.tokens.labels(), &self.scrape.plan);
+                self.body.already_annotated |= self.tokens.name().starts_with(ANNOTATION);
+                if let Some(lone) = met.uplifted {
+                    self.body.uplifted.push(lone);
+                }
+                let series = &self.input[self.at..self.at + sample.series_end];
+                self.state.series.insert(hash, series, met.family, met.what)
+            }
+        };
+        self.known(id, &sample.tail)?;
+        Ok(sample.tail.end)
+    }
+
+    /// A series whose decision is known.
+    #[inline]
+    fn known(&mut self, id: KnownId, tail: &Tail) -> Result<(), ScrapeError> {
+        let state = &mut *self.state;
+        state.series.came(id);
+        let known = state.series.get_mut(id);
+        let seen = if known.scrape == state.scrape { Seen::Again } else { Seen::First };
+        known.scrape = state.scrape;
+        let (family, what) = (known.family, known.what());
+        let is_new = self.watermark.is_new_series(id);
+        self.body.received += u64::from(seen == Seen::First);
+        if self.body.current != Some(family) {
+            self.enter(Some(family))?;
+        }
+        self.state.families.get_mut(family).block.content = Content::Samples;
+        let line = self.at..self.at + tail.end;
+        match what {
+            What::Pass => self.pass(line, seen),
+            What::Dropped(cause) => self.drop_line(cause, is_new, seen),
+            What::Noted { member, field } => self.note(family, member, field, tail, line, seen)?,
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn pass(&mut self, line: Range<usize>, seen: Seen) {
+        self.output.keep(&self.input, line);
+        match seen {
+            Seen::First => self.body.passed += 1,
+            Seen::Again => self.body.duplicates += 1,
+        }
+        self.mark();
+    }
+
+    fn drop_line(&mut self, cause: u32, is_new: bool, seen: Seen) {
+        let at = cause as usize;
+        if at >= self.body.dropped.len() {
+            self.body.dropped.resize(at + 1, (0, 0));
+        }
+        match seen {
+            Seen::First => {
+                let dropped = &mut self.body.dropped[at];
+                dropped.0 += 1;
+                dropped.1 += u64::from(is_new);
+            }
+            Seen::Again => self.body.duplicates += 1,
+        }
+        self.mark();
+    }
+
+    /// A number of a member: kept as a line only while the member is alone.
+    fn note(
+        &mut self,
+        family: FamilyId,
+        member: MemberId,
+        at: u32,
+        tail: &Tail,
+        line: Range<usize>,
+        seen: Seen,
+    ) -> Result<(), ScrapeError> {
+        let fold = &mut self.state.fold;
+        let is_alone = fold.members.get(member).group.is_none();
+        if seen == Seen::First {
+            let value = number::parse(&self.input[self.at..][tail.value.clone()]);
+            if at == field::CREATED {
+                fold.families[family.index()].has_extras = true;
+            } else if let Some(stamp) = tail.timestamp {
+                fold.families[family.index()].has_extras = true;
+                fold.note(family, member, field::TIMESTAMP, stamp as f64);
+            }
+            fold.note(family, member, at, value);
+            if at == field::VALUE && &*self.state.families.get(family).name == START_TIME {
+                self.saw_start_time(value)?;
+            }
+        }
+        self.body.duplicates += u64::from(seen == Seen::Again);
+        if is_alone {
+            let place = self.output.position();
+            self.body.lone.push(LoneLine { member, at: place, len: (line.end - line.start) as u32 });
+            self.body.passed += u64::from(seen == Seen::First);
+            self.output.keep(&self.input, line);
+        }
+        if at != field::CREATED {
+            self.mark();
+        }
+        Ok(())
+    }
+
+    /// The line at hand is of this family: closes the block before it when that was another's.
+    fn enter(&mut self, family: Option<FamilyId>) -> Result<(), ScrapeError> {
+        if self.body.current == family {
+            return Ok(());
+        }
+        if let Some(before) = self.body.current {
+            self.leave(before);
+        }
+        self.body.current = family;
+        let Some(id) = family else { return Ok(()) };
+        let (scrape, position) = (self.state.scrape, self.output.position());
+        let family = self.state.families.get_mut(id);
+        family.scrape = scrape;
+        let block = &mut family.block;
+        if block.scrape != scrape {
+            *block = Block { scrape, start: position, insert_at: position, ..Block::default() };
+            return Ok(());
+        }
+        match block.phase {
+            Phase::Closed => block.phase = Phase::Returned,
+            Phase::Shown => {
+                let name = family.name.clone();
+                self.state.held_families.insert(name.clone());
+                return Err(ScrapeError::FamilyReturned(name));
+            }
+            Phase::Open | Phase::Returned => {}
+        }
+        Ok(())
+    }
+
+    /// Another family begins. When the output is leaving already, this one's folds are shown now.
+    fn leave(&mut self, id: FamilyId) {
+        let has_groups = !self.state.fold.families[id.index()].groups.is_empty();
+        let block = &mut self.state.families.get_mut(id).block;
+        if block.content == Content::Metadata && !has_groups {
+            // Nothing but metadata, and nothing to show behind it: the block is yet to come.
+            block.scrape = 0;
+        } else if block.phase == Phase::Open {
+            block.phase = Phase::Closed;
+            if self.is_leaving {
+                self.show_block(id);
+            }
+        }
+    }
+
+    /// The first block reaches to here: its own TYPE is still the last one.
+    #[inline]
+    fn mark(&mut self) {
+        let Some(id) = self.body.current else { return };
+        let position = self.output.position();
+        let block = &mut self.state.families.get_mut(id).block;
+        if block.phase == Phase::Open {
+            block.insert_at = position;
+        }
+    }
+
+    fn saw_start_time(&mut self, value: f64) -> Result<(), ScrapeError> {
+        self.body.start_time = Some(value);
+        let now = self.state.fold.clock.seconds();
+        match self.settled_as {
+            Some(process) if process != self.state.process.verdict(Some(value), now) => {
+                self.state.process.expect(value);
+                Err(ScrapeError::Restarted)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the TYPE lines of the whole body make the same of its samples as was made of them
+    /// while it was read.
+    pub(super) fn types_hold(&self) -> bool {
+        let EndpointState { types, families, scrape, format, .. } = &*self.state;
+        if !types.may_differ() {
+            return true;
+        }
+        families.samples().filter(|(_, s)| families.get(s.family).scrape == *scrape).all(|(name, sample)| {
+            let place = types.place(*format, name, Scope::ThisBody(*scrape));
+            let family = families.get(sample.family);
+            *family.name == *place.family && family.kind == place.kind && sample.role == place.role
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! A series met for the first time: the only place where labels are read and policies are asked.
+
+use std::sync::Arc;
+
+use super::causes::NOBODY;
+use super::families::{Family, Sample, Tracking, shape};
+use super::observed::{Shadow, UNOBSERVED};
+use super::process::START_TIME;
+use super::series::What;
+use super::state::{EndpointState, Scratch};
+use super::types::{Role, Scope};
+use crate::engine::exposition::write_name_and_labels;
+use crate::engine::fold::{FamilyId, GaugeFold, GroupId, GroupSeed, Hold, MemberId, MemberSeed, field};
+use crate::engine::model::{Kind, LabelSet, Seed, SeriesHash};
+use crate::engine::policy::{Action, Aggregate, Cause, Decision, FoldSettings, Outcome, Plan, SeriesRef};
+
+/// What became of a new series.
+pub(super) struct Met {
+    pub family: FamilyId,
+    pub what: What,
+    /// A member that had passed alone and is folded from now on (rule 0.11).
+    pub uplifted: Option<MemberId>,
+}
+
+impl EndpointState {
+    /// Decides a series by its name and labels.
+    pub(super) fn meet(&mut self, name: &str, labels: &LabelSet, plan: &Plan) -> Met {
+        let sample = self.sample(name, plan);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let met = self.meet_in(sample, name, labels, &mut scratch);
+        self.scratch = scratch;
+        met
+    }
+
+    /// Where a sample name belongs, learned once.
+    fn sample(&mut self, name: &str, plan: &Plan) -> Sample {
+        if let Some(sample) = self.families.sample(name) {
+            return sample;
+        }
+        let place = self.types.place(self.format, name, Scope::InForce);
+        let family = self.families.find(&place).unwrap_or_else(|| {
+            let known_before = self.families.named(&place.family).next().is_some();
+            self.fold.add_family(shape(place.kind, &place.family), known_before);
+            self.families.add(&place, self.format, plan, &self.seed)
+        });
+        let sample = Sample { family, role: place.role };
+        self.families.learn_sample(name, sample);
+        sample
+    }
+
+    fn meet_in(&mut self, sample: Sample, name: &str, labels: &LabelSet, scratch: &mut Scratch) -> Met {
+        let Sample { family: id, role } = sample;
+        let family = self.families.get_mut(id);
+        let pass = Met { family: id, what: What::Pass, uplifted: None };
+        let is_start_time = &*family.name == START_TIME;
+        if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
+            return pass;
+        }
+        scratch.labels.copy_from(labels);
+        let reserved = take_reserved(role, &mut scratch.labels);
+        let reserved = reserved.as_ref().map(|(n, v)| (*n, v.as_str()));
+        let series = SeriesRef { name, reserved, labels: &scratch.labels };
+        let decision = family.plan.decide(series, &mut scratch.out);
+        let key = key(&self.seed, family, &scratch.labels, &mut scratch.key);
+        let metric = family.name.clone();
+        let shadow = self.shadow(id, &decision, &metric, &mut scratch.key);
+        let is_fold = self.fold.find_group(key).is_some();
+        let (cause, group, uplifted) = match &decision.outcome {
+            Outcome::Pass if !is_fold && shadow == UNOBSERVED && !is_start_time => return pass,
+            Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
+            Outcome::Dropped(cause) => {
+                let cause = self.causes.number(cause, &metric);
+                return Met { family: id, what: What::Dropped(cause), uplifted: None };
+            }
+            Outcome::Changed(cause) => {
+                let settings = self.families.get(id).plan.settings(decision.settings).clone();
+                if settings.aggregate == Some(Aggregate::Drop) {
+                    let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
+                    return Met { family: id, what: What::Dropped(cause), uplifted: None };
+                }
+                let cause = self.causes.number(cause, &metric);
+                let (group, uplifted) = self.group_for(id, cause, &settings, scratch);
+                (cause, Some(group), uplifted)
+            }
+        };
+        let seed = MemberSeed { key, family: id, cause, shadow };
+        let what = self.join(seed, group, role, reserved, &scratch.labels);
+        Met { family: id, what, uplifted }
+    }
+
+    /// Finds or makes the member and the field this line is.
+    fn join(
+        &mut self,
+        seed: MemberSeed,
+        group: Option<GroupId>,
+        role: Role,
+        reserved: Option<(&str, &str)>,
+        labels: &LabelSet,
+    ) -> What {
+        let before = self.fold.members.len();
+        let member = self.fold.member(seed);
+        if self.fold.members.len() > before {
+            self.fold.families[seed.family.index()].saw_label_names(names_hash(&self.seed, labels));
+        } else {
+            let m = self.fold.members.get_mut(member);
+            (m.cause, m.shadow) = (seed.cause, seed.shadow);
+        }
+        self.fold.regroup(member, group);
+        let field = match (role, reserved) {
+            (Role::Value, _) => field::VALUE,
+            (Role::Sum, _) => field::SUM,
+            (Role::Count, _) => field::COUNT,
+            (Role::Created, _) => field::CREATED,
+            (Role::Quantile, Some(_)) => field::QUANTILE,
+            (Role::Bucket, Some((_, le))) => match le.parse::<f64>() {
+                Ok(at) if !at.is_nan() => self.fold.bucket_field(seed.family, member, at, le),
+                _ => field::OTHER,
+            },
+            _ => field::OTHER,
+        };
+        What::Noted { member, field }
+    }
+
+    /// The group of the output label set. A lone member with just these labels joins it.
+    fn group_for(
+        &mut self,
+        family: FamilyId,
+        cause: u32,
+        settings: &FoldSettings,
+        scratch: &mut Scratch,
+    ) -> (GroupId, Option<MemberId>) {
+        let f = self.families.get(family);
+        let key = key(&self.seed, f, &scratch.out, &mut scratch.key);
+        if let Some(group) = self.fold.find_group(key) {
+            return (group, None);
+        }
+        labels_as_written(&scratch.out, &mut scratch.body);
+        let group = self.fold.group(GroupSeed {
+            key,
+            family,
+            body: &scratch.body,
+            cause,
+            gauge: gauge_fold(f.kind, &f.name, settings.aggregate),
+            hold: settings.hold.map_or(Hold::Auto, |d| Hold::Fixed(d.as_secs_f64())),
+            group_ttl_seconds: settings.group_ttl.as_secs_f64(),
+            pinned: settings.histogram_buckets.clone(),
+        });
+        self.fold.families[family.index()].member_ttl_seconds = settings.member_ttl.as_secs_f64();
+        let lone = self.fold.lone(key);
+        if let Some(lone) = lone {
+            self.fold.regroup(lone, Some(group));
+        }
+        (group, lone)
+    }
+
+    /// Remembers what observers would make of the series.
+    fn shadow(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, buffer: &mut Vec<u8>) -> u32 {
+        let shadow = |observed: &crate::engine::policy::Observed| Shadow {
+            key: observed.labels.as_ref().map(|l| key(&self.seed, self.families.get(family), l, buffer)),
+            cause: self.causes.number(&observed.cause, metric),
+        };
+        let list = decision.observed.iter().map(shadow).collect();
+        self.shadows.number(list)
+    }
+}
+
+/// Takes the label that is the family's own out of the label set.
+fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'static str, String)> {
+    let name = match role {
+        Role::Bucket => "le",
+        Role::Quantile => "quantile",
+        _ => return None,
+    };
+    let at = labels.position(name).ok()?;
+    let value = labels.value(at).to_owned();
+    labels.remove_at(at);
+    Some((name, value))
+}
+
+/// Stands for a family and a label set, whether that is a member's or a group's. `0xff` is in no
+/// UTF-8 text, so no two label sets run together.
+fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
+    buffer.clear();
+    buffer.extend_from_slice(&family.hash.0.to_le_bytes());
+    for (name, value) in labels.iter() {
+        buffer.extend_from_slice(name.as_bytes());
+        buffer.push(0xff);
+        buffer.extend_from_slice(value.as_bytes());
+        buffer.push(0xff);
+    }
+    seed.hash(buffer)
+}
+
+fn names_hash(seed: &Seed, labels: &LabelSet) -> u64 {
+    let names: Vec<&str> = labels.iter().map(|(name, _)| name).collect();
+    seed.hash(names.join("\u{0}").as_bytes()).0
+}
+
+/// `a="b",c="d"`: what stands between the braces.
+fn labels_as_written(labels: &LabelSet, body: &mut Vec<u8>) {
+    body.clear();
+    write_name_and_labels(body, "x", labels.iter());
+    body.drain(..body.len().min(2));
+    body.pop();
+}
+
+/// Rules 3.1, 3.2, 3.10 and 3.11: the policy's word, else by type and name.
+fn gauge_fold(kind: Kind, name: &str, aggregate: Option<Aggregate>) -> GaugeFold {
+    match aggregate {
+        Some(Aggregate::Sum) => return GaugeFold::Sum,
+        Some(Aggregate::Max) => return GaugeFold::Max,
+        Some(Aggregate::Min) => return GaugeFold::Min,
+        Some(Aggregate::Avg) => return GaugeFold::Avg,
+        Some(Aggregate::Count) => return GaugeFold::Count,
+        Some(Aggregate::Drop) => return GaugeFold::Drop,
+        None => {}
+    }
+    let is_instant = name.ends_with("_timestamp_seconds") || name.ends_with("_created") || name.contains("_start_time");
+    match kind {
+        Kind::Info => GaugeFold::One,
+        Kind::Gauge if name.ends_with("_info") => GaugeFold::One,
+        _ if is_instant => GaugeFold::Max,
+        _ => GaugeFold::Sum,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_3_2_instants_fold_to_the_latest() {
+        for name in ["job_last_success_timestamp_seconds", "x_created", "process_start_time_seconds"] {
+            assert_eq!(gauge_fold(Kind::Gauge, name, None), GaugeFold::Max, "{name}");
+        }
+        assert_eq!(gauge_fold(Kind::Gauge, "queue_depth", None), GaugeFold::Sum);
+        assert_eq!(gauge_fold(Kind::Gauge, "x_created", Some(Aggregate::Min)), GaugeFold::Min);
+    }
+
+    #[test]
+    fn labels_are_written_without_braces() {
+        let mut body = Vec::new();
+        labels_as_written(&[("a", "1"), ("b", "x\"y")].into_iter().collect(), &mut body);
+        assert_eq!(String::from_utf8(body).unwrap(), r#"a="1",b="x\"y""#);
+        let mut body = Vec::new();
+        labels_as_written(&LabelSet::default(), &mut body);
+        assert!(body.is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! The output under construction: verbatim runs, lines put in between, lines taken out again.
+//!
+//! Positions count the bytes of the body as they would leave before insertions and holes; nothing
+//! is copied as long as the output is the input.
+
+use std::ops::Range;
+
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Bytes before `kept` that have left.
+    base: u64,
+    kept: Vec<u8>,
+    /// The part of the input that follows, not copied yet.
+    run: Range<usize>,
+    inserts: Vec<Insert>,
+    holes: Vec<Range<u64>>,
+}
+
+#[derive(Debug)]
+struct Insert {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Output {
+    /// Where the next byte would stand.
+    #[inline]
+    pub fn position(&self) -> u64 {
+        self.base + (self.kept.len() + self.run.len()) as u64
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> u64 {
+        (self.kept.len() + self.run.len()) as u64 + self.inserts.iter().map(|i| i.bytes.len() as u64).sum::<u64>()
+    }
+
+    /// `input[line]` leaves as it came.
+    #[inline]
+    pub fn keep(&mut self, input: &[u8], line: Range<usize>) {
+        if line.start != self.run.end {
+            self.settle_run(input);
+            self.run.start = line.start;
+        }
+        self.run.end = line.end;
+    }
+
+    /// Copies the open run, so that the input may move.
+    pub fn settle_run(&mut self, input: &[u8]) {
+        self.kept.extend_from_slice(&input[self.run.clone()]);
+        self.run = self.run.end..self.run.end;
+    }
+
+    /// The input lost its first `n` bytes; the open run must have been settled.
+    pub fn input_moved(&mut self, n: usize) {
+        debug_assert!(self.run.is_empty());
+        let at = self.run.end.saturating_sub(n);
+        self.run = at..at;
+    }
+
+    /// Puts whole lines at a position; what is put there later stands behind.
+    pub fn insert(&mut self, at: u64, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.inserts.push(Insert { at, bytes });
+        }
+    }
+
+    /// Takes lines out that were kept before.
+    pub fn cut(&mut self, hole: Range<u64>) {
+        self.holes.push(hole);
+    }
+
+    /// Whether output and input are the same bytes, all of them still there.
+    pub fn is_verbatim(&self, input: &[u8]) -> bool {
+        self.base == 0
+            && self.kept.is_empty()
+            && self.inserts.is_empty()
+            && self.holes.is_empty()
+            && self.run == (0..input.len())
+    }
+
+    /// Moves everything before `barrier` to `out`.
+    pub fn take(&mut self, input: &[u8], barrier: u64, out: &mut Vec<u8>) {
+        self.settle_run(input);
+        self.inserts.sort_by_key(|i| i.at);
+        self.holes.sort_by_key(|h| h.start);
+        let mut at = self.base;
+        let inserts = self.inserts.iter().take_while(|i| i.at <= barrier).count();
+        for insert in self.inserts.drain(..inserts) {
+            copy_around(&self.kept, self.base, &self.holes, at..insert.at, out);
+            // The body's last line may lack its newline.
+            if out.last().is_some_and(|&b| b != b'\n') {
+                out.push(b'\n');
+            }
+            out.extend_from_slice(&insert.bytes);
+            at = insert.at;
+        }
+        copy_around(&self.kept, self.base, &self.holes, at..barrier, out);
+        self.kept.drain(..(barrier - self.base) as usize);
+        self.holes.retain(|h| h.end > barrier);
+        self.base = barrier;
+    }
+}
+
+/// Copies a range of positions, leaving the holes out.
+fn copy_around(kept: &[u8], base: u64, holes: &[Range<u64>], range: Range<u64>, out: &mut Vec<u8>) {
+    let mut at = range.start;
+    let mut copy = |from: u64, to: u64| {
+        if from < to {
+            out.extend_from_slice(&kept[(from - base) as usize..(to - base) as usize]);
+        }
+    };
+    for hole in holes.iter().filter(|h| h.end > range.start && h.start < range.end) {
+        copy(at, hole.start.max(range.start));
+        at = at.max(hole.end);
+    }
+    copy(at, range.end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_input_is_never_copied() {
+        let input = b"a 1\nb 2\n";
+        let mut out = Output::default();
+        out.keep(input, 0..4);
+        out.keep(input, 4..8);
+        assert!(out.is_verbatim(input));
+        assert_eq!(out.position(), 8);
+    }
+
+    #[test]
+    fn skips_inserts_and_holes() {
+        let input = b"a 1\nb 2\nc 3\nd 4\n";
+        let mut out = Output::default();
+        out.keep(input, 0..4);
+        let c = out.position();
+        out.keep(input, 8..12);
+        out.keep(input, 12..16);
+        out.insert(c, b"x 9\n".to_vec());
+        out.cut(c..c + 4);
+        let mut got = Vec::new();
+        out.take(input, out.position(), &mut got);
+        assert_eq!(String::from_utf8(got).unwrap(), "a 1\nx 9\nd 4\n");
+        assert_eq!(out.held(), 0);
+    }
+
+    #[test]
+    fn what_may_leave_leaves_and_the_rest_stays() {
+        let input = b"a 1\nb 2\nc 3\n";
+        let mut out = Output::default();
+        out.keep(input, 0..8);
+        out.keep(input, 8..12);
+        let mut got = Vec::new();
+        out.take(input, 8, &mut got);
+        assert_eq!(got, b"a 1\nb 2\n");
+        out.insert(12, b"z 0\n".to_vec());
+        out.take(input, 12, &mut got);
+        assert_eq!(got, b"a 1\nb 2\nc 3\nz 0\n");
+    }
+}

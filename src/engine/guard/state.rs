@@ -1,0 +1,144 @@
+//! Everything remembered about one endpoint in one format.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::causes::Causes;
+use super::families::Families;
+use super::observed::Shadows;
+use super::process::ProcessWatch;
+use super::series::{KnownId, Series};
+use super::types::Types;
+use crate::engine::fold::{Clients, Fold};
+use crate::engine::model::{Format, LabelSet, Seed};
+use crate::engine::policy::Plan;
+
+#[derive(Debug)]
+pub struct EndpointState {
+    pub(super) format: Format,
+    pub(super) seed: Seed,
+    /// Number of the scrape at hand; never the same twice.
+    pub(super) scrape: u32,
+    pub(super) series: Series,
+    pub(super) types: Types,
+    pub(super) families: Families,
+    pub(super) fold: Fold,
+    pub(super) clients: Clients,
+    pub(super) process: ProcessWatch,
+    pub(super) causes: Causes,
+    pub(super) shadows: Shadows,
+    /// Families whose block must wait for the end, because one came back after it had left.
+    pub(super) held_families: HashSet<Arc<str>>,
+    /// Fingerprint of the plan that the remembered decisions are of.
+    pub(super) plan: Option<u64>,
+    /// Endpoint clock of the last walk over all members.
+    pub(super) last_sweep: f64,
+    /// Wall time of the first commit, seconds since the epoch.
+    pub(super) epoch_seconds: Option<f64>,
+    pub(super) scratch: Scratch,
+}
+
+/// Buffers for meeting a new series.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub labels: LabelSet,
+    pub out: LabelSet,
+    pub key: Vec<u8>,
+    pub body: Vec<u8>,
+}
+
+/// Where a rollback goes back to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watermark {
+    series: usize,
+    families: usize,
+    members: usize,
+}
+
+impl Watermark {
+    /// The spellings were forgotten meanwhile.
+    pub fn without_series(self) -> Watermark {
+        Watermark { series: 0, ..self }
+    }
+
+    /// Whether a spelling came up in the pass.
+    #[inline]
+    pub fn is_new_series(&self, id: KnownId) -> bool {
+        id.index() >= self.series
+    }
+
+    /// Members that were there before the pass.
+    pub fn members(&self) -> usize {
+        self.members
+    }
+}
+
+impl EndpointState {
+    pub fn new(format: Format, seed: Seed) -> Box<EndpointState> {
+        Box::new(EndpointState {
+            format,
+            seed,
+            scrape: 0,
+            series: Series::new(seed),
+            types: Types::default(),
+            families: Families::default(),
+            fold: Fold::default(),
+            clients: Clients::default(),
+            process: ProcessWatch::default(),
+            causes: Causes::default(),
+            shadows: Shadows::default(),
+            held_families: HashSet::new(),
+            plan: None,
+            last_sweep: 0.0,
+            epoch_seconds: None,
+            scratch: Scratch::default(),
+        })
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Bytes this state takes, roughly.
+    pub fn memory(&self) -> usize {
+        size_of::<EndpointState>() + self.series.memory() + self.families.memory() + self.fold.memory()
+    }
+
+    /// Members remembered.
+    pub fn members(&self) -> usize {
+        self.fold.members.len()
+    }
+
+    /// A pass over a body begins.
+    pub(super) fn begin_pass(&mut self) -> Watermark {
+        self.scrape = self.scrape.wrapping_add(1).max(1);
+        self.fold.groups.scrape = self.scrape;
+        self.fold.begin();
+        self.types.begin(self.scrape);
+        self.series.rewind();
+        self.shadows.begin();
+        Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
+    }
+
+    /// Forgets the pass.
+    pub(super) fn rollback(&mut self, watermark: Watermark) {
+        self.fold.rollback();
+        self.series.truncate(watermark.series);
+        self.families.truncate(watermark.families);
+    }
+
+    /// Takes up the plan of the scrape at hand. Members stay, whatever the new plan makes of them
+    /// (rules 5.7, 5.8); what was decided about spellings is decided again.
+    pub(super) fn take_plan(&mut self, plan: &Plan) {
+        let next = Some(plan.fingerprint());
+        if self.plan == next {
+            return;
+        }
+        self.plan = next;
+        self.series.clear();
+        self.shadows.clear();
+        for family in self.families.replan(self.format, plan) {
+            self.fold.families[family.index()].primed = false;
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `cardinality-guard serve`, as a user starts it.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use crate::http::{self, Answer};
+use crate::process::{Process, eventually, free_address};
+
+/// A guard that is running, with its files.
+pub struct Guard {
+    pub address: SocketAddr,
+    process: Process,
+    _files: tempfile::TempDir,
+}
+
+impl Guard {
+    /// `settings` is the settings file without its `web:` and `storage:`; `policies` is a policy
+    /// file, empty for none.
+    pub fn start(settings: &str, policies: &str) -> Guard {
+        let files = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let policy_files = if policies.is_empty() { "[]" } else { "[policy.yaml]" };
+        let settings = format!(
+            "web: {{listen_address: ['{address}']}}\nstorage: {{path: ''}}\npolicy_files: {policy_files}\n{settings}"
+        );
+        std::fs::write(files.path().join("guard.yaml"), settings).unwrap();
+        std::fs::write(files.path().join("policy.yaml"), policies).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cardinality-guard"));
+        command.args(["serve", "--config.file=guard.yaml"]).current_dir(files.path()).env_clear();
+        let mut process = Process::start(&mut command, "the binary under test");
+        eventually("the guard is ready", &Some(200), || {
+            if let Some(status) = process.child().try_wait().unwrap() {
+                panic!("serve ended at once: {status}");
+            }
+            http::try_request(address, "GET", "/-/ready", &[]).ok().map(|answer| answer.status)
+        });
+        Guard { address, process, _files: files }
+    }
+
+    /// Scrapes the target of this name.
+    pub fn scrape(&self, target: &str) -> Answer {
+        http::get(self.address, &format!("/scrape/{target}"))
+    }
+
+    /// SIGTERM; gives the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let id = self.process.child().id();
+        let killed = Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap();
+        assert!(killed.success());
+        self.process.child().wait().unwrap().code()
+    }
+}

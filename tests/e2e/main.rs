@@ -1,0 +1,17 @@
+//! End to end: the built binary between a real Prometheus and a real application, and between a
+//! plain client and an exporter that says exactly what a test tells it to.
+//!
+//! `make setup` installs what this needs; without it these tests fail and say so.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod exporter;
+mod guard;
+mod http;
+mod process;
+mod prometheus;
+mod worker;
+
+mod demo;
+mod folding;
+mod identity;
+mod with_prometheus;
