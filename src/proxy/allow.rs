@@ -1,6 +1,6 @@
 //! What may be scraped: the entries of `targets:` in order, the first that allows it decides.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -54,7 +54,7 @@ struct Match {
 }
 
 impl Reach {
-    pub fn admits(&self, host: &Host, address: SocketAddr) -> Verdict {
+    fn admits(&self, host: &Host, address: SocketAddr) -> Verdict {
         let ip = plain(address.ip());
         let reserved = reserved_range(ip);
         let admitted = match (self, reserved) {
@@ -69,10 +69,16 @@ impl Reach {
         };
         if admitted { Verdict::Admitted } else { Verdict::Refused }
     }
+
+    /// Those of the addresses a connection to this port may be made to.
+    pub fn of(&self, host: &Host, port: u16, found: &[SocketAddr]) -> Vec<SocketAddr> {
+        let there = found.iter().map(|address| SocketAddr::new(address.ip(), port));
+        there.filter(|address| self.admits(host, *address) == Verdict::Admitted).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+enum Verdict {
     Admitted,
     Refused,
 }
@@ -126,30 +132,32 @@ async fn first_that_allows(
     let mut looked_up: Option<Result<Vec<SocketAddr>, Failure>> = None;
     for target in candidates {
         let Some(found) = match_entry(&target.settings.allow, asked) else { continue };
-        let mut addresses = None;
         if let Reach::Within(_) = found.reach {
             if looked_up.is_none() {
                 looked_up = Some(lookup.find(&asked.host, found.port).await);
             }
             let Some(Ok(all)) = &looked_up else { continue };
-            let to = |ip: IpAddr| SocketAddr::new(ip, found.port);
-            let reachable: Vec<_> = all.iter().map(|a| to(a.ip())).collect();
-            let admitted = |a: &SocketAddr| found.reach.admits(&asked.host, *a) == Verdict::Admitted;
-            let within: Vec<_> = reachable.into_iter().filter(admitted).collect();
-            if within.is_empty() {
-                continue;
+            match found.reach.of(&asked.host, found.port, all) {
+                within if within.is_empty() => {}
+                within => return Ok(Some(found.grant(target, asked, Some(within)))),
             }
-            addresses = Some(within);
+        } else {
+            return Ok(Some(found.grant(target, asked, None)));
         }
-        let host = asked.host.clone();
-        let Match { reach, scheme, port, path_and_query } = found;
-        let path_and_query = with_query(&path_and_query, &asked.extra_query);
-        let endpoint = EndpointKey { scheme, host: host.to_string(), port, path_and_query };
-        return Ok(Some(Grant { target: target.clone(), endpoint, host, reach, addresses }));
     }
     match looked_up {
         Some(Err(failure)) => Err(failure),
         _ => Ok(None),
+    }
+}
+
+impl Match {
+    fn grant(self, target: &Arc<ActiveTarget>, asked: &Asked, addresses: Option<Vec<SocketAddr>>) -> Grant {
+        let Match { reach, scheme, port, path_and_query } = self;
+        let host = asked.host.clone();
+        let path_and_query = with_query(&path_and_query, &asked.extra_query);
+        let endpoint = EndpointKey { scheme, host: host.to_string(), port, path_and_query };
+        Grant { target: target.clone(), endpoint, host, reach, addresses }
     }
 }
 

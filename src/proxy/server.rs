@@ -69,25 +69,25 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
         accepting.spawn(accept(door.socket, front, shared.clone(), crowd.clone(), stopped.clone()));
     }
     drop(stopped);
-    {
-        let mut shutdown = pin!(shutdown);
-        let mut sweep = tokio::time::interval(SWEEP);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                _ = sweep.tick() => forget(&shared),
-            }
-        }
-    }
+    sweep_until(shutdown, &shared).await;
     drop(stop);
     while accepting.join_next().await.is_some() {}
     Ok(())
 }
 
-fn forget(shared: &Shared) {
-    let ttl = shared.config().settings.storage.endpoint_ttl;
-    shared.endpoints().forget_unasked(shared.clock().now(), ttl);
-    shared.endpoints().close_idle_connections();
+async fn sweep_until(shutdown: impl Future<Output = ()>, shared: &Shared) {
+    let mut shutdown = pin!(shutdown);
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return,
+            _ = sweep.tick() => {
+                let ttl = shared.config().settings.storage.endpoint_ttl;
+                shared.endpoints().forget_unasked(shared.clock().now(), ttl);
+                shared.endpoints().close_idle_connections();
+            }
+        }
+    }
 }
 
 /// Accepts on one socket until told to stop, then waits for its connections.

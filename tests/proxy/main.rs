@@ -4,6 +4,7 @@
 mod support;
 
 mod allow;
+mod books;
 mod headers;
 mod limits;
 mod outcomes;
