@@ -176,6 +176,9 @@ impl fmt::Display for Rule {
             labels => format!("`{}`", labels.join(&self.separator)),
         };
         match &self.verb {
+            Verb::Replace { rewrite, target } if self.source_labels.is_empty() && rewrite.regex_text() == "(.*)" => {
+                write!(f, "replace: label `{}` becomes `{}`", target.text(), rewrite.replacement_text())
+            }
             Verb::Replace { rewrite, target } => {
                 let (regex, new) = (rewrite.regex_text(), rewrite.replacement_text());
                 write!(f, "replace: label `{}` becomes `{new}` where {value} is `{regex}`", target.text())
