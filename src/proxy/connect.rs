@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use crate::settings::Scheme;
 use crate::state::{Config, Connection, Origin};
 
-use super::allow::{Grant, Verdict};
+use super::allow::Grant;
 use super::deadline::Deadline;
 use super::failure::{Failure, Stage, UpstreamError};
 use super::host::Host;
@@ -62,8 +62,7 @@ impl Connector {
             None => Lookup { deadline: *deadline }.find(&grant.host, grant.endpoint.port).await?,
         };
         found.iter().try_for_each(|address| self.own.check_address(*address))?;
-        let admitted = |address: &SocketAddr| grant.reach.admits(&grant.host, *address) == Verdict::Admitted;
-        let addresses: Vec<_> = found.into_iter().filter(admitted).collect();
+        let addresses = grant.reach.of(&grant.host, grant.endpoint.port, &found);
         match addresses.is_empty() {
             true => Err(Failure::NotAllowedBy {
                 target: grant.target.settings.name.clone(),
@@ -146,7 +145,8 @@ fn tls_error(error: &io::Error) -> UpstreamError {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "certificate is for another name"
             }
-            CertificateError::UnknownIssuer => "certificate is from an unknown issuer",
+            // A bad signature is what an issuer of the same name, but with another key, looks like.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => "certificate is from an unknown issuer",
             _ => "certificate is not valid",
         },
         Some(Error::InvalidMessage(_)) => "the other side does not speak it",

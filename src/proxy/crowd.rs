@@ -56,7 +56,7 @@ mod tests {
     #[tokio::test]
     async fn the_longest_idle_makes_room() {
         let crowd = Arc::new(Crowd::default());
-        let [a, b, c, d] = [(); 4].map(|()| Arc::new(Patience::new()));
+        let [a, b, c, d] = [(); 4].map(|()| Arc::new(Patience::new(std::time::Duration::from_secs(3600))));
         let _a = crowd.join(a.clone(), 2);
         let _b = crowd.join(b.clone(), 2);
         assert!(crowd.join(c.clone(), 2).is_none(), "both are busy");

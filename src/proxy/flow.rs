@@ -180,10 +180,10 @@ impl Flow {
     /// Commits, and lets go of everything before anybody waits for the reader.
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         let Some(mut held) = self.held.take() else { return Ok(()) };
-        if let Treatment::Guard { scrape, begun: Begun::NotYet } = &self.treatment {
-            if let Some(format) = self.format_of_nothing(&held.lease) {
-                held.lease.begin(format, scrape.clone());
-            }
+        if let Treatment::Guard { scrape, begun: Begun::NotYet } = &self.treatment
+            && let Some(format) = self.format_of_nothing(&held.lease)
+        {
+            held.lease.begin(format, scrape.clone());
         }
         if let Some(result) = held.lease.finish(self.end, out) {
             let report = result?;

@@ -37,7 +37,7 @@ impl Own {
     /// Fails when this is an address we listen on.
     pub fn check_address(&self, address: SocketAddr) -> Result<(), Failure> {
         let local = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
-        self.refuse(address, |ip| local(ip))
+        self.refuse(address, local)
     }
 
     /// The same once connected: an address of this machine is one that both ends have.

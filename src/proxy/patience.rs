@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// From the first byte of a request (or from the accept) to the end of its head.
-const HEAD: Duration = Duration::from_secs(10);
+pub const HEAD: Duration = Duration::from_secs(10);
 
 /// For an answer that comes with no deadline of its own.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -20,6 +20,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Where one client connection stands; shared by its socket, its requests and the listener.
 #[derive(Debug)]
 pub struct Patience {
+    head: Duration,
     state: Mutex<State>,
     close: Notify,
 }
@@ -38,10 +39,10 @@ enum Phase {
 }
 
 impl Patience {
-    /// For a connection just accepted.
-    pub fn new() -> Patience {
-        let phase = Phase::Head { by: Instant::now() + HEAD };
-        Patience { state: Mutex::new(State { phase, answer_by: None }), close: Notify::new() }
+    /// For a connection just accepted, which has this long for the head of a request.
+    pub fn new(head: Duration) -> Patience {
+        let phase = Phase::Head { by: Instant::now() + head };
+        Patience { head, state: Mutex::new(State { phase, answer_by: None }), close: Notify::new() }
     }
 
     /// A whole request head was read.
@@ -79,7 +80,7 @@ impl Patience {
     fn bytes_came(&self) {
         self.with(|state| {
             if let Phase::Resting { .. } = state.phase {
-                state.phase = Phase::Head { by: Instant::now() + HEAD };
+                state.phase = Phase::Head { by: Instant::now() + self.head };
             }
         });
     }
@@ -101,21 +102,15 @@ impl Patience {
     }
 }
 
-impl Default for Patience {
-    fn default() -> Self {
-        Patience::new()
-    }
-}
-
 /// A socket that fails when its client's time is up.
 pub struct PatientIo<T> {
     io: T,
-    patience: std::sync::Arc<Patience>,
+    patience: Arc<Patience>,
     alarm: Pin<Box<Sleep>>,
 }
 
 impl<T> PatientIo<T> {
-    pub fn new(io: T, patience: std::sync::Arc<Patience>) -> PatientIo<T> {
+    pub fn new(io: T, patience: Arc<Patience>) -> PatientIo<T> {
         PatientIo { io, patience, alarm: Box::pin(sleep_until(Instant::now())) }
     }
 
@@ -193,5 +188,77 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for PatientIo<T> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.io).poll_shutdown(cx);
         this.patiently(poll, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn pair(head: Duration) -> (Arc<Patience>, PatientIo<DuplexStream>, DuplexStream) {
+        let (here, there) = duplex(64);
+        let patience = Arc::new(Patience::new(head));
+        (patience.clone(), PatientIo::new(here, patience), there)
+    }
+
+    fn timed_out<T: std::fmt::Debug>(result: io::Result<T>) -> bool {
+        result.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    #[tokio::test]
+    async fn silence_instead_of_a_head_ends_the_connection() {
+        let (_patience, mut io, _there) = pair(SHORT);
+        assert!(timed_out(io.read(&mut [0; 9]).await));
+    }
+
+    #[tokio::test]
+    async fn a_head_that_drips_in_ends_it_too() {
+        let (_patience, mut io, mut there) = pair(SHORT);
+        let drip = tokio::spawn(async move { while there.write_all(b"a").await.is_ok() {} });
+        let error = loop {
+            match io.read(&mut [0; 1]).await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(io);
+        drip.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn between_requests_it_rests_and_the_next_head_has_its_time_again() {
+        let (patience, mut io, mut there) = pair(SHORT);
+        patience.asked();
+        patience.answered();
+        assert!(patience.resting_since().is_some());
+        let rest = tokio::time::timeout(5 * SHORT, io.read(&mut [0; 9])).await;
+        assert!(rest.is_err(), "nothing happens");
+        there.write_all(b"GET").await.unwrap();
+        assert_eq!(io.read(&mut [0; 9]).await.unwrap(), 3);
+        assert!(patience.resting_since().is_none());
+        assert!(timed_out(io.read(&mut [0; 9]).await));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_does_not_read_is_given_up_at_the_answers_deadline() {
+        let (patience, mut io, _there) = pair(LONG);
+        patience.asked();
+        patience.answer_by(Instant::now() + SHORT);
+        assert!(timed_out(io.write_all(&[0; 1000]).await));
+    }
+
+    #[tokio::test]
+    async fn the_deadline_outlives_the_handing_over() {
+        let (patience, mut io, _there) = pair(LONG);
+        patience.asked();
+        patience.answer_by(Instant::now() + SHORT);
+        patience.answered();
+        assert!(timed_out(io.write_all(&[0; 1000]).await));
     }
 }

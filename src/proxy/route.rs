@@ -156,10 +156,7 @@ fn place(uri: &Uri) -> Result<Place, Failure> {
     if uri.path().contains("%00") {
         return Err(Failure::BadTarget("target's path holds a NUL"));
     }
-    let path_and_query = match scheme {
-        None => None,
-        Some(_) => Some(origin_form(uri)),
-    };
+    let path_and_query = scheme.map(|_| origin_form(uri));
     Ok(Place::At { scheme, host, port, path_and_query })
 }
 

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Response, Version};
 use tokio::sync::mpsc;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use crate::engine::guard::{Annotate, Limits, Scrape, Start};
 use crate::engine::policy::Mode;
 use crate::settings::ScrapeSettings;
-use crate::state::{ActiveTarget, Config, Shared};
+use crate::state::{ActiveTarget, Config, Lease, Shared};
 
 use super::accept::{self, Protobuf, Taken};
 use super::account::Account;
@@ -29,7 +30,7 @@ use super::flow::{Begun, Flow, Held, Release, Treatment, Turn};
 use super::lookup::Lookup;
 use super::patience::Patience;
 use super::request::Asking;
-use super::route::Wanted;
+use super::route::{Entry, Wanted};
 use super::source::Source;
 
 /// A request for a scrape, as it came in.
@@ -64,39 +65,48 @@ impl Scraper {
         let grant = self.grant(&config, &ask, &deadline).await?;
         if ask.method == Method::HEAD {
             ask.account.discard();
-            return Ok(Response::new(Body::whole(Default::default())));
+            return Ok(Response::new(Body::whole(Bytes::new())));
         }
-        let settings = &config.settings.scrape;
-        let now = self.shared.clock().now();
-        let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
-        endpoint.belongs_to(&grant.target.settings.name);
-        let Admitted { mut lease, place } = self.admission.enter(&endpoint, settings.max_concurrent, &deadline).await?;
-
+        let mut admitted = self.admit(&config, &grant, &deadline).await?;
         let asked_at = std::time::Instant::now();
-        let reply = self.fetch(&config, &grant, &ask, &mut lease, &deadline).await;
+        let reply = self.fetch(&config, &grant, &ask, &mut admitted.lease, &deadline).await;
         ask.account.received(asked_at.elapsed(), 0);
         let Reply { head, body, connection } = reply?;
+        let held = Held {
+            lease: admitted.lease,
+            _place: admitted.place,
+            connection,
+            keep_alive: fetch::keep_alive(&head.headers),
+        };
         content::check_status(head.status)?;
-        let end = content::framing(&head.headers)?;
+        let settings = &config.settings.scrape;
         let coding = match grant.target.mode {
             Mode::Pass => Coding::Identity,
             Mode::Observe | Mode::Enforce => content::coding(&head.headers)?,
         };
-        let keep_alive = fetch::keep_alive(&head.headers);
         let flow = Flow {
             source: Source::new(body, coding, settings.body_size_limit),
             treatment: self.treatment(&grant.target, settings, &ask),
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
             target: grant.target,
             content_type: head.headers.get(CONTENT_TYPE).cloned(),
-            end,
+            end: content::framing(&head.headers)?,
             deadline,
             telemetry: self.shared.telemetry().clone(),
             account: ask.account.clone(),
             asked_at,
-            held: Some(Held { lease, _place: place, connection, keep_alive }),
+            held: Some(held),
         };
         answer(flow, &ask, &head.headers).await
+    }
+
+    /// The endpoint and a place, when it is this scrape's turn.
+    async fn admit(&self, config: &Config, grant: &Grant, deadline: &Deadline) -> Result<Admitted, Failure> {
+        let settings = &config.settings.scrape;
+        let now = self.shared.clock().now();
+        let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
+        endpoint.belongs_to(&grant.target.settings.name);
+        self.admission.enter(&endpoint, settings.max_concurrent, deadline).await
     }
 
     /// Whether this may be scraped at all.
@@ -104,6 +114,11 @@ impl Scraper {
         self.connector.own.check_via(&ask.headers)?;
         if let Some(address) = ask.wanted.place.literal() {
             self.connector.own.check_address(address)?;
+        }
+        if let Entry::Named(name) | Entry::User(name) = &ask.wanted.entry
+            && config.target(name).is_some()
+        {
+            ask.account.target(name);
         }
         let grant = allow::grant(config, &ask.wanted, &Lookup { deadline: *deadline }).await?;
         ask.account.target(&grant.target.settings.name);
@@ -115,7 +130,7 @@ impl Scraper {
         config: &Config,
         grant: &Grant,
         ask: &Ask,
-        lease: &mut crate::state::Lease,
+        lease: &mut Lease,
         deadline: &Deadline,
     ) -> Result<Reply, Failure> {
         let readable = accept::readable(&ask.headers);

@@ -23,7 +23,7 @@ use super::connect::Connector;
 use super::crowd::Crowd;
 use super::front::{Front, LocalHandler, Visit};
 use super::own::Own;
-use super::patience::{Patience, PatientIo};
+use super::patience::{self, Patience, PatientIo};
 use super::scrape::Scraper;
 use super::service::scrapes;
 
@@ -69,25 +69,25 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
         accepting.spawn(accept(door.socket, front, shared.clone(), crowd.clone(), stopped.clone()));
     }
     drop(stopped);
-    {
-        let mut shutdown = pin!(shutdown);
-        let mut sweep = tokio::time::interval(SWEEP);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                _ = sweep.tick() => forget(&shared),
-            }
-        }
-    }
+    sweep_until(shutdown, &shared).await;
     drop(stop);
     while accepting.join_next().await.is_some() {}
     Ok(())
 }
 
-fn forget(shared: &Shared) {
-    let ttl = shared.config().settings.storage.endpoint_ttl;
-    shared.endpoints().forget_unasked(shared.clock().now(), ttl);
-    shared.endpoints().close_idle_connections();
+async fn sweep_until(shutdown: impl Future<Output = ()>, shared: &Shared) {
+    let mut shutdown = pin!(shutdown);
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return,
+            _ = sweep.tick() => {
+                let ttl = shared.config().settings.storage.endpoint_ttl;
+                shared.endpoints().forget_unasked(shared.clock().now(), ttl);
+                shared.endpoints().close_idle_connections();
+            }
+        }
+    }
 }
 
 /// Accepts on one socket until told to stop, then waits for its connections.
@@ -111,7 +111,7 @@ async fn accept(
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        let patience = Arc::new(Patience::new());
+        let patience = Arc::new(Patience::new(patience::HEAD));
         let visit = Visit { front: front.clone(), peer, patience: patience.clone() };
         let Some(member) = crowd.join(patience, shared.config().settings.web.max_connections) else { continue };
         let stopped = stopped.clone();

@@ -106,3 +106,48 @@ where
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hyper::header::HeaderMap;
+    use hyper::{Method, Version};
+
+    use super::super::account::Account;
+    use super::super::patience::Patience;
+    use super::super::route::{Entry, Place, Wanted};
+    use super::*;
+    use crate::telemetry::Telemetry;
+
+    fn ask() -> Ask {
+        Ask {
+            wanted: Wanted { entry: Entry::Any, place: Place::OfEntry, extra_query: String::new() },
+            method: Method::GET,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            peer: ([127, 0, 0, 1], 1).into(),
+            account: Account::open(Arc::new(Telemetry::default())),
+            patience: Arc::new(Patience::new(std::time::Duration::from_secs(3600))),
+        }
+    }
+
+    /// A scrape that waits once, then panics when it is told to.
+    async fn scrape(ask: Ask) -> Result<Response<Body>, Failure> {
+        tokio::task::yield_now().await;
+        if ask.version == Version::HTTP_10 {
+            panic!("as if the engine had a bug");
+        }
+        Ok(Response::new(Body::whole(Bytes::from_static(b"a 1\n"))))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_one_failed_scrape_and_the_next_goes_on() {
+        let stack = ServiceBuilder::new().layer(AnswerLayer).layer(CatchPanicLayer).service(tower::service_fn(scrape));
+        let mut broken = ask();
+        broken.version = Version::HTTP_10;
+        for (ask, status) in [(ask(), 200), (broken, 502), (ask(), 200)] {
+            let Ok(response) = stack.clone().oneshot(ask).await;
+            assert_eq!(response.status(), status);
+        }
+    }
+}

@@ -58,34 +58,30 @@ impl Source {
     /// The next bytes, never none of them; `None` at the end of a complete body.
     pub async fn next(&mut self, deadline: &Deadline) -> Result<Option<&[u8]>, Failure> {
         let Source { wire, decoder, piece } = self;
-        match decoder {
-            Decoder::Identity => {
-                let Some(bytes) = wire.next(deadline).await? else { return Ok(None) };
+        let Decoder::Gzip { gunzip, decoded, backlog } = decoder else {
+            let Some(bytes) = wire.next(deadline).await? else { return Ok(None) };
+            *piece = bytes;
+            return Ok(Some(piece));
+        };
+        decoded.clear();
+        while decoded.is_empty() {
+            if let Backlog::None = backlog {
+                let Some(bytes) = wire.next(deadline).await? else {
+                    return gunzip.finish().map(|()| None).map_err(Failure::from);
+                };
                 *piece = bytes;
-                Ok(Some(piece))
             }
-            Decoder::Gzip { gunzip, decoded, backlog } => {
-                decoded.clear();
-                while decoded.is_empty() {
-                    if let Backlog::None = backlog {
-                        let Some(bytes) = wire.next(deadline).await? else {
-                            return gunzip.finish().map(|()| None).map_err(Failure::from);
-                        };
-                        *piece = bytes;
-                    }
-                    *backlog = match gunzip.push(piece, decoded)? {
-                        Pushed::All => Backlog::None,
-                        Pushed::Full { consumed } => {
-                            piece.advance(consumed);
-                            // A few bytes can hold a great deal: let others have their turn.
-                            tokio::task::yield_now().await;
-                            Backlog::Some
-                        }
-                    };
+            *backlog = match gunzip.push(piece, decoded)? {
+                Pushed::All => Backlog::None,
+                Pushed::Full { consumed } => {
+                    piece.advance(consumed);
+                    // A few bytes can hold a great deal: let others have their turn.
+                    tokio::task::yield_now().await;
+                    Backlog::Some
                 }
-                Ok(Some(decoded))
-            }
+            };
         }
+        Ok(Some(decoded))
     }
 }
 

@@ -50,8 +50,11 @@ impl Endpoints {
         endpoint
     }
 
-    /// Forgets what was not asked for during `ttl`; says how many.
+    /// Forgets what was not asked for during `ttl` (0 = off); says how many.
     pub fn forget_unasked(&self, now: Duration, ttl: Duration) -> usize {
+        if ttl.is_zero() {
+            return 0;
+        }
         let before = self.table.len();
         self.table.retain(|_, endpoint| {
             let stays = in_use(endpoint) || now.saturating_sub(endpoint.asked()) < ttl;
@@ -162,6 +165,7 @@ mod tests {
         assert_eq!(endpoints.forget_unasked(at(10), at(5)), 1);
         assert_eq!(endpoints.len(), 2);
         drop(held);
+        assert_eq!(endpoints.forget_unasked(at(10), at(0)), 0);
         assert_eq!(endpoints.forget_unasked(at(10), at(5)), 1);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::BODY;
+use super::support::client::End;
 use super::support::exporter::{Act, Exporter, chunk, gzip, ok, response};
 use super::support::guard::{Guard, settings, target, url};
 use cardinality_guard::settings::Settings;
@@ -184,4 +185,32 @@ async fn only_so_many_endpoints_are_remembered() {
         assert_eq!(answer.status, 200, "{}", answer.reason);
     }
     assert_eq!(guard.shared.endpoints().len(), 3);
+}
+
+/// Held whole and committed long ago: the connection still ends when the client's time is up.
+#[tokio::test]
+async fn a_reader_that_does_not_take_a_held_answer_is_aborted_at_its_deadline() {
+    let comment = format!("# {}\n", "x".repeat(64 << 10));
+    let body = comment.repeat(256);
+    let exporter = Exporter::of(&body).await;
+    let guard = Guard::with(app(&exporter, |s| s.scrape.hold_output = 1 << 30)).await;
+    let mut client = guard.client().await;
+    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 3\r\n\r\n").await;
+    let head = client.head().await.unwrap();
+    assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()), "{}", head.reason);
+    assert_eq!(guard.scrape().await.status, 200, "the endpoint is free at once");
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    assert_eq!(client.rest_of(head).await.end, End::Cut);
+}
+
+#[tokio::test]
+async fn a_connection_kept_too_long_by_its_own_account_is_not_used() {
+    let body = BODY.as_bytes();
+    let headers = format!("Content-Type: text/plain\r\nKeep-Alive: timeout=1\r\nContent-Length: {}\r\n", body.len());
+    let exporter = Exporter::says(response(&headers, body)).await;
+    let guard = Guard::with(app(&exporter, |_| {})).await;
+    for _ in 0..3 {
+        assert_eq!(guard.scrape().await.status, 200);
+    }
+    assert_eq!(exporter.connections(), 3, "a second before it gives up is too late to ask");
 }

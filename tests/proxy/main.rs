@@ -4,11 +4,13 @@
 mod support;
 
 mod allow;
+mod books;
 mod headers;
 mod limits;
 mod outcomes;
 mod pass;
 mod streaming;
+mod tls;
 mod waits;
 mod ways;
 

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// One thing an exporter does.
 #[derive(Clone)]
@@ -34,6 +36,14 @@ pub struct Exporter {
 impl Exporter {
     /// `script`: number of the request (from 0) and its head -> what to do.
     pub async fn start(script: impl Fn(usize, &str) -> Vec<Act> + Send + Sync + 'static) -> Exporter {
+        Exporter::start_over(None, script).await
+    }
+
+    /// The same over TLS.
+    pub async fn start_over(
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(usize, &str) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Exporter {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -43,7 +53,17 @@ impl Exporter {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *counted.lock().unwrap() += 1;
-                tokio::spawn(converse(stream, script.clone(), noted.clone()));
+                let (tls, script, noted) = (tls.clone(), script.clone(), noted.clone());
+                tokio::spawn(async move {
+                    let wire = match tls {
+                        None => Wire::Plain(stream),
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => Wire::Tls(Box::new(stream)),
+                            Err(_) => return,
+                        },
+                    };
+                    converse(wire, script, noted).await;
+                });
             }
         });
         Exporter { address, requests, connections, task }
@@ -113,9 +133,47 @@ pub fn gzip(body: &[u8]) -> Vec<u8> {
     out
 }
 
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    async fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Wire::Plain(stream) => stream.read(piece).await,
+            Wire::Tls(stream) => stream.read(piece).await,
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Wire::Plain(stream) => stream.write_all(bytes).await,
+            Wire::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        let _ = match self {
+            Wire::Plain(stream) => stream.shutdown().await,
+            Wire::Tls(stream) => stream.shutdown().await,
+        };
+    }
+
+    /// Dropping it now resets the connection (over TLS: cuts it without a word).
+    fn arm_reset(&self) {
+        if let Wire::Plain(stream) = self {
+            let _ = stream.set_zero_linger();
+        }
+    }
+}
+
 type Script = dyn Fn(usize, &str) -> Vec<Act> + Send + Sync;
 
-async fn converse(mut stream: TcpStream, script: Arc<Script>, requests: Arc<Mutex<Vec<String>>>) {
+async fn converse(mut stream: Wire, script: Arc<Script>, requests: Arc<Mutex<Vec<String>>>) {
     let mut buffer = Vec::new();
     loop {
         let Some(head) = read_head(&mut stream, &mut buffer).await else { return };
@@ -126,9 +184,9 @@ async fn converse(mut stream: TcpStream, script: Arc<Script>, requests: Arc<Mute
         };
         for act in script(number, &head) {
             let gone = match act {
-                Act::Write(bytes) => stream.write_all(&bytes).await.is_err(),
+                Act::Write(bytes) => stream.write(&bytes).await.is_err(),
                 Act::Forever(bytes) => {
-                    while stream.write_all(&bytes).await.is_ok() {}
+                    while stream.write(&bytes).await.is_ok() {}
                     true
                 }
                 Act::Sleep(time) => {
@@ -144,11 +202,11 @@ async fn converse(mut stream: TcpStream, script: Arc<Script>, requests: Arc<Mute
                     false
                 }
                 Act::Close => {
-                    let _ = stream.shutdown().await;
+                    stream.close().await;
                     true
                 }
                 Act::Reset => {
-                    let _ = stream.set_zero_linger();
+                    stream.arm_reset();
                     true
                 }
             };
@@ -159,7 +217,7 @@ async fn converse(mut stream: TcpStream, script: Arc<Script>, requests: Arc<Mute
     }
 }
 
-async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+async fn read_head(stream: &mut Wire, buffer: &mut Vec<u8>) -> Option<String> {
     loop {
         if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end + 2]).into_owned();

@@ -1,7 +1,7 @@
 //! The walk of a series through the policies of its family. [`FamilyPlan::decide`] takes it
 //! silently and fast; [`FamilyPlan::explain`] takes the same walk and tells it.
 
-use super::family::{FamilyPlan, Link, Reach};
+use super::family::{FamilyPlan, Gate, Link, Reach};
 use super::fold_settings::Deciders;
 use super::names::{NameId, Names, Wanted};
 use super::plan::Planned;
@@ -56,6 +56,7 @@ pub(super) fn walk<T: Trace>(
             editor.trace.say(link.policy, || misfits(link, &planned.policy, series.labels));
             return None;
         }
+        editor.trace.say(link.policy, || matches(link, planned, series.labels));
         match planned.enforcement {
             _ if planned.passes() => Some(Ended::Passed),
             Enforcement::Enforced => enforce(&mut editor, at, link, out, &mut so_far),
@@ -123,10 +124,23 @@ fn enforce<T: Trace>(
     }
 }
 
+fn matches(link: &Link, planned: &Planned, labels: &LabelSet) -> String {
+    let then = if planned.passes() { "; the series leaves as it came" } else { "" };
+    match &link.gate {
+        Gate::Every if planned.policy.selectors.is_empty() => format!("selects every series{then}"),
+        Gate::Every => format!("selects every series of the family{then}"),
+        Gate::Selected(selectors) => {
+            let selectors = selectors.iter().map(|at| &planned.policy.selectors[*at]);
+            let fits = selectors.filter(|selector| selector.selects(labels)).map(|selector| selector.text()).next();
+            format!("selects by {}{then}", fits.unwrap_or_default())
+        }
+    }
+}
+
 fn misfits(link: &Link, policy: &Policy, labels: &LabelSet) -> String {
-    let selectors = policy.selectors.iter().filter_map(|selector| selector.misfit(labels));
-    let all: Vec<String> = selectors.map(|matcher| format!("{matcher}")).collect();
-    let _ = link;
+    let Gate::Selected(selectors) = &link.gate else { return String::new() };
+    let misfits = selectors.iter().filter_map(|at| policy.selectors[*at].misfit(labels));
+    let all: Vec<String> = misfits.map(|matcher| matcher.to_string()).collect();
     format!("does not select this series, for want of {}", all.join(" or "))
 }
 
@@ -247,12 +261,12 @@ impl<'p, T: Trace> Editor<'p, T> {
         if let Ruled::Changed(label) = &ruled {
             self.fresh = Fresh::No;
             self.trace.say(link.policy, || match out.get(label) {
-                Some(value) => format!("rule {} ({rule}): label `{label}` is now {value:?}", i + 1),
-                None => format!("rule {} ({rule}): label `{label}` goes", i + 1),
+                Some(value) => format!("rule {}: {rule}: {label} is now {value:?}", i + 1),
+                None => format!("rule {}: {rule}: {label} goes", i + 1),
             });
         } else {
             let what = if ruled == Ruled::Dropped { "the series is left out" } else { "nothing changes" };
-            self.trace.say(link.policy, || format!("rule {} ({rule}): {what}", i + 1));
+            self.trace.say(link.policy, || format!("rule {}: {rule}: {what}", i + 1));
         }
         ruled
     }
@@ -297,62 +311,4 @@ fn tell(i: usize, step: &Step, out: &LabelSet, at: usize, applied: Applied, new:
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Builtin, FamilyRef, Mode, Policies, Source};
-    use super::*;
-    use crate::engine::model::Kind;
-
-    fn plan(yaml: &str) -> super::super::Plan {
-        let source = Source { name: "p.yaml".into(), text: yaml.into() };
-        let (policies, _) = Policies::compile(&[source], Builtin::Excluded, None).unwrap_or_else(|findings| {
-            panic!("{}", findings.iter().map(|f| f.render(yaml, false)).collect::<String>())
-        });
-        policies.plan(None, Mode::Enforce)
-    }
-
-    #[test]
-    fn drops_a_label() {
-        let plan = plan("policies: [{name: ids, labels: [{label: job_id, action: drop}]}]");
-        let names = ["x_total"];
-        let mut family = plan.family(FamilyRef { name: "x_total", kind: Kind::Counter, names: &names });
-        let labels: LabelSet = [("queue", "emails"), ("job_id", "17")].into_iter().collect();
-        let mut out = LabelSet::default();
-        let decision = family.decide(SeriesRef { name: "x_total", reserved: None, labels: &labels }, &mut out);
-        let want: LabelSet = [("queue", "emails")].into_iter().collect();
-        assert_eq!(out, want);
-        assert!(matches!(decision.outcome, Outcome::Changed(_)));
-    }
-
-    #[test]
-    #[ignore = "prints how long a decision takes"]
-    fn speed() {
-        for (what, yaml) in [
-            ("drop job_id", "policies: [{name: ids, labels: [{label: job_id, action: drop}]}]"),
-            ("no label", "policies: [{name: ids, labels: [{label: nope, action: drop}]}]"),
-            ("built-in", include_str!("../../../policies/default.yaml")),
-        ] {
-            let plan = plan(yaml);
-            let names = ["x_total"];
-            let mut family = plan.family(FamilyRef { name: "x_total", kind: Kind::Counter, names: &names });
-            let sets: Vec<LabelSet> = (0..1000)
-                .map(|i| {
-                    let id = format!("job-{i:06}");
-                    [("job_id", id.as_str()), ("queue", "emails"), ("status", "ok"), ("task", "send")]
-                        .into_iter()
-                        .collect()
-                })
-                .collect();
-            let mut out = LabelSet::default();
-            let mut changed = 0u64;
-            let start = std::time::Instant::now();
-            for _ in 0..1000 {
-                for labels in &sets {
-                    let series = SeriesRef { name: "x_total", reserved: None, labels };
-                    let decision = family.decide(series, &mut out);
-                    changed += matches!(decision.outcome, Outcome::Changed(_)) as u64;
-                }
-            }
-            println!("{what}: {} ns, {changed}", start.elapsed().as_nanos() / 1_000_000);
-        }
-    }
-}
+mod tests;

@@ -79,7 +79,7 @@ impl FamilyPlan {
 
     /// The settings of a decision of this very plan.
     pub fn settings(&self, id: SettingsId) -> &FoldSettings {
-        self.settings.get(id)
+        &self.settings.row(id).1
     }
 }
 

@@ -86,8 +86,7 @@ impl SettingsTable {
         SettingsId(u16::try_from(row).unwrap_or(0))
     }
 
-    pub fn get(&self, id: SettingsId) -> &FoldSettings {
-        let row = self.rows.get(id.0 as usize).unwrap_or(&self.rows[0]);
-        &row.1
+    pub fn row(&self, id: SettingsId) -> &(Deciders, FoldSettings) {
+        self.rows.get(id.0 as usize).unwrap_or(&self.rows[0])
     }
 }

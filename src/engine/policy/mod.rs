@@ -6,6 +6,7 @@
 
 mod compile;
 mod decide;
+mod describe;
 mod explain;
 mod family;
 mod finding;
@@ -22,6 +23,8 @@ mod relabel;
 mod rewrite;
 mod selector;
 mod shape;
+#[cfg(test)]
+mod shipped;
 mod step;
 mod template;
 pub mod yaml;
@@ -29,6 +32,7 @@ pub mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use describe::fold_doubt;
 pub use family::FamilyPlan;
 pub use finding::{Finding, Severity};
 pub use plan::Plan;

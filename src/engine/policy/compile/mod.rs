@@ -4,6 +4,8 @@
 mod policy;
 mod rule;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

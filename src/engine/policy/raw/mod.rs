@@ -13,7 +13,7 @@ mod word;
 pub(super) use policy::{PolicyAction, RawAggregate, RawFile, RawPolicy};
 pub(super) use rule::{RawRule, RuleAction};
 pub(super) use step::{RawStep, StepAction};
-use word::Word;
+pub(super) use word::Word;
 
 use super::yaml::{Checker, Fields, Mark, Node};
 

@@ -2,5 +2,7 @@
 
 mod case;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 pub(super) use rule::{Rule, Ruled, Target, Verb};

@@ -171,6 +171,44 @@ fn label_map(rewrite: &Rewrite, series: SeriesRef<'_>, out: &mut LabelSet) -> Ru
 /// What the rule does, in words.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("rule")
+        let value = match &*self.source_labels {
+            [] => "nothing".to_owned(),
+            labels => format!("`{}`", labels.join(&self.separator)),
+        };
+        match &self.verb {
+            Verb::Replace { rewrite, target } if self.source_labels.is_empty() && rewrite.regex_text() == "(.*)" => {
+                write!(f, "replace: label `{}` becomes `{}`", target.text(), rewrite.replacement_text())
+            }
+            Verb::Replace { rewrite, target } => {
+                let (regex, new) = (rewrite.regex_text(), rewrite.replacement_text());
+                write!(f, "replace: label `{}` becomes `{new}` where {value} is `{regex}`", target.text())
+            }
+            Verb::Keep(pattern) => write!(f, "keep: series stay where {value} is `{}`", pattern.text()),
+            Verb::Drop(pattern) => write!(f, "drop: series are left out where {value} is `{}`", pattern.text()),
+            Verb::KeepEqual(label) => write!(f, "keepequal: series stay where {value} is the value of `{label}`"),
+            Verb::DropEqual(label) => {
+                write!(f, "dropequal: series are left out where {value} is the value of `{label}`")
+            }
+            Verb::HashMod { modulus, target } => {
+                write!(f, "hashmod: label `{target}` becomes the hash of {value} modulo {modulus}")
+            }
+            Verb::Lowercase(target) => write!(f, "lowercase: label `{target}` becomes {value} in lower case"),
+            Verb::Uppercase(target) => write!(f, "uppercase: label `{target}` becomes {value} in upper case"),
+            Verb::LabelMap(rewrite) => {
+                let (regex, new) = (rewrite.regex_text(), rewrite.replacement_text());
+                write!(f, "labelmap: labels `{regex}` are copied to `{new}`")
+            }
+            Verb::LabelDrop(pattern) => write!(f, "labeldrop: labels `{}` go", pattern.text()),
+            Verb::LabelKeep(pattern) => write!(f, "labelkeep: labels other than `{}` go", pattern.text()),
+        }
+    }
+}
+
+impl Target {
+    fn text(&self) -> &str {
+        match self {
+            Target::Label(label) => label,
+            Target::Template { text, .. } => text,
+        }
     }
 }

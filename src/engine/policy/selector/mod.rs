@@ -6,7 +6,7 @@ mod quoted;
 
 use crate::engine::model::LabelSet;
 
-pub(super) use matcher::{Matcher, Op};
+pub(super) use matcher::Matcher;
 pub(super) use parse::Mistake;
 
 /// A parsed selector. What it says of `__name__` is tested against the names a family can have,
@@ -43,10 +43,6 @@ impl Selector {
 
     pub fn reads_labels(&self) -> bool {
         !self.labels.is_empty()
-    }
-
-    pub fn matchers(&self) -> impl Iterator<Item = &Matcher> {
-        self.names.iter().chain(&self.labels)
     }
 
     /// As written by the operator.
