@@ -61,6 +61,17 @@ fn a_reload_takes_what_is_good_and_refuses_what_is_not() {
 }
 
 #[test]
+fn files_that_change_are_loaded_without_being_told() {
+    let (dir, server) = start(SETTINGS, &[]);
+    let write = |text: &str| std::fs::write(dir.path("guard.yaml"), text).unwrap();
+    write(&SETTINGS.replace("targets:", "tragets:"));
+    server.wait_for_log("configuration not loaded", 1);
+    write(&SETTINGS.replace("name: exporter", "name: renamed"));
+    server.wait_for_log("configuration loaded", 2);
+    assert!(server.get("/config").body.contains("renamed"));
+}
+
+#[test]
 fn flags_overrule_and_logs_are_json_when_asked() {
     let (_dir, server) = start(SETTINGS, &["--mode=observe", "--web.telemetry-path=/own", "--log.format=json"]);
     assert!(server.get("/own").body.contains("cardinality_guard_mode{target=\"exporter\",mode=\"observe\"} 1\n"));

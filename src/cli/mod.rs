@@ -1,6 +1,7 @@
 //! The commands: serve, demo, filter, check, explain. The only room that prints.
 
 mod demo;
+mod explain;
 mod failure;
 mod filter;
 mod policy_args;
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Explain(explain::ExplainArgs),
     Filter(filter::FilterArgs),
     Serve(serve::ServeArgs),
 }
@@ -45,6 +47,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(args),
+        Command::Explain(args) => explain::run(&args),
         Command::Filter(args) => filter::run(&args),
         Command::Serve(args) => serve::run(&args),
     };

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use hyper::Request;
@@ -22,6 +23,9 @@ use crate::proxy::{self, Door, LocalHandler, ScrapesHere};
 use crate::settings::{Flag, Loader, Settings};
 use crate::state::Shared;
 use crate::telemetry::logs::{self, LogFormat, LogLevel};
+
+/// Between two looks at the files.
+const LOOK: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,7 +45,8 @@ In Prometheus, either of
 Every key of the file can also be given in the environment, as in
 CARDINALITY_GUARD__WEB__LISTEN_ADDRESS=0.0.0.0:10900 (lists separated by commas).
 Order: built-in < file < environment < flag.
-SIGHUP or POST /-/reload loads settings and policies anew; SIGTERM drains.";
+Settings and policies are loaded anew when their files change, on SIGHUP and on
+POST /-/reload; SIGTERM drains.";
 
 /// Run the proxy that Prometheus scrapes through.
 #[derive(Debug, clap::Args)]
@@ -122,6 +127,7 @@ async fn serve(reloader: Arc<Reloader>, shared: Arc<Shared>) -> anyhow::Result<E
         let _ = drained.wait_for(|phase| *phase == Phase::Draining).await;
     };
     let mut serving = std::pin::pin!(proxy::run(shared, doors, shutdown));
+    let mut looks = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             served = &mut serving => {
@@ -129,12 +135,19 @@ async fn serve(reloader: Arc<Reloader>, shared: Arc<Shared>) -> anyhow::Result<E
                 info!("ended");
                 return Ok(ExitCode::SUCCESS);
             }
+            _ = looks.tick() => in_background(&reloader, Reloader::reload_if_changed),
             told = signals.next() => match told {
-                Told::Reload => reloader.reload_soon(),
+                Told::Reload => in_background(&reloader, |reloader| drop(reloader.reload())),
                 Told::End => drain(&phase)?,
             },
         }
     }
+}
+
+/// Reloading reads files: it stays off the threads that serve. What comes of it is in the log.
+fn in_background(reloader: &Arc<Reloader>, reload: fn(&Reloader)) {
+    let reloader = Arc::clone(reloader);
+    tokio::task::spawn_blocking(move || reload(&reloader));
 }
 
 /// The first time told to end, what is under way may come to its end.

@@ -32,9 +32,9 @@ const RESERVED: [&str; 17] = [
 pub(super) fn tls(reader: &mut Reader<'_>, fields: Fields<'_>) -> Tls {
     let mut tls = Tls { ca_file: reader.path(fields, "ca_file").flatten(), insecure_skip_verify: false };
     reader.bool(fields, "insecure_skip_verify", &mut tls.insecure_skip_verify);
-    if let Some(path) = tls.ca_file.as_deref()
-        && let Err(error) = std::fs::File::open(path)
-    {
+    let Some(path) = tls.ca_file.as_deref() else { return tls };
+    reader.files.push(path.to_owned());
+    if let Err(error) = std::fs::File::open(path) {
         let at = fields.get("ca_file").map_or(fields.at(), |node| node.at);
         reader.check.error(at, format!("cannot read {}: {error}", path.display()));
     }
@@ -104,6 +104,7 @@ fn secret(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, file_key: &str
     let node = fields.get(file_key)?;
     let text = reader.check.text(node)?;
     let path = reader.resolve(text);
+    reader.files.push(path.clone());
     match std::fs::read_to_string(&path) {
         Ok(text) => Some((node.at, Secret(text.trim().to_owned()))),
         Err(error) => {

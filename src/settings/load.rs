@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// The files that were read, for showing the lines the findings are about.
     pub sources: Vec<Source>,
+    pub digest: Digest,
 }
 
 /// Everything that is wrong, at once.
@@ -35,15 +37,22 @@ pub struct Loaded {
 pub struct LoadError {
     pub findings: Vec<Finding>,
     pub sources: Vec<Source>,
+    pub digest: Digest,
 }
+
+/// Stands for the content of every file that was read: the same digest, the same configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(u64);
 
 impl Loader {
     /// Reads everything anew.
     pub fn load(&self) -> Result<Loaded, LoadError> {
-        let (mut findings, mut sources) = (Vec::new(), Vec::new());
+        let (mut findings, mut sources, mut beside) = (Vec::new(), Vec::new(), Vec::new());
         let mut settings = Settings::default();
         for layer in self.layers(&mut findings, &mut sources) {
-            findings.extend(read::apply(&mut settings, &layer));
+            let applied = read::apply(&mut settings, &layer);
+            findings.extend(applied.findings);
+            beside.extend(applied.files);
         }
         if settings.targets.is_empty() && !has_errors(&findings) {
             findings.push(self.finding(Severity::Warning, "no `targets`: every scrape is refused with 403".into()));
@@ -55,14 +64,15 @@ impl Loader {
         let builtin = if settings.builtin_policy { Builtin::Included } else { Builtin::Excluded };
         let compiled = Policies::compile(&policy_files, builtin, names);
         sources.extend(policy_files);
+        let digest = Digest::of(&sources, &beside);
         match compiled {
             Ok((policies, warnings)) if !has_errors(&findings) => {
                 findings.extend(warnings);
-                Ok(Loaded { settings, policies, findings, sources })
+                Ok(Loaded { settings, policies, findings, sources, digest })
             }
             Ok((_, more)) | Err(more) => {
                 findings.extend(more);
-                Err(LoadError { findings, sources })
+                Err(LoadError { findings, sources, digest })
             }
         }
     }
@@ -118,6 +128,19 @@ impl Loader {
     fn finding(&self, severity: Severity, message: String) -> Finding {
         let file = self.config_file.as_ref().map_or("settings".into(), |path| path.display().to_string());
         Finding { severity, file, line: 0, column: 0, message, help: None }
+    }
+}
+
+impl Digest {
+    fn of(sources: &[Source], beside: &[PathBuf]) -> Digest {
+        let mut hasher = DefaultHasher::new();
+        for Source { name, text } in sources {
+            (name, text).hash(&mut hasher);
+        }
+        for path in beside {
+            (path, std::fs::read(path).ok()).hash(&mut hasher);
+        }
+        Digest(hasher.finish())
     }
 }
 

@@ -19,7 +19,7 @@ use regex::Regex;
 use crate::engine::policy::Mode;
 
 pub use self::layer::Flag;
-pub use self::load::{LoadError, Loaded, Loader};
+pub use self::load::{Digest, LoadError, Loaded, Loader};
 
 /// Checked settings; fields are named as the keys of the file. Limits: 0 = off.
 #[derive(Clone, Debug)]

@@ -14,19 +14,28 @@ const MODES: [(&str, Mode); 3] = [("enforce", Mode::Enforce), ("observe", Mode::
 /// Where keys of the guard's own port live: `telemetry_path` must not hide them.
 const OWN_PATHS: [&str; 6] = ["/-", "/scrape", "/config", "/sd", "/api", "/"];
 
+/// What came of reading a layer.
+pub(super) struct Applied {
+    pub findings: Vec<Finding>,
+    /// Files that it names and whose content was read: secrets, certificates.
+    pub files: Vec<PathBuf>,
+}
+
 /// Lays `layer` over `settings` and tells what is wrong with it.
-pub(super) fn apply(settings: &mut Settings, layer: &Layer) -> Vec<Finding> {
+pub(super) fn apply(settings: &mut Settings, layer: &Layer) -> Applied {
     let mut check = Checker::new(&layer.origin);
-    let mut reader = Reader { check: &mut check, base: layer.base.as_deref() };
+    let mut reader = Reader { check: &mut check, base: layer.base.as_deref(), files: Vec::new() };
     reader.settings(settings, &layer.root);
     not_yet::warn(reader.check, &layer.root);
-    check.into_findings()
+    let files = reader.files;
+    Applied { findings: check.into_findings(), files }
 }
 
 /// Reads keys of one layer.
 pub(super) struct Reader<'a> {
     pub check: &'a mut Checker,
     base: Option<&'a Path>,
+    pub files: Vec<PathBuf>,
 }
 
 impl Reader<'_> {

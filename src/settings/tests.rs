@@ -281,6 +281,22 @@ fn policy_files_are_read_in_bytewise_path_order() {
 }
 
 #[test]
+fn a_digest_stands_for_everything_that_was_read() {
+    let text = "policy_files: [p.yaml]\ntargets: [{name: a, url: 'http://a/m', basic_auth: {username: me, password_file: pw}}]\n";
+    let (dir, loader) = loader(&[("guard.yaml", text), ("p.yaml", "policies: []\n"), ("pw", "one")]);
+    let digest = || loader.load().map_or_else(|error| error.digest, |loaded| loaded.digest);
+    let mut before = digest();
+    assert_eq!(digest(), before);
+    for (file, text) in
+        [("pw", "two"), ("p.yaml", "policies: []\n\n"), ("guard.yaml", "mode: enforc\n"), ("guard.yaml", "")]
+    {
+        std::fs::write(dir.path().join(file), text).unwrap();
+        assert_ne!(digest(), before, "{file}");
+        before = digest();
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let (_dir, mut loader) = loader(&[("guard.yaml", "policy_files: [nope.yaml, 'no/*.yaml']\n")]);
     let error = loader.load().unwrap_err();

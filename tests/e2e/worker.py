@@ -37,7 +37,8 @@ class Handler(MetricsHandler):
     def do_POST(self):
         query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
         work(int(query["n"][0]))
-        self.send_response(204)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
         self.end_headers()
 
 

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use hyper::Request;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -76,12 +77,15 @@ fn shared(exporters: &[(&'static str, SocketAddr)]) -> anyhow::Result<Arc<Shared
     Ok(Arc::new(Shared::new(Config::new(settings, policies), telemetry)))
 }
 
-/// The guard's own paths. There is no file to load anew.
+/// The guard's own paths.
 fn local(shared: &Arc<Shared>) -> LocalHandler {
-    let (_, phase) = watch::channel(Phase::Serving);
-    let reload = Arc::new(|| Err("the demo has no files".to_owned()));
-    let context = Arc::new(AdminContext { offers: Offers::Everything, shared: shared.clone(), reload, phase });
-    local_handler(move |request| {
+    let context = AdminContext {
+        offers: Offers::Everything,
+        shared: Arc::clone(shared),
+        reload: Arc::new(|| Err("the demo reads no files".to_owned())),
+        phase: watch::channel(Phase::Serving).1,
+    };
+    local_handler(move |request: Request<_>| {
         let context = context.clone();
         async move { admin::answer(&context, request).await }
     })

@@ -3,15 +3,24 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::policy::Finding;
-use crate::settings::{LoadError, Loaded, Loader};
+use crate::settings::{Digest, LoadError, Loaded, Loader};
 use crate::state::{Config, Shared};
 use crate::telemetry::{Foreseen, Telemetry};
 
 /// Knows where the configuration comes from and where it goes.
 pub(super) struct Reloader {
     /// Two reloads at once would put the older files into force last.
-    loader: Mutex<Loader>,
+    files: Mutex<Files>,
     shared: Arc<Shared>,
+}
+
+/// The files, as they were when somebody looked.
+struct Files {
+    loader: Loader,
+    /// In force, or refused.
+    dealt_with: Digest,
+    /// At the last look: what is still being written is left alone.
+    seen: Digest,
 }
 
 impl Reloader {
@@ -24,7 +33,8 @@ impl Reloader {
                 let config = Config::new(loaded.settings, loaded.policies);
                 telemetry.config_loaded(foreseen(&config));
                 let shared = Arc::new(Shared::new(config, telemetry));
-                Some((Reloader { loader: Mutex::new(loader), shared: Arc::clone(&shared) }, shared))
+                let files = Files { loader, dealt_with: loaded.digest, seen: loaded.digest };
+                Some((Reloader { files: Mutex::new(files), shared: Arc::clone(&shared) }, shared))
             }
             Err(error) => {
                 telemetry.config_failed(&error.to_string());
@@ -35,20 +45,34 @@ impl Reloader {
 
     /// Puts the files as they are now into force, or says why not: then the old ones stay.
     pub(super) fn reload(&self) -> Result<(), String> {
-        let loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner);
-        match loader.load() {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = files.loader.load();
+        files.deal_with(&loaded);
+        self.put_into_force(loaded)
+    }
+
+    /// The same, when the files are others than those dealt with and nobody is writing them: they
+    /// were the same at the last look. Whoever asks for this asks again and again.
+    pub(super) fn reload_if_changed(&self) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = files.loader.load();
+        let now = digest(&loaded);
+        let before = std::mem::replace(&mut files.seen, now);
+        if now != files.dealt_with && now == before {
+            files.deal_with(&loaded);
+            // What is wrong with them is in the log.
+            let _ = self.put_into_force(loaded);
+        }
+    }
+
+    fn put_into_force(&self, loaded: Result<Loaded, LoadError>) -> Result<(), String> {
+        match loaded {
             Ok(loaded) => {
                 self.replace(loaded);
                 Ok(())
             }
             Err(error) => Err(self.refuse(&error)),
         }
-    }
-
-    /// The same, off the threads that serve scrapes; what comes of it is in the log.
-    pub(super) fn reload_soon(self: &Arc<Self>) {
-        let reloader = Arc::clone(self);
-        tokio::task::spawn_blocking(move || reloader.reload());
     }
 
     fn replace(&self, loaded: Loaded) {
@@ -65,6 +89,20 @@ impl Reloader {
         let reason = error.to_string();
         self.shared.telemetry().config_failed(&reason);
         reason
+    }
+}
+
+impl Files {
+    fn deal_with(&mut self, loaded: &Result<Loaded, LoadError>) {
+        self.dealt_with = digest(loaded);
+        self.seen = self.dealt_with;
+    }
+}
+
+fn digest(loaded: &Result<Loaded, LoadError>) -> Digest {
+    match loaded {
+        Ok(loaded) => loaded.digest,
+        Err(error) => error.digest,
     }
 }
 

@@ -175,7 +175,7 @@ impl Families {
     }
 }
 
-fn family_plan(plan: &Plan, place: &Place, format: Format) -> FamilyPlan {
+pub(super) fn family_plan(plan: &Plan, place: &Place, format: Format) -> FamilyPlan {
     let names = place.names(format);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     plan.family(FamilyRef { name: &place.family, kind: place.kind, names: &names })

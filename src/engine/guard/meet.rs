@@ -165,7 +165,7 @@ impl EndpointState {
 }
 
 /// Takes the label that is the family's own out of the label set.
-fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'static str, String)> {
+pub(super) fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'static str, String)> {
     let name = match role {
         Role::Bucket => "le",
         Role::Quantile => "quantile",

@@ -16,10 +16,12 @@ mod report;
 mod series;
 mod show;
 mod state;
+mod survey;
 mod types;
 
 pub use report::{Attributed, BadSample, Report};
 pub use state::EndpointState;
+pub use survey::{Survey, Surveyed};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,18 +4,35 @@
 //! narrows it to one target. A [`Plan`] is asked once per family ([`Plan::family`]) and the
 //! [`FamilyPlan`] once per series ([`FamilyPlan::decide`]); the guard remembers the answers.
 
+mod compile;
+mod decide;
+mod explain;
+mod family;
 mod finding;
+mod fold_settings;
 mod hash;
+mod names;
 mod normalize;
 mod pattern;
+mod plan;
+mod policies;
+mod policy;
+mod raw;
+mod relabel;
+mod rewrite;
+mod selector;
 mod shape;
+mod step;
 mod template;
 pub mod yaml;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use family::FamilyPlan;
 pub use finding::{Finding, Severity};
+pub use plan::Plan;
+pub use policies::Policies;
 pub use shape::{Shape, shape};
 
 use crate::engine::model::{Kind, LabelSet};
@@ -38,42 +55,12 @@ pub enum Mode {
     Enforce,
 }
 
-/// Every policy, in the order in which it applies.
-#[derive(Clone, Debug, Default)]
-pub struct Policies {}
-
-impl Policies {
-    /// Reads and compiles `files` in the given order, the built-in policy after them when asked.
-    /// `targets` are the names `targets:` may use (`None`: any name is fine).
-    /// All findings at once; `Err` when one of them is an error, else the warnings come along.
-    pub fn compile(
-        files: &[Source],
-        builtin: Builtin,
-        targets: Option<&[String]>,
-    ) -> Result<(Policies, Vec<Finding>), Vec<Finding>> {
-        let _ = (files, builtin, targets);
-        Ok((Policies::default(), Vec::new()))
-    }
-
-    /// The part that applies to one target (`None`: whatever is bound to no target in particular
-    /// and also what is bound to any, as `filter` and `explain` want it). `mode` is the weaker of
-    /// settings and target.
-    pub fn plan(&self, target: Option<&str>, mode: Mode) -> Plan {
-        let _ = (target, mode);
-        Plan::default()
-    }
-}
-
 /// Whether the shipped default policy applies after the given ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Builtin {
     Included,
     Excluded,
 }
-
-/// The policies of one target, compiled. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {}
 
 /// What a family is to a policy.
 #[derive(Clone, Copy, Debug)]
@@ -85,30 +72,6 @@ pub struct FamilyRef<'a> {
     /// matchers are tested against all of these, and one that fits covers the whole family.
     pub names: &'a [&'a str],
 }
-
-impl Plan {
-    /// Says whether no policy can touch or observe anything: the guard then remembers nothing.
-    pub fn is_empty(&self) -> bool {
-        true
-    }
-
-    /// Changes exactly when a decision of this plan could differ from one of another plan (hash of
-    /// the compiled content): equal fingerprints mean a reload changed nothing for this target.
-    pub fn fingerprint(&self) -> u64 {
-        0
-    }
-
-    /// What applies to this family; asked once a family.
-    pub fn family(&self, family: FamilyRef<'_>) -> FamilyPlan {
-        let _ = family;
-        FamilyPlan {}
-    }
-}
-
-/// What applies to one family of one endpoint. It may remember what it worked out (which step
-/// fits which label name), so asking takes `&mut`.
-#[derive(Clone, Debug)]
-pub struct FamilyPlan {}
 
 /// One series, as exposed.
 #[derive(Clone, Copy, Debug)]
@@ -205,30 +168,6 @@ pub enum Aggregate {
     Avg,
     Count,
     Drop,
-}
-
-impl FamilyPlan {
-    /// Says that no policy reaches any series of this family: the guard then remembers nothing.
-    pub fn is_untouched(&self) -> bool {
-        true
-    }
-
-    /// Decides a series. `out` receives its label set after the steps (whatever the outcome).
-    pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet) -> Decision {
-        out.copy_from(series.labels);
-        Decision::default()
-    }
-
-    pub fn settings(&self, id: SettingsId) -> &FoldSettings {
-        let _ = id;
-        todo!()
-    }
-
-    /// The same walk as [`FamilyPlan::decide`], told in words, a line per policy and step.
-    pub fn explain(&mut self, series: SeriesRef<'_>) -> Vec<String> {
-        let _ = series;
-        Vec::new()
-    }
 }
 
 impl Action {

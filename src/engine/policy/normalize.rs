@@ -27,6 +27,9 @@ pub(super) fn normalize(value: &str, out: &mut String) {
 /// What spans several tokens and begins at `at`: its length and its placeholder.
 fn found(value: &str, at: usize) -> Option<(usize, &'static str)> {
     let rest = &value[at..];
+    if let Some(name) = placeholder(rest) {
+        return Some((name.len(), name));
+    }
     let before = value[..at].chars().next_back();
     if before.is_some_and(char::is_alphanumeric) {
         return None;
@@ -41,6 +44,12 @@ fn found(value: &str, at: usize) -> Option<(usize, &'static str)> {
         }
     }
     ip(rest, before).map(|len| (len, ":ip"))
+}
+
+/// What was normalised before stays, and is no part of anything else.
+fn placeholder(rest: &str) -> Option<&'static str> {
+    const NAMES: [&str; 6] = [":uuid", ":ulid", ":hex", ":int", ":ip", ":email"];
+    NAMES.into_iter().find(|name| rest.starts_with(name) && ends(rest, name.len()))
 }
 
 fn ends(rest: &str, at: usize) -> bool {

@@ -51,6 +51,14 @@ impl Node {
         self.value == Value::Null
     }
 
+    /// The items of a list, or the node itself where it is none.
+    pub fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     /// The node's sort in words, as in "a list is wanted here, this is a mapping".
     pub fn sort(&self) -> &'static str {
         match &self.value {

@@ -1,0 +1,3 @@
+//! The walk of a series in words.
+
+use super::FamilyPlan;

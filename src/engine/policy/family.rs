@@ -1,0 +1,141 @@
+//! What applies to one family: the policies that cover it, and what was worked out about its labels.
+
+use std::sync::Arc;
+
+use super::decide::{self, Scratch, Silent};
+use super::fold_settings::{Says, SettingsTable};
+use super::names::Names;
+use super::plan::Planned;
+use super::policy::{Enforcement, Policy};
+use super::{Aggregate, Decision, FamilyRef, FoldSettings, SeriesRef, SettingsId};
+use crate::engine::model::LabelSet;
+
+/// What applies to one family of one endpoint. It may remember what it worked out (which step
+/// fits which label name), so asking takes `&mut`.
+#[derive(Clone, Debug)]
+pub struct FamilyPlan {
+    pub(super) policies: Arc<[Planned]>,
+    pub(super) links: Box<[Link]>,
+    pub(super) reach: Reach,
+    pub(super) names: Names,
+    pub(super) settings: SettingsTable,
+    pub(super) scratch: Scratch,
+}
+
+/// A policy that covers the family.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    /// Its place among the plan's policies.
+    pub policy: usize,
+    pub gate: Gate,
+    /// The number of its first step among all steps of the family.
+    pub first_step: usize,
+    /// What it says about this family.
+    pub aggregate: Option<Aggregate>,
+}
+
+/// Which series of a covered family a policy selects.
+#[derive(Clone, Debug)]
+pub(super) enum Gate {
+    Every,
+    /// Those that fit the label matchers of any of these selectors.
+    Selected(Box<[usize]>),
+}
+
+/// How far the policies go with this family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    Untouched,
+    /// Series can be left out or observed; those that stay keep their labels.
+    Selecting,
+    /// Label sets can change, so that any series of the family may come to meet a group.
+    Editing,
+}
+
+impl FamilyPlan {
+    pub(super) fn new(policies: &Arc<[Planned]>, family: FamilyRef<'_>) -> FamilyPlan {
+        let links = links(policies, family);
+        let reach = links.iter().map(|link| reach(&policies[link.policy])).max().unwrap_or(Reach::Untouched);
+        let steps = links.iter().map(|link| policies[link.policy].policy.effect.steps().len()).sum();
+        FamilyPlan {
+            policies: policies.clone(),
+            links: links.into(),
+            reach,
+            names: Names::new(steps),
+            settings: SettingsTable::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Says that no policy reaches any series of this family: the guard then remembers nothing.
+    pub fn is_untouched(&self) -> bool {
+        self.reach == Reach::Untouched
+    }
+
+    /// Decides a series. `out` receives its label set after the steps (whatever the outcome).
+    pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet) -> Decision {
+        decide::walk(self, series, out, &mut Silent)
+    }
+
+    /// The settings of a decision of this very plan.
+    pub fn settings(&self, id: SettingsId) -> &FoldSettings {
+        self.settings.get(id)
+    }
+}
+
+impl Link {
+    pub fn says<'p>(&self, policy: &'p Policy) -> Says<'p> {
+        Says { keys: &policy.fold, aggregate: self.aggregate }
+    }
+}
+
+impl Gate {
+    #[inline]
+    pub fn admits(&self, policy: &Policy, labels: &LabelSet) -> bool {
+        match self {
+            Gate::Every => true,
+            Gate::Selected(selectors) => selectors.iter().any(|at| policy.selectors[*at].selects(labels)),
+        }
+    }
+}
+
+/// The policies that cover the family and matter, in order, up to one that lets everything pass.
+fn links(policies: &[Planned], family: FamilyRef<'_>) -> Vec<Link> {
+    let mut links = Vec::new();
+    let mut first_step = 0;
+    for (at, planned) in policies.iter().enumerate() {
+        let folds = planned.enforcement == Enforcement::Enforced && !planned.policy.fold.is_empty();
+        if !(planned.acts() || planned.passes() || folds) {
+            continue;
+        }
+        let Some(gate) = gate(&planned.policy, family) else { continue };
+        let ends = planned.passes() && matches!(gate, Gate::Every);
+        links.push(Link { policy: at, gate, first_step, aggregate: planned.policy.fold.aggregate(family) });
+        if ends {
+            break;
+        }
+        first_step += planned.policy.effect.steps().len();
+    }
+    links
+}
+
+/// `None`: the policy does not cover the family.
+pub(super) fn gate(policy: &Policy, family: FamilyRef<'_>) -> Option<Gate> {
+    if policy.selectors.is_empty() {
+        return Some(Gate::Every);
+    }
+    let covering: Box<[usize]> = policy.covering(family).collect();
+    match &*covering {
+        [] => None,
+        some if some.iter().any(|at| !policy.selectors[*at].reads_labels()) => Some(Gate::Every),
+        _ => Some(Gate::Selected(covering)),
+    }
+}
+
+fn reach(planned: &Planned) -> Reach {
+    match planned.enforcement {
+        _ if !planned.acts() => Reach::Untouched,
+        Enforcement::Enforced if planned.policy.effect.edits_labels() => Reach::Editing,
+        _ => Reach::Selecting,
+    }
+}

@@ -1,0 +1,74 @@
+//! The policies of one target.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::policy::{Effect, Enforcement, Policy};
+use super::{FamilyPlan, FamilyRef};
+use crate::engine::model::Seed;
+
+/// The policies of one target, compiled. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    policies: Arc<[Planned]>,
+    fingerprint: u64,
+}
+
+/// A policy as it applies to one target.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    pub policy: Arc<Policy>,
+    /// The weaker of the policy's own, the target's and the settings'.
+    pub enforcement: Enforcement,
+}
+
+impl Plan {
+    pub(super) fn new(policies: Vec<Planned>) -> Plan {
+        let fingerprint = fingerprint(&policies);
+        Plan { policies: policies.into(), fingerprint }
+    }
+
+    /// Says whether no policy can touch or observe anything: the guard then remembers nothing.
+    pub fn is_empty(&self) -> bool {
+        !self.policies.iter().any(Planned::acts)
+    }
+
+    /// Changes exactly when a decision of this plan could differ from one of another plan (hash of
+    /// the compiled content): equal fingerprints mean a reload changed nothing for this target.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// What applies to this family; asked once a family.
+    pub fn family(&self, family: FamilyRef<'_>) -> FamilyPlan {
+        FamilyPlan::new(&self.policies, family)
+    }
+}
+
+impl Planned {
+    /// Says whether the policy does or counts anything of its own (passing is neither).
+    pub fn acts(&self) -> bool {
+        match &self.policy.effect {
+            Effect::Pass => false,
+            Effect::Drop => true,
+            edit @ Effect::Edit { .. } => !edit.is_nothing(),
+        }
+    }
+
+    /// Says whether the series it selects are out of reach of later policies. Where the whole
+    /// target only observes, what would pass is not counted either.
+    pub fn passes(&self) -> bool {
+        matches!(self.policy.effect, Effect::Pass) && self.policy.enforcement == Enforcement::Enforced
+    }
+}
+
+/// The same in every process and release as long as the content prints the same: what policies
+/// print about themselves is complete.
+fn fingerprint(policies: &[Planned]) -> u64 {
+    let mut text = String::new();
+    for Planned { policy, enforcement } in policies {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{enforcement:?} {}", policy.content());
+    }
+    Seed::new(0).hash(text.as_bytes()).0
+}

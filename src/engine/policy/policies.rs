@@ -1,0 +1,57 @@
+//! Every policy there is, in the order in which it applies.
+
+use std::sync::Arc;
+
+use super::plan::{Plan, Planned};
+use super::policy::{Enforcement, Policy};
+use super::{Builtin, Finding, Mode, Severity, Source, compile};
+
+/// Every policy, in the order in which it applies.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    list: Vec<Arc<Policy>>,
+}
+
+impl Policies {
+    /// Reads and compiles `files` in the given order, the built-in policy after them when asked.
+    /// `targets` are the names `targets:` may use (`None`: any name is fine).
+    /// All findings at once; `Err` when one of them is an error, else the warnings come along.
+    pub fn compile(
+        files: &[Source],
+        builtin: Builtin,
+        targets: Option<&[String]>,
+    ) -> Result<(Policies, Vec<Finding>), Vec<Finding>> {
+        let shipped = (builtin == Builtin::Included).then(Builtin::source);
+        let (list, findings) = compile::compile(files.iter().chain(&shipped), targets);
+        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+            return Err(findings);
+        }
+        Ok((Policies { list: list.into_iter().map(Arc::new).collect() }, findings))
+    }
+
+    /// The part that applies to one target (`None`: whatever is bound to no target in particular
+    /// and also what is bound to any, as `filter` and `explain` want it). `mode` is the weaker of
+    /// settings and target.
+    pub fn plan(&self, target: Option<&str>, mode: Mode) -> Plan {
+        let weakened = |policy: &Arc<Policy>| match mode {
+            Mode::Enforce => policy.enforcement,
+            Mode::Observe | Mode::Pass => Enforcement::Observed,
+        };
+        let applying = self.list.iter().filter(|policy| mode != Mode::Pass && policy.applies_to(target));
+        Plan::new(applying.map(|policy| Planned { policy: policy.clone(), enforcement: weakened(policy) }).collect())
+    }
+
+    pub(super) fn list(&self) -> &[Arc<Policy>] {
+        &self.list
+    }
+}
+
+impl Builtin {
+    /// The shipped default policy, as a file among others.
+    pub fn source() -> Source {
+        Source {
+            name: "default.yaml (built-in)".to_owned(),
+            text: include_str!("../../../policies/default.yaml").to_owned(),
+        }
+    }
+}

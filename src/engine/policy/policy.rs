@@ -1,0 +1,127 @@
+//! A compiled policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pattern::Pattern;
+use super::relabel::Rule;
+use super::selector::Selector;
+use super::step::Step;
+use super::{Aggregate, FamilyRef};
+use crate::engine::model::Kind;
+
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    pub name: Arc<str>,
+    /// Any of them selects; empty: every series.
+    pub selectors: Box<[Selector]>,
+    /// `None`: every target.
+    pub targets: Option<Box<[Box<str>]>>,
+    pub enforcement: Enforcement,
+    pub effect: Effect,
+    pub fold: FoldKeys,
+    /// Out of reach of budgets, which this version does not have yet.
+    pub keep_labels: Box<[Box<str>]>,
+}
+
+/// Whether a policy acts or only counts what it would have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum Enforcement {
+    #[default]
+    Enforced,
+    Observed,
+}
+
+/// What a policy does to the series it selects.
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    /// They leave as they came and no later policy sees them.
+    Pass,
+    /// They are left out.
+    Drop,
+    /// Steps in order, then rules in order. Both may be empty.
+    Edit { steps: Box<[Step]>, rules: Box<[Rule]> },
+}
+
+/// The single-valued keys, as far as a policy sets them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FoldKeys {
+    pub aggregate: Box<[AggregateRule]>,
+    pub hold: Option<Duration>,
+    pub member_ttl: Option<Duration>,
+    pub group_ttl: Option<Duration>,
+    pub histogram_buckets: Option<Arc<[f64]>>,
+}
+
+/// An entry of `aggregate`.
+#[derive(Clone, Debug)]
+pub(super) struct AggregateRule {
+    pub metric: Option<Pattern>,
+    pub kind: Option<Kind>,
+    pub with: Aggregate,
+}
+
+impl Policy {
+    pub fn applies_to(&self, target: Option<&str>) -> bool {
+        match (&self.targets, target) {
+            (Some(targets), Some(target)) => targets.iter().any(|name| **name == *target),
+            _ => true,
+        }
+    }
+
+    /// Everything about the policy that can matter to a decision, as text.
+    pub fn content(&self) -> String {
+        format!("{self:?}")
+    }
+
+    /// The selectors whose name matchers fit one of the family's names.
+    pub fn covering(&self, family: FamilyRef<'_>) -> impl Iterator<Item = usize> {
+        let covers = move |(i, selector): (usize, &Selector)| selector.covers(family.names).then_some(i);
+        self.selectors.iter().enumerate().filter_map(covers)
+    }
+}
+
+impl Effect {
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Effect::Edit { steps, .. } => steps,
+            _ => &[],
+        }
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        match self {
+            Effect::Edit { rules, .. } => rules,
+            _ => &[],
+        }
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Effect::Edit { steps, rules } if steps.is_empty() && rules.is_empty())
+    }
+
+    /// Says whether label sets can change, so that series may collide.
+    pub fn edits_labels(&self) -> bool {
+        !self.steps().is_empty() || self.rules().iter().any(Rule::edits_labels)
+    }
+}
+
+impl FoldKeys {
+    pub fn is_empty(&self) -> bool {
+        let FoldKeys { aggregate, hold, member_ttl, group_ttl, histogram_buckets } = self;
+        aggregate.is_empty()
+            && hold.is_none()
+            && member_ttl.is_none()
+            && group_ttl.is_none()
+            && histogram_buckets.is_none()
+    }
+
+    /// What the first entry that fits the family says.
+    pub fn aggregate(&self, family: FamilyRef<'_>) -> Option<Aggregate> {
+        let fits = |rule: &&AggregateRule| {
+            rule.metric.as_ref().is_none_or(|metric| metric.fits(family.name))
+                && rule.kind.is_none_or(|kind| kind == family.kind)
+        };
+        self.aggregate.iter().find(fits).map(|rule| rule.with)
+    }
+}

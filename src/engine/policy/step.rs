@@ -1,0 +1,203 @@
+//! One step of a policy: which labels, under what condition, and what becomes of their values.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use super::pattern::Pattern;
+use super::rewrite::Rewrite;
+use super::shape::Shape;
+use super::{Action, hash, normalize};
+
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub label: Pattern,
+    /// Only where the whole value looks like one of these; empty: everywhere.
+    pub when: Box<[Shape]>,
+    pub edit: Edit,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    Drop,
+    Hash(NonZeroU64),
+    Replace(Rewrite),
+    Normalize,
+    Keep(Allowed),
+}
+
+/// The values a `keep` step leaves alone.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed {
+    pub values: Box<[Box<str>]>,
+    pub regex: Option<Pattern>,
+    /// What every other value becomes; empty: the label goes.
+    pub overflow: Box<str>,
+}
+
+/// What a step did to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    Unchanged,
+    Removed,
+    /// The new value is in the buffer.
+    Rewritten,
+}
+
+/// The labels no step and no rule may touch: without them a sample is another sample.
+pub(super) const RESERVED: [&str; 3] = ["__name__", "le", "quantile"];
+
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+impl Step {
+    /// Says whether the step acts on labels of this name.
+    pub fn wants(&self, name: &str) -> bool {
+        !is_reserved(name) && self.label.fits(name)
+    }
+
+    /// What becomes of `value` (never empty); a new one is written into `out`.
+    pub fn apply(&self, value: &str, out: &mut String) -> Applied {
+        if !self.when.is_empty() && !self.when.iter().any(|shape| shape.fits(value)) {
+            return Applied::Unchanged;
+        }
+        match &self.edit {
+            Edit::Drop => return Applied::Removed,
+            Edit::Hash(buckets) => hash::bucket_of(value, *buckets, out),
+            Edit::Normalize => normalize::normalize(value, out),
+            Edit::Replace(rewrite) => {
+                if rewrite.apply(value, out).is_none() {
+                    return Applied::Unchanged;
+                }
+            }
+            Edit::Keep(allowed) if allowed.has(value) => return Applied::Unchanged,
+            Edit::Keep(allowed) => {
+                out.clear();
+                out.push_str(&allowed.overflow);
+            }
+        }
+        match out.as_str() {
+            "" => Applied::Removed,
+            new if new == value => Applied::Unchanged,
+            _ => Applied::Rewritten,
+        }
+    }
+
+    pub fn action(&self) -> Action {
+        match self.edit {
+            Edit::Drop => Action::Drop,
+            Edit::Hash(_) => Action::Hash,
+            Edit::Replace(_) => Action::Replace,
+            Edit::Normalize => Action::Normalize,
+            Edit::Keep(_) => Action::Keep,
+        }
+    }
+}
+
+impl Allowed {
+    fn has(&self, value: &str) -> bool {
+        self.values.iter().any(|allowed| **allowed == *value) || self.regex.as_ref().is_some_and(|r| r.fits(value))
+    }
+}
+
+/// What the step does, in words and completely: two steps that print alike act alike.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let label = self.label.text();
+        match &self.edit {
+            Edit::Drop => write!(f, "label `{label}` goes")?,
+            Edit::Hash(buckets) => write!(f, "label `{label}` becomes one of {buckets} buckets, as in `0/{buckets}`")?,
+            Edit::Replace(r) if r.replacement_text().is_empty() => {
+                write!(f, "label `{label}` goes where its value is `{}`", r.regex_text())?
+            }
+            Edit::Replace(r) => {
+                write!(f, "label `{label}` becomes `{}` where its value is `{}`", r.replacement_text(), r.regex_text())?
+            }
+            Edit::Normalize => write!(f, "ids inside label `{label}` become :uuid :ulid :hex :int :ip :email")?,
+            Edit::Keep(allowed) => write!(f, "label `{label}` keeps {allowed}")?,
+        }
+        if !self.when.is_empty() {
+            let shapes: Vec<&str> = self.when.iter().map(|shape| shape.as_str()).collect();
+            write!(f, ", only where the whole value looks like {}", shapes.join(" or "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values: Vec<String> = self.values.iter().map(|value| format!("`{value}`")).collect();
+        let what = [Some(values.join(", ")), self.regex.as_ref().map(|regex| format!("what fits `{}`", regex.text()))];
+        let what: Vec<String> = what.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        write!(f, "{}; ", what.join(" and "))?;
+        match &*self.overflow {
+            "" => f.write_str("with any other value it goes"),
+            overflow => write!(f, "any other value becomes `{overflow}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn step(label: &str, edit: Edit) -> Step {
+        Step { label: Pattern::new(label).expect("pattern"), when: Box::new([]), edit }
+    }
+
+    fn replace(regex: &str, replacement: &str) -> Edit {
+        Edit::Replace(Rewrite::new(regex, replacement).expect("regex").0)
+    }
+
+    fn keep(values: &[&str], regex: Option<&str>, overflow: &str) -> Edit {
+        Edit::Keep(Allowed {
+            values: values.iter().map(|v| Box::from(*v)).collect(),
+            regex: regex.map(|r| Pattern::new(r).expect("regex")),
+            overflow: overflow.into(),
+        })
+    }
+
+    fn becomes(edit: Edit, value: &str) -> String {
+        let mut out = String::from("stale");
+        match step(".+", edit).apply(value, &mut out) {
+            Applied::Unchanged => value.to_owned(),
+            Applied::Removed => String::new(),
+            Applied::Rewritten => out,
+        }
+    }
+
+    #[rstest]
+    #[case(Edit::Drop, "x", "")]
+    #[case(Edit::Hash(NonZeroU64::new(64).unwrap()), "a", "33/64")]
+    #[case(Edit::Normalize, "/orders/123/items", "/orders/:int/items")]
+    #[case(replace(r"/orders/\d+", "/orders/:id"), "/orders/12", "/orders/:id")]
+    #[case(replace(r"/orders/\d+", "/orders/:id"), "/orders/12/x", "/orders/12/x")]
+    #[case(replace(r"(.+)-[a-z0-9]{5}", "$1"), "worker-q8wzn", "worker")]
+    #[case(replace(".*", ""), "x", "")]
+    #[case(keep(&["Timeout"], Some("Net::.+"), "other"), "Timeout", "Timeout")]
+    #[case(keep(&["Timeout"], Some("Net::.+"), "other"), "Net::X", "Net::X")]
+    #[case(keep(&["Timeout"], Some("Net::.+"), "other"), "X", "other")]
+    #[case(keep(&["Timeout"], None, "other"), "other", "other")]
+    #[case(keep(&["Timeout"], None, ""), "X", "")]
+    fn edits_a_value(#[case] edit: Edit, #[case] value: &str, #[case] want: &str) {
+        assert_eq!(becomes(edit, value), want);
+    }
+
+    #[test]
+    fn labels_are_matched_whole_and_reserved_ones_never() {
+        let all = step(".+", Edit::Drop);
+        assert!(all.wants("job_id"));
+        assert!(RESERVED.iter().all(|name| !all.wants(name)));
+        assert!(!step("job", Edit::Drop).wants("job_id"));
+    }
+
+    #[test]
+    fn a_condition_looks_at_the_whole_value() {
+        let when = Box::new([Shape::Uuid, Shape::Int]);
+        let step = Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop };
+        let mut out = String::new();
+        assert_eq!(step.apply("17", &mut out), Applied::Removed);
+        assert_eq!(step.apply("x-17", &mut out), Applied::Unchanged);
+    }
+}
