@@ -111,6 +111,18 @@ fn the_engine_depends_on_no_runtime() {
     assert!(missing.is_empty(), "no longer a crate of the shell, so banning it shows nothing: {missing:?}");
 }
 
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap();
+    let named: Vec<_> = text.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for (file, test) in named {
+        let code = fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+        assert!(code.contains(&format!("fn {test}(")), "{file}.rs holds no {test}");
+    }
+}
+
 /// A file of `src`.
 struct Source {
     path: PathBuf,
