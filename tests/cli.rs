@@ -118,9 +118,186 @@ mod filter {
     }
 }
 
+mod folding {
+    use crate::support::{run, scratch};
+
+    const POLICY: &str = "policies: [{name: ids, match: jobs_total, labels: [{label: job_id, action: drop}]}]\n";
+    const ONE: &str =
+        "# TYPE jobs_total counter\njobs_total{q=\"a\",job_id=\"1\"} 3\njobs_total{q=\"a\",job_id=\"2\"} 4\n";
+    const TWO: &str =
+        "# TYPE jobs_total counter\njobs_total{q=\"a\",job_id=\"1\"} 5\njobs_total{q=\"a\",job_id=\"3\"} 1\n";
+
+    #[test]
+    fn one_body_shows_the_plain_sum_and_several_count_from_the_first() {
+        let dir = scratch(&[("p.yaml", POLICY), ("1.prom", ONE), ("2.prom", TWO)]);
+        let (policy, one, two) = (dir.path("p.yaml"), dir.path("1.prom"), dir.path("2.prom"));
+        let got = run(&["filter", "--policy", &policy, &one]);
+        assert_eq!((got.code, got.stdout.as_str()), (0, "# TYPE jobs_total counter\njobs_total{q=\"a\"} 7\n"));
+        let got = run(&["filter", "--policy", &policy, &one, &two]);
+        let want = "# scrape 1\n# TYPE jobs_total counter\njobs_total{q=\"a\"} 0\n\
+                    # scrape 2\n# TYPE jobs_total counter\njobs_total{q=\"a\"} 3\n";
+        assert_eq!((got.code, got.stdout.as_str()), (0, want));
+        let got = run(&["filter", "--last", "--policy", &policy, &one, &two]);
+        assert_eq!(got.stdout, "# TYPE jobs_total counter\njobs_total{q=\"a\"} 3\n");
+    }
+
+    #[test]
+    fn what_is_kept_out_is_an_exit_code_when_asked() {
+        let dir = scratch(&[("p.yaml", POLICY), ("1.prom", ONE), ("bad.prom", "x\n"), ("none.prom", "a 1\n")]);
+        let policy = dir.path("p.yaml");
+        let code = |inputs: &[&str]| {
+            let inputs: Vec<String> = inputs.iter().map(|name| dir.path(name)).collect();
+            let mut args = vec!["filter", "--fail-on-drop", "--policy", &policy];
+            args.extend(inputs.iter().map(String::as_str));
+            run(&args).code
+        };
+        assert_eq!((code(&["none.prom"]), code(&["1.prom"]), code(&["none.prom", "1.prom"])), (0, 3, 3));
+        assert_eq!(code(&["1.prom", "bad.prom"]), 1, "a failure comes before a drop");
+        assert_eq!(code(&["1.prom", "missing.prom"]), 2, "and usage before both");
+    }
+
+    #[test]
+    fn a_policy_that_does_not_compile_writes_nothing() {
+        let dir = scratch(&[("p.yaml", "policies: [{name: a, labls: []}]\n"), ("1.prom", ONE)]);
+        let got = run(&["filter", "--policy", &dir.path("p.yaml"), &dir.path("1.prom")]);
+        assert_eq!((got.code, got.stdout.as_str()), (1, ""));
+        assert!(got.stderr.contains("p.yaml:1:22: error: unknown key `labls`"), "{}", got.stderr);
+    }
+}
+
+mod check {
+    use crate::support::{run, scratch};
+
+    #[test]
+    fn five_mistakes_are_five_findings_with_carets() {
+        let text = "\
+policies:
+  - name: a
+    labls: []
+    hold: soon
+    labels:
+      - {label: '(', action: drop}
+      - {label: x, action: dorp}
+      - {label: le, action: drop}
+";
+        let dir = scratch(&[("p.yaml", text)]);
+        let got = run(&["check", &dir.path("p.yaml")]);
+        assert_eq!(got.code, 1);
+        for place in ["p.yaml:3:5:", "p.yaml:4:11:", "p.yaml:6:17:", "p.yaml:7:28:", "p.yaml:8:"] {
+            assert!(got.stdout.contains(place), "{place}\n{}", got.stdout);
+        }
+        assert!(got.stdout.contains("did you mean `labels`?") && got.stdout.contains("^^^^^"), "{}", got.stdout);
+        assert!(got.stdout.ends_with("5 findings in 1 file\n"), "{}", got.stdout);
+    }
+
+    #[test]
+    fn good_files_are_told_in_words() {
+        let settings = "policy_files: [p/*.yaml]\nstorage: {path: data}\ntargets: [{name: t, url: 'http://a/m'}]\n";
+        let policy = "policies: [{name: ids, targets: [t], labels: [{label: job_id, action: drop}]}]\n";
+        let dir = scratch(&[("guard.yaml", settings)]);
+        std::fs::create_dir(dir.path("p")).unwrap();
+        std::fs::write(dir.path("p/a.yaml"), policy).unwrap();
+        let got = run(&["check", &dir.path("guard.yaml")]);
+        assert_eq!(got.code, 0, "what has no effect yet is only a note: {}", got.stdout);
+        for words in ["note: `path` has no effect yet", "policy `ids`", "step 1: label `job_id` goes", "ok: 1 file"] {
+            assert!(got.stdout.contains(words), "{words}\n{}", got.stdout);
+        }
+        let got = run(&["check", &dir.path("guard.yaml"), &dir.path("p/a.yaml")]);
+        assert_eq!(got.code, 0, "a file named twice is one file: {}", got.stdout);
+        std::fs::write(dir.path("p/a.yaml"), policy.replace("[t]", "[u]")).unwrap();
+        let got = run(&["check", &dir.path("guard.yaml")]);
+        assert!(got.code == 1 && got.stdout.contains("a.yaml:1:34: error:"), "{}", got.stdout);
+    }
+
+    #[test]
+    fn settings_and_policies_are_told_apart() {
+        let dir = scratch(&[("guard.yaml", "tragets: []\n"), ("p.yaml", "policies: [{name: a, hold: 1}]\n")]);
+        let got = run(&["check", &dir.path("guard.yaml"), &dir.path("p.yaml")]);
+        assert_eq!(got.code, 1);
+        assert!(got.stdout.contains("guard.yaml:1:1: error: unknown key `tragets`"), "{}", got.stdout);
+        assert!(got.stdout.contains("p.yaml:1:28: error:"), "{}", got.stdout);
+        assert_eq!(run(&["check"]).code, 2);
+        assert_eq!(run(&["check", "/does/not/exist"]).code, 2);
+    }
+
+    #[test]
+    fn steps_that_match_nothing_and_folds_without_sense_are_warned_of() {
+        let policy = "\
+policies:
+  - name: ids
+    match: '{__name__=~\"jobs_.+\"}'
+    labels:
+      - {label: job_id, action: drop}
+      - {label: jobid, action: drop}
+  - {name: idle, match: nothing_like_it, action: drop}
+";
+        let body = "# TYPE jobs_ratio gauge\njobs_ratio{job_id=\"1\"} 0.5\n# TYPE jobs_total counter\njobs_total 1\n";
+        let dir = scratch(&[("p.yaml", policy), ("1.prom", body), ("bad.prom", "a b\n")]);
+        let got = run(&["check", &dir.path("p.yaml"), "--against", &dir.path("1.prom")]);
+        assert_eq!(got.code, 1);
+        for finding in [
+            "p.yaml:6:9: warning: step 2 of policy `ids` matches nothing",
+            "p.yaml:7:26: warning: policy `idle` selects no series",
+            "p.yaml:2:5: warning: the sum of `jobs_ratio`",
+            "3 findings",
+        ] {
+            assert!(got.stdout.contains(finding), "{finding}\n{}", got.stdout);
+        }
+        let got = run(&["check", &dir.path("p.yaml"), "--against", &dir.path("bad.prom")]);
+        assert_eq!(got.code, 2);
+        assert!(got.stderr.contains("bad.prom: line 1: "), "{}", got.stderr);
+    }
+}
+
+mod explain {
+    use crate::support::{run, scratch};
+
+    #[test]
+    fn the_policy_and_step_that_decide_are_named_with_what_leaves() {
+        let policy = "policies: [{name: ids, match: jobs_total, labels: [{label: job_id, action: drop}]}]\n";
+        let dir = scratch(&[("p.yaml", policy)]);
+        let got = run(&["explain", "--policy", &dir.path("p.yaml"), r#"jobs_total{q="a",job_id="1"}"#]);
+        assert_eq!(got.code, 0, "{}", got.stderr);
+        for words in
+            ["family jobs_total: counter", "policy `ids`", "job_id=\"1\" goes", r#"leaves as jobs_total{q="a"}"#]
+        {
+            assert!(got.stdout.contains(words), "{words}\n{}", got.stdout);
+        }
+        let got = run(&["explain", "--policy", &dir.path("p.yaml"), "other"]);
+        assert!(got.stdout.contains("leaves as it came: other"), "{}", got.stdout);
+    }
+
+    #[test]
+    fn the_type_can_be_told() {
+        let policy = "policies: [{name: all, match: x, labels: [{label: path, action: drop}]}]\n";
+        let dir = scratch(&[("p.yaml", policy)]);
+        let series = r#"x_bucket{path="/a",le="0.5"}"#;
+        let got = run(&["explain", "--policy", &dir.path("p.yaml"), series]);
+        assert!(got.stdout.contains(r#"leaves as x_bucket{le="0.5"}"#), "{}", got.stdout);
+        let got = run(&["explain", "--policy", &dir.path("p.yaml"), "--type", "gauge", series]);
+        assert!(got.stdout.contains("leaves as it came"), "{}", got.stdout);
+    }
+
+    #[test]
+    fn what_is_no_series_is_a_usage_error() {
+        for series in ["", "a{", "a b c", "# TYPE a gauge"] {
+            let got = run(&["explain", series]);
+            assert_eq!((got.code, got.stdout.as_str()), (2, ""), "{series}");
+        }
+        assert_eq!(run(&["explain", "--type", "guess", "a"]).code, 2);
+    }
+}
+
 #[test]
 fn every_command_explains_itself() {
-    for args in [&["--help"][..], &["filter", "--help"], &["demo", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["check", "--help"],
+        &["demo", "--help"],
+        &["explain", "--help"],
+        &["filter", "--help"],
+        &["serve", "--help"],
+    ] {
         let got = support::run(args);
         assert_eq!(got.code, 0, "{args:?}");
         assert!(got.stdout.contains("Usage: cardinality-guard"), "{args:?}");

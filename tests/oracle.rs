@@ -255,9 +255,6 @@ impl Oracle {
             if self.primed && !known && !before.is_empty() && before.is_disjoint(&names) {
                 baselines.insert(family);
             }
-            if !known {
-                before.clear();
-            }
             before.extend(names);
         }
         baselines

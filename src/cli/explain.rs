@@ -7,10 +7,10 @@ use anyhow::Context;
 
 use super::failure::Usage;
 use super::policy_args::PolicyArgs;
-use crate::engine::exposition::{Step, SyntaxLimits, Tokens, write_name_and_labels};
+use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
 use crate::engine::guard::{Survey, Surveyed};
 use crate::engine::model::{Format, Kind, LabelSet};
-use crate::engine::policy::{Action, Aggregate, Cause, FamilyPlan, FoldSettings, Mode, Outcome, SettingsId};
+use crate::engine::policy::Mode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,67 +58,16 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The walk in words, the verdict, and what leaves.
+/// The walk in words, the series that leaves at its end.
 fn tell(asked: Surveyed<'_>, known: Known) -> String {
     let Surveyed { family, kind, plan, series } = asked;
-    let guessed = if known == Known::Guessed { ", to go by the name (--type says otherwise)" } else { "" };
-    let mut told =
-        format!("{}\nfamily {family}, {kind}{guessed}\n\n", written(series.name, series.labels, series.reserved));
-    for line in Vec::<String>::new() {
+    let guessed = if known == Known::Guessed { " to go by the name (--type says otherwise)" } else { "" };
+    let mut told = format!("family {family}: {kind}{guessed}\n");
+    for line in plan.explain(series) {
         told.push_str(&line);
         told.push('\n');
     }
-    let mut out = LabelSet::default();
-    let decision = plan.decide(series, &mut out);
-    told.push('\n');
-    let leaves = || format!("leaves: {}\n", written(series.name, &out, series.reserved));
-    match &decision.outcome {
-        Outcome::Pass => told.push_str("decided by: no policy\nleaves: as it came\n"),
-        Outcome::Unchanged => {
-            told.push_str("decided by: no step, its labels stay as they are\nleaves: as it came, unless others are folded into it\n");
-        }
-        Outcome::Changed(cause) => {
-            told.push_str(&format!("decided by: {}\n{}", blame(cause), leaves()));
-            told.push_str(&fold(plan, decision.settings));
-        }
-        Outcome::Dropped(cause) => told.push_str(&format!("decided by: {}\nleaves: not at all\n", blame(cause))),
-    }
-    for observed in &decision.observed {
-        let would = match &observed.labels {
-            Some(labels) => format!("leave as {}", written(series.name, labels, series.reserved)),
-            None => "not leave at all".into(),
-        };
-        told.push_str(&format!("observed only: by {} it would {would}\n", blame(&observed.cause)));
-    }
     told
-}
-
-fn blame(cause: &Cause) -> String {
-    let Cause { policy, label, action } = cause;
-    match action {
-        Action::PolicyDrop => format!("policy `{policy}`, action drop"),
-        _ if label.is_empty() => format!("policy `{policy}`, action {}", action.as_str()),
-        _ => format!("policy `{policy}`, action {} on label `{label}`", action.as_str()),
-    }
-}
-
-/// How the series that leave alike become one.
-fn fold(plan: &FamilyPlan, id: SettingsId) -> String {
-    let FoldSettings { aggregate, hold, member_ttl, group_ttl, .. } = plan.settings(id);
-    let aggregate = match aggregate {
-        None => "by its type",
-        Some(Aggregate::Sum) => "sum",
-        Some(Aggregate::Max) => "max",
-        Some(Aggregate::Min) => "min",
-        Some(Aggregate::Avg) => "avg",
-        Some(Aggregate::Count) => "count",
-        Some(Aggregate::Drop) => "drop",
-    };
-    let hold = hold.map_or("from the scrape interval".to_owned(), |hold| format!("{hold:?}"));
-    format!(
-        "folded with whatever else leaves like this: aggregate {aggregate}, hold {hold}, member_ttl {member_ttl:?}, \
-         group_ttl {group_ttl:?}\n"
-    )
 }
 
 /// The exposition's own reader reads it, so what it refuses Prometheus refuses too.
@@ -132,12 +81,6 @@ fn read_series(text: &str) -> Result<(String, LabelSet), Usage> {
         Ok(_) => Err(Usage(format!("`{text}` is not one series, as in 'jobs_total{{queue=\"mail\"}}'"))),
         Err(error) => Err(Usage(format!("`{text}` is no series: {}", error.kind))),
     }
-}
-
-fn written(name: &str, labels: &LabelSet, reserved: Option<(&str, &str)>) -> String {
-    let mut out = Vec::new();
-    write_name_and_labels(&mut out, name, labels.iter().chain(reserved));
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What a series of this name and with these labels most probably is.

@@ -1,6 +1,5 @@
 //! Expositions from files or stdin, guarded, to stdout.
 
-mod input;
 mod report;
 
 use std::hash::{BuildHasher, RandomState};
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::body::{self, format_of};
 use super::failure::{FAILED, Usage};
 use super::policy_args::PolicyArgs;
 use crate::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, Start};
@@ -86,7 +86,7 @@ struct Tally {
 }
 
 pub(super) fn run(args: &FilterArgs) -> anyhow::Result<ExitCode> {
-    let inputs = input::open(&args.inputs)?;
+    let inputs = body::open(&args.inputs)?;
     let plan = Arc::new(args.policy.load()?.plan(None, Mode::Enforce));
     let start = if inputs.len() == 1 { Start::Sum } else { Start::Baseline };
     let mut scrapes = Scrapes { plan, start, state: None };
@@ -97,7 +97,7 @@ pub(super) fn run(args: &FilterArgs) -> anyhow::Result<ExitCode> {
         let name = input.name();
         let now = args.interval * index as u32;
         let outcome = input.read().map_err(|error| error.to_string());
-        let outcome = outcome.and_then(|body| scrapes.scrape(&body, now, args.format));
+        let outcome = outcome.and_then(|bytes| scrapes.scrape(&bytes, now, args.format));
         tally.count(&outcome);
         tell(args, number, &name, &outcome);
         let only = count == 1 || args.last;
@@ -191,15 +191,6 @@ fn hint(name: &str) -> &'static str {
     if looks_like_policy { " (a policy file? write --policy before each)" } else { "" }
 }
 
-/// OpenMetrics when the last line is exactly `# EOF`.
-fn format_of(body: &[u8]) -> Format {
-    let body = body.strip_suffix(b"\n").unwrap_or(body);
-    match body.strip_suffix(b"# EOF") {
-        Some([]) | Some([.., b'\n']) => Format::OpenMetrics,
-        _ => Format::Text,
-    }
-}
-
 fn interval(text: &str) -> Result<Duration, Usage> {
     match yaml::duration(text) {
         Some(Duration::ZERO) => Err(Usage("must be longer than 0".into())),
@@ -219,23 +210,6 @@ fn format(text: &str) -> Result<Format, Usage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_line_tells_the_format() {
-        for (body, want) in [
-            ("a 1\n# EOF\n", Format::OpenMetrics),
-            ("a 1\n# EOF", Format::OpenMetrics),
-            ("# EOF", Format::OpenMetrics),
-            ("a 1\n# EOF\n\n", Format::Text),
-            ("a 1\n# EOF \n", Format::Text),
-            ("a 1\n# EOF\nb 1\n", Format::Text),
-            ("# HELP a # EOF", Format::Text),
-            ("a 1\n", Format::Text),
-            ("", Format::Text),
-        ] {
-            assert_eq!(format_of(body.as_bytes()), want, "{body:?}");
-        }
-    }
 
     #[test]
     fn failures_come_before_drops() {

@@ -1,9 +1,12 @@
-//! The commands: serve, demo, filter, check, explain. The only room that prints.
+//! The commands. The only room that prints.
 
+mod body;
+mod check;
 mod demo;
 mod explain;
 mod failure;
 mod filter;
+mod findings;
 mod policy_args;
 mod serve;
 mod terminal;
@@ -37,6 +40,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::CheckArgs),
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
     Filter(filter::FilterArgs),
@@ -46,6 +50,7 @@ enum Command {
 /// Reads the arguments, runs the command and says how it went.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Filter(args) => filter::run(&args),

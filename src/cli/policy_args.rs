@@ -5,8 +5,9 @@ use std::io::stderr;
 use std::path::PathBuf;
 
 use super::failure::{AlreadyTold, Usage};
+use super::findings;
 use super::terminal::Color;
-use crate::engine::policy::{Builtin, Finding, Policies, Severity, Source};
+use crate::engine::policy::{Builtin, Policies, Source};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PolicyArgs {
@@ -20,18 +21,15 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// Reads and compiles the files. An unreadable file is a usage error; findings go to stderr,
-    /// and one that is an error ends the command.
+    /// Reads and compiles the files. An unreadable file is a usage error; what does not compile is
+    /// told on stderr and ends the command. Warnings are for `check`.
     pub(super) fn load(&self) -> anyhow::Result<Policies> {
         let sources = self.read()?;
         let builtin = if self.builtin_policy { Builtin::Included } else { Builtin::Excluded };
         match Policies::compile(&sources, builtin, None) {
-            Ok((policies, warnings)) => {
-                print_findings(&warnings, &sources);
-                Ok(policies)
-            }
+            Ok((policies, _)) => Ok(policies),
             Err(findings) => {
-                print_findings(&findings, &sources);
+                eprint!("{}", findings::render(&findings, &sources, Color::of(&stderr())));
                 Err(AlreadyTold.into())
             }
         }
@@ -43,21 +41,5 @@ impl PolicyArgs {
             Err(error) => Err(Usage(format!("cannot read policy file {}: {error}", path.display()))),
         };
         self.files.iter().map(read_one).collect()
-    }
-}
-
-/// Prints findings to stderr, each with its line and a caret under the place.
-pub(super) fn print_findings(findings: &[Finding], sources: &[Source]) {
-    let color = Color::of(&stderr());
-    let _ = (sources, color);
-    for finding in findings {
-        let severity = match finding.severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        eprintln!("{severity}: {finding}");
-        if let Some(help) = &finding.help {
-            eprintln!("  help: {help}");
-        }
     }
 }

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::settings::Scheme;
@@ -45,7 +45,7 @@ impl Connector {
         let by = deadline.exporter().min(Instant::now() + config.settings.scrape.connect_timeout);
         let origin = self.origin(grant, config);
         timeout_at(by, async {
-            let stream = self.dial(&addresses).await?;
+            let stream = self.dial(&addresses, by, deadline).await?;
             match grant.endpoint.scheme {
                 Scheme::Http => speak(stream, origin).await,
                 Scheme::Https => speak(self.secure(stream, grant, config).await?, origin).await,
@@ -72,24 +72,30 @@ impl Connector {
         }
     }
 
-    async fn dial(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
-        let mut failure = UpstreamError::NameNotFound;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    // Asked of the socket itself: an interface's address is only known to be ours
-                    // when both ends have it.
-                    if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) {
-                        self.own.check_connected(local, peer)?;
-                    }
-                    // A request is one small write: there is nothing to wait for.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Err(error) => failure = connect_error(&error),
+    /// Tries one address after the other; none of them takes the time of those behind it.
+    async fn dial(&self, addresses: &[SocketAddr], by: Instant, deadline: &Deadline) -> Result<TcpStream, Failure> {
+        let mut failure = UpstreamError::NameNotFound.into();
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = by.saturating_duration_since(Instant::now());
+            let share = left / (addresses.len() - tried) as u32;
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return self.connected(stream),
+                Ok(Err(error)) => failure = connect_error(&error).into(),
+                Err(_) => failure = deadline.passed(Stage::Connect),
             }
         }
-        Err(failure.into())
+        Err(failure)
+    }
+
+    fn connected(&self, stream: TcpStream) -> Result<TcpStream, Failure> {
+        // Asked of the socket itself: that an interface's address is ours is only known when both
+        // ends have it.
+        if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) {
+            self.own.check_connected(local, peer)?;
+        }
+        // A request is one small write: there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 
     async fn secure(

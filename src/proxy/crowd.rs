@@ -24,13 +24,13 @@ pub struct Member {
 }
 
 impl Crowd {
-    /// Lets a connection in. Beyond `max` (0 = off) the one that has rested the longest is asked
-    /// to close; when all are busy there is no room.
+    /// Lets a connection in. Beyond `max` (0 = off) the longest idle has to go, one that never
+    /// asked anything included; when all are busy there is no room.
     pub fn join(self: &Arc<Self>, patience: Arc<Patience>, max: usize) -> Option<Member> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         if max != 0 && inside.members.len() >= max {
-            let resting = inside.members.iter().filter_map(|(number, p)| Some((p.resting_since()?, *number)));
-            let (_, longest) = resting.min()?;
+            let idle = inside.members.iter().filter_map(|(number, p)| Some((p.idle_since()?, *number)));
+            let (_, longest) = idle.min()?;
             // It is gone for the count at once; its socket follows in a moment.
             if let Some(patience) = inside.members.remove(&longest) {
                 patience.close();
@@ -51,21 +51,33 @@ impl Drop for Member {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::patience::Farewell;
     use super::*;
+
+    fn connection() -> Arc<Patience> {
+        std::thread::sleep(Duration::from_millis(2));
+        Arc::new(Patience::new(Duration::from_secs(3600)))
+    }
 
     #[tokio::test]
     async fn the_longest_idle_makes_room() {
         let crowd = Arc::new(Crowd::default());
-        let [a, b, c, d] = [(); 4].map(|()| Arc::new(Patience::new(std::time::Duration::from_secs(3600))));
-        let _a = crowd.join(a.clone(), 2);
-        let _b = crowd.join(b.clone(), 2);
-        assert!(crowd.join(c.clone(), 2).is_none(), "both are busy");
-        b.answered();
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        a.answered();
-        let _c = crowd.join(c, 2).expect("b makes room");
-        b.closing().await;
-        let _d = crowd.join(d, 2).expect("a makes room");
-        a.closing().await;
+        let [silent, resting, busy] = [(); 3].map(|()| connection());
+        resting.asked();
+        resting.answered();
+        busy.asked();
+        let members = [&silent, &resting, &busy].map(|p| crowd.join(p.clone(), 3));
+        assert!(members.iter().all(Option::is_some));
+
+        let [next, another, last] = [(); 3].map(|()| connection());
+        next.asked();
+        another.asked();
+        let _next = crowd.join(next, 3).expect("who never asked makes room");
+        assert_eq!(silent.closing().await, Farewell::AtOnce);
+        let _another = crowd.join(another, 3).expect("who rests makes room");
+        assert_eq!(resting.closing().await, Farewell::Graceful);
+        assert!(crowd.join(last, 3).is_none(), "the others are busy");
     }
 }

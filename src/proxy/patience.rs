@@ -33,15 +33,29 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Head { by: Instant },
+    /// Accepted, or a request's first byte came: its head is not complete.
+    Head {
+        since: Instant,
+    },
     Busy,
-    Resting { since: Instant },
+    Resting {
+        since: Instant,
+    },
+}
+
+/// How a connection that must go is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// After the answer under way, if there is one.
+    Graceful,
+    /// Nothing was asked yet: nobody waits for anything.
+    AtOnce,
 }
 
 impl Patience {
     /// For a connection just accepted, which has this long for the head of a request.
     pub fn new(head: Duration) -> Patience {
-        let phase = Phase::Head { by: Instant::now() + head };
+        let phase = Phase::Head { since: Instant::now() };
         Patience { head, state: Mutex::new(State { phase, answer_by: None }), close: Notify::new() }
     }
 
@@ -60,11 +74,11 @@ impl Patience {
         self.with(|state| state.phase = Phase::Resting { since: Instant::now() });
     }
 
-    /// Since when nothing has been going on; `None` while something is.
-    pub fn resting_since(&self) -> Option<Instant> {
+    /// Since when nobody has waited for an answer here; `None` while somebody does.
+    pub fn idle_since(&self) -> Option<Instant> {
         self.with(|state| match state.phase {
-            Phase::Resting { since } => Some(since),
-            Phase::Head { .. } | Phase::Busy => None,
+            Phase::Resting { since } | Phase::Head { since } => Some(since),
+            Phase::Busy => None,
         })
     }
 
@@ -73,21 +87,26 @@ impl Patience {
         self.close.notify_one();
     }
 
-    pub async fn closing(&self) {
+    /// Waits for [`Patience::close`].
+    pub async fn closing(&self) -> Farewell {
         self.close.notified().await;
+        self.with(|state| match state.phase {
+            Phase::Head { .. } => Farewell::AtOnce,
+            Phase::Busy | Phase::Resting { .. } => Farewell::Graceful,
+        })
     }
 
     fn bytes_came(&self) {
         self.with(|state| {
             if let Phase::Resting { .. } = state.phase {
-                state.phase = Phase::Head { by: Instant::now() + self.head };
+                state.phase = Phase::Head { since: Instant::now() };
             }
         });
     }
 
     fn head_by(&self) -> Option<Instant> {
         self.with(|state| match state.phase {
-            Phase::Head { by } => Some(by),
+            Phase::Head { since } => Some(since + self.head),
             Phase::Busy | Phase::Resting { .. } => None,
         })
     }
@@ -236,12 +255,10 @@ mod tests {
         let (patience, mut io, mut there) = pair(SHORT);
         patience.asked();
         patience.answered();
-        assert!(patience.resting_since().is_some());
         let rest = tokio::time::timeout(5 * SHORT, io.read(&mut [0; 9])).await;
         assert!(rest.is_err(), "nothing happens");
         there.write_all(b"GET").await.unwrap();
         assert_eq!(io.read(&mut [0; 9]).await.unwrap(), 3);
-        assert!(patience.resting_since().is_none());
         assert!(timed_out(io.read(&mut [0; 9]).await));
     }
 

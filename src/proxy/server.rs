@@ -23,7 +23,7 @@ use super::connect::Connector;
 use super::crowd::Crowd;
 use super::front::{Front, LocalHandler, Visit};
 use super::own::Own;
-use super::patience::{self, Patience, PatientIo};
+use super::patience::{self, Farewell, Patience, PatientIo};
 use super::scrape::Scraper;
 use super::service::scrapes;
 
@@ -136,7 +136,10 @@ async fn serve(stream: TcpStream, visit: Visit, mut stopped: watch::Receiver<()>
     tokio::select! {
         _ = &mut connection => return,
         _ = stopped.changed() => {}
-        () = patience.closing() => {}
+        farewell = patience.closing() => match farewell {
+            Farewell::AtOnce => return,
+            Farewell::Graceful => {}
+        },
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;

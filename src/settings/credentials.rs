@@ -1,7 +1,5 @@
 //! How the guard shows itself to an exporter: TLS, credentials, headers.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::read::Reader;
@@ -138,17 +136,4 @@ pub(super) fn headers(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(Strin
         }
     }
     headers
-}
-
-impl Credentials {
-    /// What goes into the `Authorization` header.
-    pub fn header(&self) -> Option<String> {
-        match self {
-            Credentials::None => None,
-            Credentials::Basic { username, password } => {
-                Some(format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.0))))
-            }
-            Credentials::Authorization(value) => Some(value.0.clone()),
-        }
-    }
 }

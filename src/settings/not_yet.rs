@@ -12,7 +12,7 @@ const NOT_YET: [(&str, &str); 5] = [
     ("targets.series_limit", "a target's series are not limited as a whole"),
 ];
 
-/// Warns of every such key that asks for something.
+/// Notes every such key that asks for something.
 pub(super) fn warn(check: &mut Checker, root: &Node) {
     for (path, instead) in NOT_YET {
         warn_of(check, root, path, instead);
@@ -28,7 +28,7 @@ fn warn_of(check: &mut Checker, node: &Node, path: &str, instead: &str) {
                 match rest {
                     Some(rest) => warn_of(check, &entry.value, rest, instead),
                     None if asks_for_something(entry) => {
-                        check.warning(entry.at, format!("`{key}` has no effect yet"), instead);
+                        check.note(entry.at, format!("`{key}` has no effect yet"), instead);
                     }
                     None => {}
                 }

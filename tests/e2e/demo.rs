@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::http::get;
+use crate::process::Process;
 
 fn demo(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cardinality-guard"));
@@ -54,4 +55,13 @@ fn what_it_says_to_curl_answers() {
     // The reader goes away first, as in `demo | head`: that is the end, and no error.
     drop(lines);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_it_with_a_summary() {
+    let mut process = Process::start(&mut demo(&[]), "the binary under test");
+    let mut lines = BufReader::new(process.child().stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line.starts_with("seconds=1 ")));
+    assert_eq!(process.end_with("-INT"), Some(0));
+    assert!(lines.any(|line| line.starts_with("After ") && line.contains("Prometheus would hold")));
 }

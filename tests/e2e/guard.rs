@@ -44,9 +44,6 @@ impl Guard {
 
     /// SIGTERM; gives the exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        let id = self.process.child().id();
-        let killed = Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap();
-        assert!(killed.success());
-        self.process.child().wait().unwrap().code()
+        self.process.end_with("-TERM")
     }
 }

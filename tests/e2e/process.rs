@@ -26,6 +26,13 @@ impl Process {
         &mut self.0
     }
 
+    /// Sends a signal (`-TERM`, `-INT`) and gives the exit code of the end that follows.
+    pub fn end_with(&mut self, signal: &str) -> Option<i32> {
+        let killed = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        self.0.wait().unwrap().code()
+    }
+
     /// SIGKILL, as the kernel's memory killer does it.
     pub fn kill(&mut self) {
         let _ = self.0.kill();

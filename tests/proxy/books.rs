@@ -76,7 +76,7 @@ async fn each_outcome_has_its_result() {
     for (place, acts, name, result) in table {
         let exporter = Exporter::start(move |_, _| acts.clone()).await;
         let guard = before(&exporter).await;
-        let answer = guard.get(place, "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n").await;
+        let answer = guard.get(place, "X-Prometheus-Scrape-Timeout-Seconds: 3\r\n").await;
         assert_eq!(scrapes(&guard, 1.0).await, row(name, result), "{place}: {}", answer.reason);
     }
 }

@@ -9,6 +9,7 @@ use super::support::exporter::{Act, Exporter, chunk, gzip, ok, response};
 use super::support::guard::{Guard, settings, target, url};
 use cardinality_guard::settings::Settings;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 fn app(exporter: &Exporter, change: impl FnOnce(&mut Settings)) -> Settings {
     let mut settings = settings(vec![target("app", url(&exporter.url()))]);
@@ -60,21 +61,25 @@ async fn out_of_time_is_504() {
         acts
     };
     let head = || response("Content-Type: text/plain\r\nContent-Length: 100000\r\n", b"");
-    let table: Vec<(&str, Vec<Act>, &str)> = vec![
+    let table: Vec<(&'static str, Vec<Act>, &'static str)> = vec![
         ("no answer", vec![Act::Sleep(never)], "waiting for the answer"),
         ("half a head", vec![Act::Write(b"HTTP/1.1 200 OK\r\n".to_vec()), Act::Sleep(never)], "waiting for the answer"),
         ("no body", vec![Act::Write(head()), Act::Sleep(never)], "reading the body"),
         ("a body that drips", drip(head()), "reading the body"),
         ("a head that drips", drip(b"HTTP/1.1 200 OK\r\nX: ".to_vec()), "waiting for the answer"),
     ];
-    for (what, acts, stage) in table {
+    let stalled = |(what, acts, stage): (&'static str, Vec<Act>, &'static str)| async move {
         let exporter = Exporter::start(move |_, _| acts.clone()).await;
         let guard = Guard::before(&exporter).await;
-        let answer = guard.get("/scrape/app", "X-Prometheus-Scrape-Timeout-Seconds: 0.4\r\n").await;
+        let answer = guard.get("/scrape/app", "X-Prometheus-Scrape-Timeout-Seconds: 2\r\n").await;
         assert_eq!(answer.status, 504, "{what}: {}", answer.reason);
         assert!(answer.reason.starts_with("exporter: out of time after "), "{what}: {}", answer.reason);
         assert!(answer.reason.ends_with(stage), "{what}: {}", answer.reason);
         assert_eq!(exporter.requests().len(), 1);
+    };
+    let mut all: JoinSet<()> = table.into_iter().map(stalled).collect();
+    while let Some(ended) = all.join_next().await {
+        ended.unwrap();
     }
 }
 
@@ -195,11 +200,11 @@ async fn a_reader_that_does_not_take_a_held_answer_is_aborted_at_its_deadline() 
     let exporter = Exporter::of(&body).await;
     let guard = Guard::with(app(&exporter, |s| s.scrape.hold_output = 1 << 30)).await;
     let mut client = guard.client().await;
-    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 3\r\n\r\n").await;
+    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 6\r\n\r\n").await;
     let head = client.head().await.unwrap();
     assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()), "{}", head.reason);
     assert_eq!(guard.scrape().await.status, 200, "the endpoint is free at once");
-    tokio::time::sleep(Duration::from_millis(3500)).await;
+    tokio::time::sleep(Duration::from_millis(6500)).await;
     assert_eq!(client.rest_of(head).await.end, End::Cut);
 }
 

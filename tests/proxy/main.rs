@@ -1,10 +1,12 @@
 //! The scrape path over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod allow;
 mod books;
+mod commit;
 mod headers;
 mod limits;
 mod outcomes;

@@ -75,7 +75,7 @@ async fn is_cut(what: &str, ending: Vec<Act>) {
     let exporter = Exporter::start(move |_, _| acts.clone()).await;
     let guard = before(&exporter).await;
     let mut client = guard.client().await;
-    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 2\r\n\r\n").await;
+    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 4\r\n\r\n").await;
     let head = client.head().await.unwrap();
     assert_eq!(head.status, 200, "{what}: the answer has begun");
     begun.notify_one();
@@ -115,7 +115,7 @@ async fn a_reader_that_does_not_read_is_aborted_at_its_deadline() {
     .await;
     let guard = before(&exporter).await;
     let mut client = guard.client().await;
-    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 1\r\n\r\n").await;
+    client.say("GET /scrape/app HTTP/1.1\r\nHost: guard\r\nX-Prometheus-Scrape-Timeout-Seconds: 3\r\n\r\n").await;
     let head = client.head().await.unwrap();
     assert_eq!(head.status, 200);
     // The next scrape of the endpoint waits for it, and gets its turn.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cardinality_guard::engine::policy::{Mode, Policies};
+use cardinality_guard::engine::policy::{Builtin, Mode, Policies, Source};
 use cardinality_guard::proxy::{Door, ScrapesHere, local_handler, run};
 use cardinality_guard::settings::{Allow, Credentials, Scheme, ScrapeSettings, Settings, Storage, Target, Tls, Web};
 use cardinality_guard::state::{Config, Shared};
@@ -34,8 +34,19 @@ impl Guard {
     }
 
     pub async fn on(socket: TcpListener, settings: Settings) -> Guard {
+        Guard::serving(socket, Config::new(settings, Policies::default())).await
+    }
+
+    /// With this policy file.
+    pub async fn with_policy(settings: Settings, text: &str) -> Guard {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let file = Source { name: "test.yaml".into(), text: text.into() };
+        let (policies, _) = Policies::compile(&[file], Builtin::Excluded, None).unwrap();
+        Guard::serving(socket, Config::new(settings, policies)).await
+    }
+
+    async fn serving(socket: TcpListener, config: Config) -> Guard {
         let address = socket.local_addr().unwrap();
-        let config = Config::new(settings, Policies::default());
         let shared = Arc::new(Shared::new(config, Arc::new(Telemetry::default())));
         let local =
             local_handler(|request| async move { Response::new(Bytes::from(format!("local {}", request.uri()))) });

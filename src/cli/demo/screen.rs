@@ -60,6 +60,10 @@ impl Screen {
     /// The last word, after Ctrl-C too.
     pub fn summary(&mut self, tally: &Tally) -> io::Result<()> {
         writeln!(self.out, "\n{}", table::summary(tally, self.style))?;
+        if let Kind::Plain = self.kind {
+            // On a terminal the last table says it, just above.
+            write!(self.out, "{}", table::truth(tally, self.style))?;
+        }
         self.out.flush()
     }
 }

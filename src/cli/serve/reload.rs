@@ -115,5 +115,5 @@ fn warn(telemetry: &Telemetry, findings: &[Finding]) {
 
 fn foreseen(config: &Config) -> Foreseen {
     let targets = config.targets().iter().map(|target| (target.settings.name.clone(), target.mode));
-    Foreseen { targets: targets.collect(), policies: Vec::new() }
+    Foreseen { targets: targets.collect(), policies: config.policies.names().map(str::to_owned).collect() }
 }

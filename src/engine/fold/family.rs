@@ -63,7 +63,7 @@ pub struct FoldFamily {
     pub usual_fields: usize,
     pub settled: Settled,
     pub member_ttl_seconds: f64,
-    /// Hashes of the label-name sets of its members, as of the last committed scrape (rule 1.8).
+    /// Hashes of the label-name sets its members have shown (rule 1.8).
     pub label_names: Vec<u64>,
     pub label_names_now: Vec<u64>,
     /// Newest `_created` in a committed scrape (rule 1.9).
@@ -76,10 +76,7 @@ pub struct FoldFamily {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     No,
-    /// With at least one member known before.
-    Yes {
-        known: bool,
-    },
+    Yes,
 }
 
 /// More label-name sets than this in one family are not told apart.
@@ -148,9 +145,6 @@ impl FoldFamily {
                     }
                 }
             }
-        }
-        if self.settled == (Settled::Yes { known: false }) {
-            self.label_names.clear();
         }
         for names in self.label_names_now.drain(..) {
             if !self.label_names.contains(&names) && self.label_names.len() < MOST_NAME_SETS {

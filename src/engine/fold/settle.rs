@@ -66,7 +66,7 @@ impl Fold {
         }
         let family = &mut self.families[id.index()];
         family.pending = pending;
-        family.settled = Settled::Yes { known };
+        family.settled = Settled::Yes;
     }
 
     fn new_members(&self, id: FamilyId, known: bool, occasion: Occasion) -> NewMembers {

@@ -8,7 +8,7 @@ use super::plan::Planned;
 use super::policy::{Effect, Enforcement, Policy};
 use super::relabel::{Rule, Ruled};
 use super::step::{Applied, Step};
-use super::{Action, Cause, Decision, Observed, Outcome, SeriesRef};
+use super::{Action, Cause, Decision, Observed, Outcome, Part, SeriesRef};
 use crate::engine::model::LabelSet;
 use std::sync::Arc;
 
@@ -16,6 +16,12 @@ use std::sync::Arc;
 pub(super) trait Trace {
     /// A remark about the policy at this place of the plan.
     fn say(&mut self, policy: usize, line: impl FnOnce() -> String);
+
+    /// A part of the policy at this place of the plan has something to do.
+    #[inline(always)]
+    fn used(&mut self, policy: usize, part: Part) {
+        let _ = (policy, part);
+    }
 }
 
 /// Nobody: the remarks are never made.
@@ -54,6 +60,7 @@ pub(super) fn walk<T: Trace>(
             return None;
         }
         editor.trace.say(link.policy, || matches(link, planned, series.labels));
+        editor.trace.used(link.policy, Part::Selection);
         match planned.enforcement {
             _ if planned.passes() => Some(Ended::Passed),
             Enforcement::Enforced => enforce(&mut editor, at, link, out, &mut so_far),
@@ -239,6 +246,9 @@ impl<'p, T: Trace> Editor<'p, T> {
             let applied = step.apply(out.value(at), &mut self.scratch.value);
             let new = &self.scratch.value;
             self.trace.say(link.policy, || tell(i, step, out, at, applied, new));
+            if applied != Applied::Unchanged || step.is_unconditional() {
+                self.trace.used(link.policy, Part::Step(i));
+            }
             if applied == Applied::Unchanged {
                 at += 1;
                 continue;
@@ -258,6 +268,9 @@ impl<'p, T: Trace> Editor<'p, T> {
 
     fn rule(&mut self, link: &Link, i: usize, rule: &Rule, out: &mut LabelSet) -> Ruled {
         let ruled = rule.apply(self.series, out);
+        if ruled != Ruled::Unchanged {
+            self.trace.used(link.policy, Part::Rule(i));
+        }
         if let Ruled::Changed(label) = &ruled {
             self.fresh = Fresh::No;
             self.trace.say(link.policy, || match out.get(label) {

@@ -100,18 +100,15 @@ impl Gate {
     }
 }
 
-/// The policies that cover the family and matter, in order, up to one that lets everything pass.
+/// The policies that cover the family, in order, up to one that lets everything pass.
 fn links(policies: &[Planned], family: FamilyRef<'_>) -> Vec<Link> {
     let mut links = Vec::new();
     let mut first_step = 0;
     for (at, planned) in policies.iter().enumerate() {
-        let folds = planned.enforcement == Enforcement::Enforced && !planned.policy.fold.is_empty();
-        if !(planned.acts() || planned.passes() || folds) {
-            continue;
-        }
         let Some(gate) = gate(&planned.policy, family) else { continue };
         let ends = planned.passes() && matches!(gate, Gate::Every);
-        links.push(Link { policy: at, gate, first_step, folds, aggregate: planned.policy.fold.aggregate(family) });
+        let fold = &planned.policy.fold;
+        links.push(Link { policy: at, gate, first_step, folds: !fold.is_empty(), aggregate: fold.aggregate(family) });
         if ends {
             break;
         }

@@ -18,6 +18,8 @@ pub struct Finding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Good to know; nothing is wrong with the file.
+    Note,
     Warning,
     Error,
 }
@@ -31,6 +33,7 @@ impl Finding {
     pub fn render(&self, text: &str, color: bool) -> String {
         let paint = Paint { color };
         let hue = match self.severity {
+            Severity::Note => Hue::Cyan,
             Severity::Warning => Hue::Yellow,
             Severity::Error => Hue::Red,
         };
@@ -71,6 +74,7 @@ impl fmt::Display for Finding {
 impl Severity {
     pub const fn as_str(self) -> &'static str {
         match self {
+            Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Error => "error",
         }

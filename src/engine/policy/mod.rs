@@ -27,6 +27,7 @@ mod shape;
 mod shipped;
 mod step;
 mod template;
+mod usage;
 pub mod yaml;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use finding::{Finding, Severity};
 pub use plan::Plan;
 pub use policies::Policies;
 pub use shape::{Shape, shape};
+pub use usage::{Part, Unused, Usage};
 
 use crate::engine::model::{Kind, LabelSet};
 

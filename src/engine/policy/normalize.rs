@@ -72,7 +72,7 @@ fn ip(rest: &str, before: Option<char>) -> Option<usize> {
         return None;
     }
     let dotted = run(rest, |b| b.is_ascii_digit() || b == b'.');
-    if rest[..dotted].parse::<std::net::Ipv4Addr>().is_ok() && ends(rest, dotted) {
+    if rest[..dotted].parse::<core::net::Ipv4Addr>().is_ok() && ends(rest, dotted) {
         return Some(dotted);
     }
     if before == Some(':') {

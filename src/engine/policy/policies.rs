@@ -41,6 +41,11 @@ impl Policies {
         Plan::new(applying.map(|policy| Planned { policy: policy.clone(), enforcement: weakened(policy) }).collect())
     }
 
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|policy| &*policy.name)
+    }
+
     pub(super) fn list(&self) -> &[Arc<Policy>] {
         &self.list
     }

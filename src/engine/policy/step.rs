@@ -83,6 +83,11 @@ impl Step {
         }
     }
 
+    /// Says whether a label alone is enough to give the step something to do.
+    pub fn is_unconditional(&self) -> bool {
+        self.when.is_empty() && !matches!(self.edit, Edit::Replace(_))
+    }
+
     pub fn action(&self) -> Action {
         match self.edit {
             Edit::Drop => Action::Drop,

@@ -62,7 +62,7 @@ pub fn picture(tally: &Tally, resident: Option<u64>, style: Style) -> String {
     }
     total(&mut text, tally, style);
     trend(&mut text, tally, style);
-    truth(&mut text, tally, style);
+    text += &truth(tally, style);
     if let Some(resident) = resident {
         let _ = writeln!(text, "{dim}memory of this process, fleet and scraper included: {}{off}", bytes(resident));
     }
@@ -94,16 +94,12 @@ pub fn line(tally: &Tally, resident: Option<u64>) -> String {
     line
 }
 
-/// What it all came to.
-pub fn summary(tally: &Tally, style: Style) -> String {
-    let Style { bold, off, .. } = style;
+/// What it all came to, in one line.
+pub fn summary(tally: &Tally, Style { bold, off, .. }: Style) -> String {
     let seconds = tally.elapsed.as_secs();
     let ever = count(tally.sum(|e| e.series_ever));
     let held = count(tally.sum(|e| e.guarded.series) as u64);
-    let mut text =
-        format!("{bold}After {seconds} s{off} Prometheus would hold {ever} series; with the guard, {held}.\n");
-    truth(&mut text, tally, style);
-    text
+    format!("{bold}After {seconds} s{off} Prometheus would hold {ever} series; with the guard it holds {held}.")
 }
 
 fn row(text: &mut String, exporter: &Exporter, style: Style) {
@@ -160,16 +156,18 @@ fn trend(text: &mut String, tally: &Tally, Style { good, bad, off, .. }: Style) 
     let _ = writeln!(text, "\nseries in   {bad}{series_in}{off}\nseries out  {good}{series_out}{off}\n");
 }
 
-/// Whether the numbers are still true.
-fn truth(text: &mut String, tally: &Tally, style: Style) {
+/// Whether the numbers are still true: what PromQL sees of the jobs, with and without the guard.
+pub fn truth(tally: &Tally, style: Style) -> String {
     let (jobs, guarded, direct) = counts(tally);
-    let _ = writeln!(text, "jobs done since the first scrape, by the fleet's own count  {:>9}", count(jobs));
-    let through = verdict(guarded as f64, jobs, style);
-    let _ =
-        writeln!(text, "  sum(increase()) over the series behind the guard          {:>9}  {through}", count(guarded));
-    let without = verdict(direct as f64, jobs, style);
-    let _ =
-        writeln!(text, "  sum(increase()) over the raw series                       {:>9}  {without}", count(direct));
+    let compared = |counted: u64| format!("{:>9}  {}", count(counted), verdict(counted as f64, jobs, style));
+    format!(
+        "jobs done since the first scrape, by the fleet's own count  {:>9}\n  \
+         sum(increase()) over the series behind the guard          {}\n  \
+         sum(increase()) over the raw series                       {}\n",
+        count(jobs),
+        compared(guarded),
+        compared(direct),
+    )
 }
 
 fn verdict(counted: f64, truth: u64, Style { good, bad, off, .. }: Style) -> String {

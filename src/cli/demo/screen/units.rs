@@ -43,7 +43,8 @@ pub fn clock(elapsed: Duration) -> String {
 /// A bar a value, all on the scale of `max`.
 pub fn bars(values: impl Iterator<Item = usize>, max: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    values.map(|value| BARS[(value * (BARS.len() - 1)).div_ceil(max.max(1)).min(BARS.len() - 1)]).collect()
+    let top = BARS.len() - 1;
+    values.map(|value| BARS[((value * top + max / 2) / max.max(1)).min(top)]).collect()
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
         );
         assert_eq!(milliseconds(Duration::from_micros(3_140)), "3.1 ms");
         assert_eq!(clock(Duration::from_secs(3_599)), "59:59");
-        assert_eq!(bars([0, 1, 50, 100].into_iter(), 100), "▁▂▅█");
+        assert_eq!(bars([0, 1, 50, 100].into_iter(), 100), "▁▁▅█");
         assert_eq!(bars([0].into_iter(), 0), "▁");
     }
 }

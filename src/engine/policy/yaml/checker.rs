@@ -47,6 +47,10 @@ impl Checker {
         self.error_with_help(at, format!("unknown {what} `{word}`"), help);
     }
 
+    pub fn note(&mut self, at: Mark, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Note, at, message.into(), Some(help.into()));
+    }
+
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|f| f.severity == Severity::Error)
     }

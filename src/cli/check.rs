@@ -1,0 +1,67 @@
+//! Settings and policy files: what is wrong with them, and what they do in words.
+
+mod against;
+mod files;
+
+use std::io::{self, Write, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use self::files::Files;
+use super::failure::FAILED;
+use super::findings;
+use super::terminal::Color;
+use crate::engine::policy::Severity;
+
+const EXAMPLES: &str = "\
+Examples:
+  cardinality-guard check guard.yaml
+      the settings and every policy file they name
+  cardinality-guard check policies/*.yaml
+      policy files on their own: every mistake, and what each step does in words
+  cardinality-guard check policy.yaml --against body.prom
+      also names the steps that match nothing in a real body
+
+Exit codes: 0 ok, 1 findings, 2 usage.";
+
+/// Check settings and policy files: every mistake at once, at its place, and what each step does.
+///
+/// Which of the two a file is, is told by its keys.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// Settings and policy files
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Expositions to try the policies on, after the files: warns of steps that match nothing
+    #[arg(long, value_name = "BODY", num_args = 1..)]
+    against: Vec<String>,
+}
+
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let bodies = against::read(&args.against)?;
+    let mut checked = Files::read(&args.files)?.check();
+    if !checked.has_errors() {
+        let unused = against::unused(&checked, &bodies)?;
+        checked.findings.extend(unused);
+    }
+    let mut told = findings::render(&checked.findings, &checked.sources, Color::of(&stdout()));
+    if !checked.has_errors() {
+        told.push_str(&checked.words);
+    }
+    let counted = checked.findings.iter().filter(|finding| finding.severity > Severity::Note).count();
+    told.push_str(&verdict(counted, args.files.len()));
+    io::stdout().lock().write_all(told.as_bytes()).context("writing to stdout")?;
+    Ok(if counted > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn verdict(findings: usize, files: usize) -> String {
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    match findings {
+        0 => format!("ok: {}\n", plural(files, "file")),
+        _ => format!("{} in {}\n", plural(findings, "finding"), plural(files, "file")),
+    }
+}
