@@ -221,6 +221,16 @@ policies:
     }
 
     #[test]
+    fn folds_without_sense_are_warned_of() {
+        let policy = "policies:\n  - {name: a, match: cpu_ratio, labels: [{label: job_id, action: drop}]}\n";
+        let dir = scratch(&[("p.yaml", policy), ("q.yaml", &policy.replace("}]}", "}], aggregate: [{with: avg}]}"))]);
+        let got = run(&["check", &dir.path("p.yaml")]);
+        assert_eq!(got.code, 1);
+        assert!(got.stdout.contains("p.yaml:2:5: warning: the sum of `cpu_ratio`"), "{}", got.stdout);
+        assert_eq!(run(&["check", &dir.path("q.yaml")]).code, 0);
+    }
+
+    #[test]
     fn steps_that_match_nothing_and_folds_without_sense_are_warned_of() {
         let policy = "\
 policies:
@@ -237,7 +247,7 @@ policies:
         assert_eq!(got.code, 1);
         for finding in [
             "p.yaml:6:9: warning: step 2 of policy `ids` matches nothing",
-            "p.yaml:7:26: warning: policy `idle` selects no series",
+            "p.yaml:7:25: warning: policy `idle` selects no series",
             "p.yaml:2:5: warning: the sum of `jobs_ratio`",
             "3 findings",
         ] {

@@ -2,8 +2,9 @@
 
 mod against;
 mod files;
+mod places;
 
-use std::io::{self, Write, stdout};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,13 +49,16 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         let unused = against::unused(&checked, &bodies)?;
         checked.findings.extend(unused);
     }
+    checked.findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    // What the policies tell by themselves, a body may show again.
+    checked.findings.dedup();
     let mut told = findings::render(&checked.findings, &checked.sources, Color::of(&stdout()));
     if !checked.has_errors() {
         told.push_str(&checked.words);
     }
     let counted = checked.findings.iter().filter(|finding| finding.severity > Severity::Note).count();
     told.push_str(&verdict(counted, args.files.len()));
-    io::stdout().lock().write_all(told.as_bytes()).context("writing to stdout")?;
+    stdout().lock().write_all(told.as_bytes()).context("writing to stdout")?;
     Ok(if counted > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 

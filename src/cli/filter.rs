@@ -95,7 +95,7 @@ pub(super) fn run(args: &FilterArgs) -> anyhow::Result<ExitCode> {
     for (index, input) in inputs.into_iter().enumerate() {
         let number = index + 1;
         let name = input.name();
-        let now = args.interval * index as u32;
+        let now = args.interval.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
         let outcome = input.read().map_err(|error| error.to_string());
         let outcome = outcome.and_then(|bytes| scrapes.scrape(&bytes, now, args.format));
         tally.count(&outcome);

@@ -27,7 +27,11 @@ Examples:
   cardinality-guard serve --config.file=guard.yaml
       run the proxy
   curl -s exporter:9808/metrics | cardinality-guard filter --policy policy.yaml
-      try a policy on a real body";
+      try a policy on a real body
+  cardinality-guard check guard.yaml policies/*.yaml
+      every mistake at once, and what each step does
+  cardinality-guard explain --policy policy.yaml 'jobs_total{job_id=\"4711\"}'
+      why a series leaves as it does";
 
 /// Keeps Prometheus' series bounded and the numbers true.
 #[derive(Debug, Parser)]

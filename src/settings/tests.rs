@@ -32,7 +32,11 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 fn show(finding: &Finding) -> String {
-    let sort = if finding.severity == Severity::Warning { "warning: " } else { "" };
+    let sort = match finding.severity {
+        Severity::Error => "",
+        Severity::Warning => "warning: ",
+        Severity::Note => "note: ",
+    };
     let help = finding.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
     format!("{}:{} {sort}{}{help}", finding.line, finding.column, finding.message)
 }
@@ -182,7 +186,7 @@ fn what_has_no_effect_yet_is_said() {
     let got = findings(text);
     let about: Vec<&str> = got.iter().filter_map(|f| f.split('`').nth(1)).collect();
     assert_eq!(about, ["path", "memory_limit", "series_limit"], "{got:#?}");
-    assert!(got.iter().all(|f| f.contains("warning: ")), "{got:#?}");
+    assert!(got.iter().all(|f| f.contains("note: ")), "{got:#?}");
 }
 
 #[test]

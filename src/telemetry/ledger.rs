@@ -146,9 +146,9 @@ impl Ledger {
             for reason in BadSample::ALL {
                 self.counters(&names::BAD_SAMPLES).foresee(&[target, reason.as_str()]);
             }
-            for policy in &foreseen.policies {
-                self.foresee_policy(target, policy);
-            }
+        }
+        for (target, policy) in &foreseen.policies {
+            self.foresee_policy(target, policy);
         }
         // Requests that name no target of ours.
         for result in ScrapeResult::ALL {

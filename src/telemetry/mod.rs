@@ -63,8 +63,8 @@ pub struct ScrapeCost {
 #[derive(Clone, Debug, Default)]
 pub struct Foreseen {
     pub targets: Vec<(String, Mode)>,
-    /// Policy names.
-    pub policies: Vec<String>,
+    /// Target and policy, for each policy that applies to the target.
+    pub policies: Vec<(String, String)>,
 }
 
 /// An endpoint in memory, as of now: gauges are sums over these.
@@ -117,7 +117,7 @@ impl Telemetry {
 
     /// Settings and policies were loaded and are in force.
     pub fn config_loaded(&self, foreseen: Foreseen) {
-        info!(targets = foreseen.targets.len(), policies = foreseen.policies.len(), "configuration loaded");
+        info!(targets = foreseen.targets.len(), "configuration loaded");
         locked(&self.ledger).config_loaded(foreseen, SystemTime::now());
     }
 

@@ -31,7 +31,7 @@ fn busy() -> (Telemetry, Vec<LiveEndpoint>) {
     let telemetry = Telemetry::default();
     telemetry.config_loaded(Foreseen {
         targets: vec![("celery".into(), Mode::Enforce), ("idle".into(), Mode::Observe)],
-        policies: vec!["job-ids".into()],
+        policies: vec![("celery".into(), "job-ids".into()), ("idle".into(), "job-ids".into())],
     });
     let cost =
         ScrapeCost { upstream: Duration::from_millis(20), total: Duration::from_millis(30), ..Default::default() };

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::files::Checked;
-use crate::cli::body::{self, Body};
+use super::places::{place, warning};
+use crate::cli::body::Body;
 use crate::cli::failure::Usage;
 use crate::engine::guard::{Survey, Surveyed};
 use crate::engine::model::LabelSet;
-use crate::engine::policy::yaml::{self, Mark, Node, Value};
-use crate::engine::policy::{self, Finding, Mode, Outcome, Part, Policies, Severity, Source, Unused};
+use crate::engine::policy::{self, Finding, Mode, Outcome, Part, Policies, Source, Unused};
 
 /// What the bodies show about one set of policies.
 #[derive(Default)]
@@ -36,10 +36,12 @@ pub(super) fn unused(checked: &Checked, bodies: &[Body]) -> Result<Vec<Finding>,
         }
         let idle = policies.unused(&shown.usage);
         findings.extend(idle.iter().filter_map(|unused| idle_part(unused, sources, bodies)));
-        findings.extend(shown.doubts.into_values().filter_map(|(policy, doubt)| {
-            let (file, at) = place(sources, &policy, None)?;
-            Some(warning(file, at, doubt, "nobody will be able to read the sum"))
-        }));
+        findings.extend(
+            shown
+                .doubts
+                .into_values()
+                .filter_map(|(policy, doubt)| Some(warning(place(sources, &policy, None)?, doubt, None))),
+        );
     }
     Ok(findings)
 }
@@ -69,54 +71,13 @@ impl Shown {
 
 /// The built-in policy is in none of the files, and is to blame for nothing.
 fn idle_part(unused: &Unused, sources: &[Source], bodies: &[Body]) -> Option<Finding> {
-    let (file, at) = place(sources, &unused.policy, Some(unused.part))?;
+    let at = place(sources, &unused.policy, Some(unused.part))?;
     let what = match unused.part {
         Part::Selection => format!("policy `{}` selects no series", unused.policy),
         Part::Step(i) => format!("step {} of policy `{}` matches nothing", i + 1, unused.policy),
         Part::Rule(i) => format!("rule {} of policy `{}` matches nothing", i + 1, unused.policy),
     };
     let names: Vec<&str> = bodies.iter().map(|body| body.name.as_str()).collect();
-    Some(warning(file, at, format!("{what} in {}", names.join(", ")), "a misspelt name, or a body that lacks it?"))
-}
-
-fn warning(file: String, at: Mark, message: String, help: &str) -> Finding {
-    let help = Some(help.to_owned());
-    Finding { severity: Severity::Warning, file, line: at.line, column: at.column, message, help }
-}
-
-/// Where a part of a policy stands.
-fn place(sources: &[Source], policy: &str, part: Option<Part>) -> Option<(String, Mark)> {
-    sources.iter().find_map(|source| {
-        let root = yaml::parse(&source.name, &source.text).ok()?;
-        let policies = get(&root, "policies")?;
-        let node = items(policies).iter().find(|node| get(node, "name").and_then(text) == Some(policy))?;
-        let part = match part {
-            Some(Part::Step(i)) => get(node, "labels").and_then(|steps| items(steps).get(i)),
-            Some(Part::Rule(i)) => get(node, "metric_relabel_configs").and_then(|rules| items(rules).get(i)),
-            Some(Part::Selection) => get(node, "match"),
-            None => None,
-        };
-        Some((source.name.clone(), part.unwrap_or(node).at))
-    })
-}
-
-fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    match &node.value {
-        Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
-        _ => None,
-    }
-}
-
-fn items(node: &Node) -> &[Node] {
-    match &node.value {
-        Value::List(items) => items,
-        _ => &[],
-    }
-}
-
-fn text(node: &Node) -> Option<&str> {
-    match &node.value {
-        Value::Scalar(scalar) => Some(&scalar.text),
-        _ => None,
-    }
+    let help = "a misspelt name, or a body that lacks it?".to_owned();
+    Some(warning(at, format!("{what} in {}", names.join(", ")), Some(help)))
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::places::{place, warning};
 use crate::cli::failure::Usage;
 use crate::engine::policy::yaml::{self, Node, Value};
-use crate::engine::policy::{Builtin, Finding, Policies, Severity, Source};
+use crate::engine::policy::{Builtin, Doubt, Finding, Policies, Severity, Source};
 use crate::settings::{Loaded, Loader};
 
 /// Top-level keys of a settings file.
@@ -92,7 +93,7 @@ impl Checked {
             files.len(),
             if settings.builtin_policy { "after them" } else { "off" },
         ));
-        self.describe(&policies);
+        self.tell(&policies, files);
         self.findings.extend(findings);
         self.sets.push((policies, files.to_vec()));
         self.sources.extend(sources);
@@ -106,7 +107,7 @@ impl Checked {
             Ok((policies, warnings)) => {
                 let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
                 self.words.push_str(&format!("{}: policies\n", names.join(", ")));
-                self.describe(&policies);
+                self.tell(&policies, &sources);
                 self.findings.extend(warnings);
                 self.sets.push((policies, sources.clone()));
             }
@@ -115,10 +116,15 @@ impl Checked {
         self.sources.extend(sources);
     }
 
-    fn describe(&mut self, policies: &Policies) {
+    /// What policies do, and what is doubtful about it.
+    fn tell(&mut self, policies: &Policies, sources: &[Source]) {
         for line in policies.describe() {
             self.words.push_str(&format!("  {line}\n"));
         }
+        let doubts = policies.doubts().into_iter();
+        let findings =
+            doubts.filter_map(|Doubt { policy, message }| Some(warning(place(sources, &policy, None)?, message, None)));
+        self.findings.extend(findings);
     }
 
     /// Whether a settings file has named this file already, whatever it calls it.

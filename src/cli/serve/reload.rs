@@ -114,6 +114,12 @@ fn warn(telemetry: &Telemetry, findings: &[Finding]) {
 }
 
 fn foreseen(config: &Config) -> Foreseen {
-    let targets = config.targets().iter().map(|target| (target.settings.name.clone(), target.mode));
-    Foreseen { targets: targets.collect(), policies: config.policies.names().map(str::to_owned).collect() }
+    let mut foreseen = Foreseen::default();
+    for target in config.targets() {
+        let name = &target.settings.name;
+        foreseen.targets.push((name.clone(), target.mode));
+        let policies = config.policies.names(Some(name)).map(|policy| (name.clone(), policy.to_owned()));
+        foreseen.policies.extend(policies);
+    }
+    foreseen
 }

@@ -7,6 +7,7 @@
 mod compile;
 mod decide;
 mod describe;
+mod doubts;
 mod explain;
 mod family;
 mod finding;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use describe::fold_doubt;
+pub use doubts::Doubt;
 pub use family::FamilyPlan;
 pub use finding::{Finding, Severity};
 pub use plan::Plan;

@@ -41,9 +41,9 @@ impl Policies {
         Plan::new(applying.map(|policy| Planned { policy: policy.clone(), enforcement: weakened(policy) }).collect())
     }
 
-    /// Their names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|policy| &*policy.name)
+    /// The names of those that apply to a target (`None` as in [`Policies::plan`]), in order.
+    pub fn names(&self, target: Option<&str>) -> impl Iterator<Item = &str> {
+        self.list.iter().filter(move |policy| policy.applies_to(target)).map(|policy| &*policy.name)
     }
 
     pub(super) fn list(&self) -> &[Arc<Policy>] {

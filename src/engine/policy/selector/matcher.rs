@@ -39,6 +39,15 @@ impl Matcher {
         &self.label
     }
 
+    /// The values that fit, as far as it spells them out.
+    pub fn words(&self) -> Vec<&str> {
+        match (&self.test, self.op) {
+            (Test::Value(value), Op::Equal) => vec![value],
+            (Test::Pattern(pattern), Op::Matches) => pattern.words().unwrap_or_default().iter().map(|w| &**w).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// An absent label has the value "".
     #[inline]
     pub fn fits(&self, value: &str) -> bool {

@@ -45,6 +45,12 @@ impl Selector {
         !self.labels.is_empty()
     }
 
+    /// The names it selects, as far as it spells them out.
+    pub fn literal_names(&self) -> impl Iterator<Item = &str> {
+        let words = self.names.iter().flat_map(Matcher::words);
+        words.filter(|name| self.covers(&[name]))
+    }
+
     /// As written by the operator.
     pub fn text(&self) -> &str {
         &self.text
