@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -68,9 +67,6 @@ const IMPURE: &[&str] = &[
 /// What the engine's dependency tree must not hold.
 const SHELL_CRATES: &[&str] = &["tokio", "hyper", "tower", "dashmap", "tracing", "clap", "anyhow", "rustls"];
 
-/// Modules of the engine that are compiled for tests only.
-const TEST_ONLY: &[&str] = &["schema", "shipped", "testing", "tests"];
-
 const MAX_LINES_BEFORE_TESTS: usize = 500;
 
 #[test]
@@ -82,10 +78,8 @@ fn rooms_import_only_what_the_table_allows() {
 #[test]
 fn the_engine_mentions_nothing_impure() {
     let mut wrong = Vec::new();
-    let is_test_only = |f: &Source| f.module.last().is_some_and(|name| TEST_ONLY.contains(&name.as_str()));
-    for file in sources().iter().filter(|f| f.module.starts_with(&["engine".to_owned()]) && !is_test_only(f)) {
-        // Reading an address is no I/O.
-        let code = scrub(before_tests(&file.text)).replace("std::net::Ip", "").replace("std::net::{Ip", "");
+    for file in sources().iter().filter(|f| f.module[0] == "engine") {
+        let code = scrub(before_tests(&file.text));
         wrong.extend(impure_words(&code).map(|word| format!("{}: the engine is pure: {word}", file.path.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -117,6 +111,18 @@ fn the_engine_depends_on_no_runtime() {
     assert!(missing.is_empty(), "no longer a crate of the shell, so banning it shows nothing: {missing:?}");
 }
 
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap();
+    let named: Vec<_> = text.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for (file, test) in named {
+        let code = fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+        assert!(code.contains(&format!("fn {test}(")), "{file}.rs holds no {test}");
+    }
+}
+
 /// A file of `src`.
 struct Source {
     path: PathBuf,
@@ -125,12 +131,25 @@ struct Source {
     text: String,
 }
 
+/// Every file that ends up in the library or the binary.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     collect(&root, &root, &mut found);
     assert!(found.len() > 20, "only {} files under {}", found.len(), root.display());
+    let for_tests: Vec<_> = found.iter().flat_map(|file| test_modules(&file.module, &file.text)).collect();
+    found.retain(|file| !for_tests.contains(&file.module));
     found
+}
+
+/// The modules that a file declares for tests only.
+fn test_modules(module: &[String], text: &str) -> Vec<Vec<String>> {
+    let parent = if module == ["lib"] { &[] } else { module };
+    let declared = text.split("#[cfg(test)]\n").skip(1).filter_map(|rest| {
+        let declaration = rest.lines().next()?.split("mod ").nth(1)?;
+        Some([parent, &[declaration.strip_suffix(';')?.to_owned()]].concat())
+    });
+    declared.collect()
 }
 
 fn collect(root: &Path, dir: &Path, found: &mut Vec<Source>) {
@@ -180,57 +199,23 @@ fn wrong_arrows(module: &[String], text: &str) -> Vec<String> {
 /// The modules named by `crate::…`, `super::…` and (in `main`) `cardinality_guard::…`, use trees
 /// unfolded. Names that are no module are harmless at the end of a path.
 fn imports(module: &[String], code: &str) -> Vec<Vec<String>> {
-    let inline = inline_modules(code);
     let mut found = Vec::new();
     for root in ["crate::", "cardinality_guard::", "super::"] {
         for (at, _) in code.match_indices(root) {
             let whole_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-            if whole_word && root == "super::" {
-                let around = inline.iter().filter(|(range, _)| range.contains(&at)).map(|(_, name)| name.clone());
-                let mut base: Vec<String> = module.iter().cloned().chain(around).collect();
+            if whole_word {
+                let mut base = if root == "super::" { module } else { &[] };
                 let mut rest = &code[at..];
                 while let Some(after) = rest.strip_prefix("super::") {
-                    base.pop();
+                    base = base.split_last().map_or(&[], |(_, parent)| parent);
                     rest = after;
                 }
-                unfold(rest, &base, &mut found);
-            } else if whole_word {
-                unfold(&code[at + root.len()..], &[], &mut found);
+                unfold(rest.strip_prefix(root).unwrap_or(rest), base, &mut found);
             }
         }
     }
     found.retain(|path| !path.is_empty() && path != &["engine"]);
     found
-}
-
-/// Where each `mod name { … }` of the code begins and ends, outermost first.
-fn inline_modules(code: &str) -> Vec<(Range<usize>, String)> {
-    let mut found = Vec::new();
-    for (at, word) in code.match_indices("mod ") {
-        let rest = &code[at + word.len()..];
-        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        if rest[name.len()..].trim_start().starts_with('{') {
-            let open = at + code[at..].find('{').unwrap();
-            found.push((open..open + block_len(&code[open..]), name));
-        }
-    }
-    found
-}
-
-/// The length of the block that opens at the start of `code`.
-fn block_len(code: &str) -> usize {
-    let mut depth = 0;
-    for (at, byte) in code.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + 1;
-        }
-    }
-    code.len()
 }
 
 /// Unfolds the use tree at the start of `code` under `base`; returns what follows it.
@@ -323,8 +308,9 @@ fn quoted_len(code: &str, quote: u8) -> usize {
     (at + 1).min(code.len())
 }
 
+/// What stands before the tests of a file, which stand last.
 fn before_tests(text: &str) -> &str {
-    text.split("\n#[cfg(test)]").next().unwrap()
+    text.split("\n#[cfg(test)]\nmod tests {").next().unwrap()
 }
 
 fn impure_words(code: &str) -> impl Iterator<Item = &'static str> + '_ {
@@ -368,7 +354,6 @@ mod the_check_itself {
             "use super::super::policy::Plan;",
             "use super::super::{model::Kind as K, policy as p};",
             "use crate::proxy;",
-            "mod tests { fn f() {} use super::super::super::policy; }",
         ] {
             assert_eq!(arrows("engine::fold::counter", text).len(), 1, "{text}");
         }
@@ -383,13 +368,20 @@ mod the_check_itself {
         for (module, text) in [
             ("engine::fold::counter", "use crate::engine::model::{Kind, LabelSet}; use super::group::Group;"),
             ("engine::fold", "// use crate::engine::policy;\nconst S: &str = \"crate::engine::policy\";"),
-            ("engine::fold::counter", "mod tests { fn f() {} use super::super::group::Group; use super::*; }"),
             ("engine::guard::report", "use crate::engine::policy::Cause;"),
             ("cli::serve", "use crate::{admin, proxy, state::{self, Endpoints}};"),
+            ("engine::fold", "use crate::engine::model;\n#[cfg(test)]\nmod tests {\n    use crate::engine::policy;\n}"),
             ("main", "fn main() { cardinality_guard::cli::run() }"),
         ] {
             assert_eq!(arrows(module, text), Vec::<String>::new(), "{text}");
         }
+    }
+
+    #[test]
+    fn knows_which_files_are_for_tests_only() {
+        let module = ["engine".to_owned(), "policy".to_owned()];
+        let text = "mod decide;\n#[cfg(test)]\nmod shipped;\n#[cfg(test)]\nmod tests {\n";
+        assert_eq!(test_modules(&module, text), [["engine", "policy", "shipped"]]);
     }
 
     #[test]

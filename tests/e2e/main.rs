@@ -12,6 +12,7 @@ mod prometheus;
 mod worker;
 
 mod demo;
+mod docs;
 mod folding;
 mod identity;
 mod with_prometheus;
