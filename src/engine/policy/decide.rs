@@ -1,12 +1,13 @@
 //! The walk of a series through the policies of its family. [`FamilyPlan::decide`] takes it
 //! silently and fast; [`FamilyPlan::explain`] takes the same walk and tells it.
 
+use super::compiled::{Effect, Enforcement, Policy};
 use super::family::{FamilyPlan, Gate, Link, Reach};
 use super::fold_settings::Deciders;
 use super::names::{Names, Seen};
 use super::plan::Planned;
-use super::policy::{Effect, Enforcement, Policy};
 use super::relabel::{Rule, Ruled};
+use super::selector::Selector;
 use super::step::{Applied, Step};
 use super::{Action, Cause, Decision, Observed, Outcome, Part, SeriesRef};
 use crate::engine::model::LabelSet;
@@ -134,8 +135,8 @@ fn matches(link: &Link, planned: &Planned, labels: &LabelSet) -> String {
         Gate::Every if planned.policy.selectors.is_empty() => format!("selects every series{then}"),
         Gate::Every => format!("selects every series of the family{then}"),
         Gate::Selected(selectors) => {
-            let selectors = selectors.iter().map(|at| &planned.policy.selectors[*at]);
-            let fits = selectors.filter(|selector| selector.selects(labels)).map(|selector| selector.text()).next();
+            let mut selectors = selectors.iter().map(|at| &planned.policy.selectors[*at]);
+            let fits = selectors.find(|selector| selector.selects(labels)).map(Selector::text);
             format!("selects by {}{then}", fits.unwrap_or_default())
         }
     }
@@ -144,7 +145,7 @@ fn matches(link: &Link, planned: &Planned, labels: &LabelSet) -> String {
 fn misfits(link: &Link, policy: &Policy, labels: &LabelSet) -> String {
     let Gate::Selected(selectors) = &link.gate else { return String::new() };
     let misfits = selectors.iter().filter_map(|at| policy.selectors[*at].misfit(labels));
-    let all: Vec<String> = misfits.map(|matcher| matcher.to_string()).collect();
+    let all: Vec<String> = misfits.map(ToString::to_string).collect();
     format!("does not select this series, for want of {}", all.join(" or "))
 }
 

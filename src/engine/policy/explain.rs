@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use super::compiled::Enforcement;
 use super::decide::{self, Trace};
 use super::plan::Planned;
-use super::policy::Enforcement;
 use super::{Decision, FamilyPlan, Outcome, SeriesRef};
 use crate::engine::model::LabelSet;
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::compiled::{Enforcement, Policy};
 use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::Planned;
-use super::policy::{Enforcement, Policy};
 use super::{Aggregate, Decision, FamilyRef, FoldSettings, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
