@@ -585,6 +585,16 @@ fn rule_3_10_info_is_one() {
 }
 
 #[test]
+fn rule_3_11_a_folded_state_set_is_a_gauge_that_counts() {
+    let mut e = Endpoint::with_format(DROP, Format::OpenMetrics);
+    let body = "# TYPE s stateset\ns{job_id=\"a\",s=\"on\"} 1\ns{job_id=\"a\",s=\"off\"} 0\n\
+                s{job_id=\"b\",s=\"on\"} 1\ns{job_id=\"b\",s=\"off\"} 0\n# TYPE t stateset\nt{t=\"on\"} 1\n# EOF\n";
+    let folded = "# TYPE s gauge\ns{s=\"on\"} 2\ns{s=\"off\"} 0\n# TYPE t stateset\nt{t=\"on\"} 1\n# EOF\n";
+    assert_eq!(e.scrape(body), folded);
+    assert_eq!(e.scrape(body), folded);
+}
+
+#[test]
 fn rule_3_12_gauge_histograms_are_summed_per_scrape() {
     let g = |n: f64| {
         format!(
@@ -606,6 +616,22 @@ fn rule_3_13_untyped_totals_are_cumulative() {
     let out = e.scrape("u_total{job_id=\"a\"} 12\nv{job_id=\"a\"} 12\n");
     assert_eq!(value(&out, "u_total"), 2.0);
     assert_eq!(value(&out, "v"), 12.0);
+}
+
+#[test]
+fn rule_3_13_untyped_parts_that_go_together_are_cumulative() {
+    let u = |n: f64| {
+        format!(
+            "w_count{{job_id=\"z\"}} {n}\nu_bucket{{job_id=\"a\",le=\"+Inf\"}} {n}\nu_sum{{job_id=\"a\"}} {n}\nu_count{{job_id=\"a\"}} {n}\n"
+        )
+    };
+    let mut e = Endpoint::new(DROP);
+    e.scrape(&u(10.0));
+    let out = e.scrape(&u(12.0));
+    for part in ["u_bucket{le=\"+Inf\"}", "u_sum", "u_count"] {
+        assert_eq!(value(&out, part), 2.0, "{part}");
+    }
+    assert_eq!(value(&out, "w_count"), 12.0, "a count that stands alone may count what is there");
 }
 
 #[test]
@@ -634,6 +660,21 @@ fn rule_4_1_created_never_leaves_a_fold() {
     let body = "# TYPE m counter\nm_total{q=\"x\",job_id=\"a\"} 1\nm_created{q=\"x\",job_id=\"a\"} 5\n# EOF\n";
     let out = e.scrape(body);
     assert_eq!(out, "# TYPE m counter\nm_total{q=\"x\"} 0\n# EOF\n");
+}
+
+#[test]
+fn rule_4_3_a_folded_line_has_one_exemplar_of_a_member_that_moved() {
+    let mut e = Endpoint::with_format(DROP, Format::OpenMetrics);
+    let body = |a: u32, b: u32| {
+        format!(
+            "# TYPE m counter\nm_total{{job_id=\"a\"}} {a} # {{trace=\"ta\"}} 1 50\n\
+             m_total{{job_id=\"b\"}} {b} # {{trace=\"tb\"}} 1 60\n# EOF\n"
+        )
+    };
+    e.scrape(&body(1, 1));
+    assert_eq!(e.scrape(&body(2, 1)), "# TYPE m counter\nm_total 1 # {trace=\"ta\"} 1 50\n# EOF\n");
+    assert_eq!(e.scrape(&body(3, 2)), "# TYPE m counter\nm_total 3 # {trace=\"tb\"} 1 60\n# EOF\n");
+    assert_eq!(e.scrape(&body(3, 2)), "# TYPE m counter\nm_total 3\n# EOF\n");
 }
 
 #[test]

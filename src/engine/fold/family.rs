@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::field;
 use super::group::GroupId;
-use super::layout::Layouts;
+use super::layout::{LayoutId, Layouts};
 use super::member::{MemberId, Members};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,6 +107,12 @@ impl FoldFamily {
         if self.label_names_now.len() < MOST_NAME_SETS && !self.label_names_now.contains(&names) {
             self.label_names_now.push(names);
         }
+    }
+
+    /// How the boundary of a bucket field is spelled; `None` for other fields.
+    pub fn boundary(&self, layout: LayoutId, at: u32) -> Option<&str> {
+        let bucket = at.checked_sub(field::BUCKETS).filter(|_| self.shape.is_composite())?;
+        self.layouts.get(layout).get(bucket as usize).map(|b| &*b.text)
     }
 
     /// Rule 1.8: none of the label-name sets in this scrape was there before.

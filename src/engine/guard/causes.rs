@@ -12,6 +12,8 @@ use crate::engine::policy::Cause;
 pub struct Causes {
     all: Vec<(Arc<Cause>, Arc<str>)>,
     index: HashMap<(Cause, Arc<str>), u32>,
+    /// Series of one family mostly have one cause.
+    recent: u32,
 }
 
 /// No one: the series passes as it came.
@@ -20,19 +22,30 @@ pub const NOBODY: u32 = 0;
 impl Causes {
     /// The number of a cause, from 1.
     pub fn number(&mut self, cause: &Cause, metric: &Arc<str>) -> u32 {
-        if let Some(&n) = self.index.get(&(cause.clone(), metric.clone())) {
-            return n;
+        if let Some((c, m)) = self.get(self.recent)
+            && Arc::ptr_eq(m, metric)
+            && **c == *cause
+        {
+            return self.recent;
         }
-        self.all.push((Arc::new(cause.clone()), metric.clone()));
-        let number = self.all.len() as u32;
-        self.index.insert((cause.clone(), metric.clone()), number);
-        number
+        let known = self.index.get(&(cause.clone(), metric.clone())).copied();
+        self.recent = known.unwrap_or_else(|| {
+            self.all.push((Arc::new(cause.clone()), metric.clone()));
+            let number = self.all.len() as u32;
+            self.index.insert((cause.clone(), metric.clone()), number);
+            number
+        });
+        self.recent
+    }
+
+    fn get(&self, number: u32) -> Option<&(Arc<Cause>, Arc<str>)> {
+        self.all.get((number as usize).checked_sub(1)?)
     }
 
     /// Turns counts by number into counts by name, leaving zeros out.
     pub fn attribute(&self, counts: impl Iterator<Item = (u32, u64)>) -> Vec<Attributed> {
         let named = |(number, count): (u32, u64)| {
-            let (cause, metric) = self.all.get((number as usize).checked_sub(1)?)?;
+            let (cause, metric) = self.get(number)?;
             (count > 0).then(|| Attributed { cause: cause.clone(), metric: metric.clone(), count })
         };
         counts.filter_map(named).collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::types::{Place, Role};
+use super::types::{PARTS, Place, Role, Types};
 use crate::engine::fold::{FamilyId, Shape};
 use crate::engine::model::{Format, Kind, Seed, SeriesHash};
 use crate::engine::policy::{FamilyPlan, FamilyRef, Plan};
@@ -123,6 +123,14 @@ impl Families {
         self.samples.insert(name.into(), sample);
     }
 
+    /// These untyped families fold in another way from now on: what they were is forgotten.
+    pub fn forget_parts(&mut self, bases: &[Box<str>]) {
+        for (base, (suffix, _)) in bases.iter().flat_map(|b| PARTS.iter().map(move |p| (b, p))) {
+            let name = format!("{base}{suffix}");
+            self.by_key.remove(&(name.as_str().into(), Kind::Unknown));
+        }
+    }
+
     /// Sample names lead elsewhere from now on.
     pub fn forget_samples(&mut self) {
         self.samples.clear();
@@ -182,14 +190,14 @@ pub(super) fn family_plan(plan: &Plan, place: &Place, format: Format) -> FamilyP
 }
 
 /// How a family folds (rules 3.1 to 3.13).
-pub fn shape(kind: Kind, name: &str) -> Shape {
+pub fn shape(kind: Kind, name: &str, types: &Types) -> Shape {
     match kind {
         Kind::Counter => Shape::Cumulative,
         Kind::Gauge | Kind::Info | Kind::StateSet => Shape::Gauge,
         Kind::Histogram => Shape::Histogram,
         Kind::GaugeHistogram => Shape::GaugeHistogram,
         Kind::Summary => Shape::Summary,
-        Kind::Unknown if name.ends_with("_total") => Shape::Cumulative,
+        Kind::Unknown if types.is_cumulative(name) => Shape::Cumulative,
         Kind::Unknown => Shape::Gauge,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::exemplars::{Exemplars, Slot};
 use super::families::{Block, Content, Phase};
 use super::process::START_TIME;
 use super::series::{KnownId, What};
@@ -10,6 +11,7 @@ use super::types::{Role, Scope};
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Keyword, Meta, Sample, Step, Tail, number};
 use crate::engine::fold::{FamilyId, MemberId, field};
+use crate::engine::model::Kind;
 
 /// What the body at hand has brought so far.
 #[derive(Debug, Default)]
@@ -28,6 +30,9 @@ pub(super) struct Body {
     pub lone: Vec<LoneLine>,
     pub uplifted: Vec<MemberId>,
     pub start_time: Option<f64>,
+    pub exemplars: Exemplars,
+    /// TYPE lines of state sets, which are gauges once they are folded (rule 3.11).
+    pub statesets: Vec<TypeLine>,
     pub already_annotated: bool,
     /// OpenMetrics' last line.
     pub eof: Option<Vec<u8>>,
@@ -39,6 +44,14 @@ pub(super) struct LoneLine {
     pub member: MemberId,
     pub at: u64,
     pub len: u32,
+}
+
+/// Where a TYPE line stands in the output.
+#[derive(Debug)]
+pub(super) struct TypeLine {
+    pub family: Box<str>,
+    pub at: u64,
+    pub text: Vec<u8>,
 }
 
 /// The guard's own names: a body that has them comes from another guard.
@@ -102,6 +115,10 @@ impl Guard {
         let family = families.find(&place);
         let own_type = place.role != Role::Created;
         self.enter(family)?;
+        if meta.kind == Some(Kind::StateSet) {
+            let text = self.input[self.at..self.at + meta.end].to_vec();
+            self.body.statesets.push(TypeLine { family: place.family, at: self.output.position(), text });
+        }
         self.output.keep(&self.input, self.at..self.at + meta.end);
         if own_type {
             self.mark();
@@ -192,6 +209,10 @@ impl Guard {
         let is_alone = fold.members.get(member).group.is_none();
         if seen == Seen::First {
             let value = number::parse(&self.input[self.at..][tail.value.clone()]);
+            if let Some(exemplar) = &tail.exemplar {
+                self.offer_exemplar(family, member, at, value, exemplar.start..exemplar.end);
+            }
+            let fold = &mut self.state.fold;
             if at == field::CREATED {
                 fold.families[family.index()].has_extras = true;
             } else if let Some(stamp) = tail.timestamp {
@@ -214,6 +235,18 @@ impl Guard {
             self.mark();
         }
         Ok(())
+    }
+
+    /// Rule 4.3: a member that moved may lend its exemplar to the line it is folded into.
+    fn offer_exemplar(&mut self, family: FamilyId, id: MemberId, at: u32, value: f64, text: Range<usize>) {
+        let fold = &self.state.fold;
+        let member = fold.members.get(id);
+        let Some(group) = member.group.filter(|_| at < field::REAL && member.last(at) != value) else { return };
+        let slot = match fold.families[family.index()].boundary(member.layout, at) {
+            Some(le) => Slot::bucket(le),
+            None => Slot::Field(at),
+        };
+        self.body.exemplars.offer(group, slot, &self.input[self.at + text.start..self.at + text.end]);
     }
 
     /// The line at hand is of this family: closes the block before it when that was another's.
@@ -284,9 +317,22 @@ impl Guard {
         }
     }
 
-    /// Whether the TYPE lines of the whole body make the same of its samples as was made of them
-    /// while it was read.
-    pub(super) fn types_hold(&self) -> bool {
+    /// Whether the whole body makes the same of its samples as was made of them while it was read.
+    pub(super) fn types_hold(&mut self) -> bool {
+        self.parts_hold() & self.declarations_hold()
+    }
+
+    /// Rule 3.13: untyped parts may have found each other.
+    fn parts_hold(&mut self) -> bool {
+        let EndpointState { types, families, scrape, .. } = &mut *self.state;
+        let here = |id: FamilyId| families.get(id).kind == Kind::Unknown && families.get(id).scrape == *scrape;
+        let untyped = families.samples().filter(|(_, s)| here(s.family)).map(|(name, _)| name);
+        let news = types.learn_together(untyped);
+        families.forget_parts(&news);
+        news.is_empty()
+    }
+
+    fn declarations_hold(&self) -> bool {
         let EndpointState { types, families, scrape, format, .. } = &*self.state;
         if !types.may_differ() {
             return true;

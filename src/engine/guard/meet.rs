@@ -40,7 +40,7 @@ impl EndpointState {
         let place = self.types.place(self.format, name, Scope::InForce);
         let family = self.families.find(&place).unwrap_or_else(|| {
             let known_before = self.families.named(&place.family).next().is_some();
-            self.fold.add_family(shape(place.kind, &place.family), known_before);
+            self.fold.add_family(shape(place.kind, &place.family, &self.types), known_before);
             self.families.add(&place, self.format, plan, &self.seed)
         });
         let sample = Sample { family, role: place.role };
@@ -84,7 +84,7 @@ impl EndpointState {
             }
         };
         let seed = MemberSeed { key, family: id, cause, shadow };
-        let what = self.join(seed, group, role, reserved, &scratch.labels);
+        let what = self.join(seed, group, role, reserved, &scratch.labels, &mut scratch.key);
         Met { family: id, what, uplifted }
     }
 
@@ -96,11 +96,13 @@ impl EndpointState {
         role: Role,
         reserved: Option<(&str, &str)>,
         labels: &LabelSet,
+        buffer: &mut Vec<u8>,
     ) -> What {
         let before = self.fold.members.len();
         let member = self.fold.member(seed);
         if self.fold.members.len() > before {
-            self.fold.families[seed.family.index()].saw_label_names(names_hash(&self.seed, labels));
+            let names = names_hash(&self.seed, labels, buffer);
+            self.fold.families[seed.family.index()].saw_label_names(names);
         } else {
             let m = self.fold.members.get_mut(member);
             (m.cause, m.shadow) = (seed.cause, seed.shadow);
@@ -191,9 +193,13 @@ fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) ->
     seed.hash(buffer)
 }
 
-fn names_hash(seed: &Seed, labels: &LabelSet) -> u64 {
-    let names: Vec<&str> = labels.iter().map(|(name, _)| name).collect();
-    seed.hash(names.join("\u{0}").as_bytes()).0
+fn names_hash(seed: &Seed, labels: &LabelSet, buffer: &mut Vec<u8>) -> u64 {
+    buffer.clear();
+    for (name, _) in labels.iter() {
+        buffer.extend_from_slice(name.as_bytes());
+        buffer.push(0xff);
+    }
+    seed.hash(buffer).0
 }
 
 /// `a="b",c="d"`: what stands between the braces.

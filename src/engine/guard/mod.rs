@@ -6,6 +6,7 @@
 
 mod annotate;
 mod causes;
+mod exemplars;
 mod families;
 mod lines;
 mod meet;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::exemplars::Slot;
 use super::families::{Family, Phase, Tracking};
 use super::lines::LoneLine;
 use super::{Guard, Start};
@@ -68,8 +69,22 @@ impl Guard {
         let mut lines = Vec::new();
         self.settle_and_write(id, &mut lines);
         self.output.insert(at, lines);
+        self.retype(id);
         self.cut_uplifted();
         self.state.families.get_mut(id).block.phase = Phase::Shown;
+    }
+
+    /// Rule 3.11: a state may only be 0 or 1, so folded state sets are gauges.
+    fn retype(&mut self, id: FamilyId) {
+        let family = self.state.families.get(id);
+        if family.kind != Kind::StateSet || self.state.fold.families[id.index()].groups.is_empty() {
+            return;
+        }
+        for line in self.body.statesets.extract_if(.., |line| *line.family == *family.name) {
+            self.output.cut(line.at..line.at + line.text.len() as u64);
+            let end = line.text.len() - if line.text.ends_with(b"stateset\n") { b"stateset\n".len() } else { 0 };
+            self.output.insert(line.at, [&line.text[..end], b"gauge\n"].concat());
+        }
     }
 
     /// Shows everything that is not shown yet; families without a block go to `tail`.
@@ -125,8 +140,8 @@ impl Guard {
         let names = SampleNames::of(family, state.format);
         let fold = &state.fold.families[id.index()];
         for &group in &fold.groups {
-            let group = state.fold.groups.get(group);
-            let lines = names.write(group, fold.shape, view, out);
+            let exemplar = |line: &Line<'_>| self.body.exemplars.get(group, Slot::of(line));
+            let lines = names.write(state.fold.groups.get(group), fold.shape, view, exemplar, out);
             self.shown.all += lines.all;
             self.shown.frozen += lines.frozen;
         }
@@ -186,15 +201,29 @@ impl SampleNames {
     }
 
     /// Writes the lines of a group and counts them.
-    fn write(&self, group: &Group, shape: Shape, view: View, out: &mut Vec<u8>) -> ShownLines {
+    fn write<'e>(
+        &self,
+        group: &Group,
+        shape: Shape,
+        view: View,
+        exemplar: impl Fn(&Line<'_>) -> Option<&'e [u8]>,
+        out: &mut Vec<u8>,
+    ) -> ShownLines {
         let mut all = 0;
         let shown = group.lines(shape, view, |line| {
             all += 1;
+            let exemplar = exemplar(&line);
             match line {
                 Line::Value(v) => write_line(out, &self.value, &group.body, None, v),
                 Line::Bucket { le, value } => write_line(out, &self.bucket, &group.body, Some(le), value),
                 Line::Sum(v) => write_line(out, &self.sum, &group.body, None, v),
                 Line::Count(v) => write_line(out, &self.count, &group.body, None, v),
+            }
+            if let Some(exemplar) = exemplar {
+                out.pop();
+                out.push(b' ');
+                out.extend_from_slice(exemplar);
+                out.push(b'\n');
             }
         });
         ShownLines { all, frozen: if shown == Shown::Frozen { all } else { 0 } }

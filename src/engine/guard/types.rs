@@ -1,7 +1,7 @@
 //! Which family a sample belongs to: the one whose TYPE line has exactly its name, else the one
 //! its suffix says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::{Format, Kind};
 
@@ -14,6 +14,8 @@ pub struct Types {
     /// TYPE lines of new families or with another type in this body.
     surprises: Surprises,
     seen: usize,
+    /// Bases of untyped `_bucket`, `_sum` and `_count` that go together (rule 3.13).
+    together: HashSet<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +108,24 @@ impl Types {
         self.declared.values_mut().for_each(|d| d.in_force = d.now);
     }
 
+    /// Rule 3.13: whether an untyped family only grows. `_total` does, and so do the parts of what
+    /// was a histogram or summary before it lost its TYPE.
+    pub fn is_cumulative(&self, name: &str) -> bool {
+        name.ends_with("_total") || split(name, &PARTS).is_some_and(|(base, _)| self.together.contains(base))
+    }
+
+    /// Learns which of these untyped sample names go together; says which bases are news.
+    pub fn learn_together<'a>(&mut self, untyped: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+        let mut parts: HashMap<&str, usize> = HashMap::new();
+        for (base, _) in untyped.filter_map(|name| split(name, &PARTS)) {
+            *parts.entry(base).or_default() += 1;
+        }
+        let news = parts.into_iter().filter(|(base, n)| *n > 1 && !self.together.contains(*base));
+        let news: Vec<Box<str>> = news.map(|(base, _)| base.into()).collect();
+        self.together.extend(news.iter().cloned());
+        news
+    }
+
     fn get(&self, family: &str, scope: Scope) -> Option<Kind> {
         let declared = self.declared.get(family)?;
         match scope {
@@ -133,7 +153,7 @@ impl Types {
                 _ => Place::new(name, kind, Role::Value),
             }));
         }
-        let (base, role) = split(name, &[("_bucket", Role::Bucket), ("_sum", Role::Sum), ("_count", Role::Count)])?;
+        let (base, role) = split(name, &PARTS)?;
         match get(base)? {
             Kind::Histogram => Some(Place::new(base, self.histogram_kind(base, scope), role)),
             Kind::Summary if role != Role::Bucket => Some(Place::new(base, Kind::Summary, role)),
@@ -184,6 +204,9 @@ impl Types {
         })
     }
 }
+
+/// What a histogram or summary is made of.
+pub const PARTS: [(&str, Role); 3] = [("_bucket", Role::Bucket), ("_sum", Role::Sum), ("_count", Role::Count)];
 
 /// OpenMetrics' suffixes and the types that have them.
 const SUFFIXES: [(&str, &[Kind], Role); 8] = [

@@ -80,6 +80,13 @@ impl LabelSet {
         self.entries[i].name.of(&self.text)
     }
 
+    /// Says whether the name at position `i` is this one. Panics past the end, as a slice does.
+    #[inline]
+    pub fn name_is(&self, i: usize, name: &str) -> bool {
+        let Span(start, end) = self.entries[i].name;
+        self.text.as_bytes()[start as usize..end as usize] == *name.as_bytes()
+    }
+
     /// The value at position `i`. Panics past the end, as a slice does.
     pub fn value(&self, i: usize) -> &str {
         self.entries[i].value.of(&self.text)

@@ -1,12 +1,13 @@
 //! The walk of a series through the policies of its family. [`FamilyPlan::decide`] takes it
 //! silently and fast; [`FamilyPlan::explain`] takes the same walk and tells it.
 
+use super::compiled::{Effect, Enforcement, Policy};
 use super::family::{FamilyPlan, Gate, Link, Reach};
 use super::fold_settings::Deciders;
-use super::names::{NameId, Names, Wanted};
+use super::names::{Names, Seen};
 use super::plan::Planned;
-use super::policy::{Effect, Enforcement, Policy};
 use super::relabel::{Rule, Ruled};
+use super::selector::Selector;
 use super::step::{Applied, Step};
 use super::{Action, Cause, Decision, Observed, Outcome, Part, SeriesRef};
 use crate::engine::model::LabelSet;
@@ -35,10 +36,8 @@ impl Trace for Silent {
 /// Buffers that keep their size from series to series.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
-    /// The name of each label, in step with the label set at hand.
-    ids: Vec<NameId>,
-    /// For 64 steps a word: a bit where some label may be wanted.
-    wanted: Vec<u64>,
+    /// What is known of each label's name, in step with the label set at hand.
+    seen: Vec<Seen>,
     value: String,
     /// What an observing policy works on.
     observed: LabelSet,
@@ -53,8 +52,7 @@ pub(super) fn walk<T: Trace>(
 ) -> Decision {
     out.copy_from(series.labels);
     let FamilyPlan { policies, links, reach, names, settings, scratch } = plan;
-    let mut watched = std::mem::take(&mut scratch.observed);
-    let mut editor = Editor { policies, links, names, scratch, series, trace, fresh: Fresh::No };
+    let mut editor = Editor { policies, links, names, scratch, series, trace, fresh: Fresh::No, any: 0 };
     let mut so_far = SoFar::default();
     let ended = links.iter().enumerate().find_map(|(at, link)| {
         let planned = &policies[link.policy];
@@ -68,13 +66,11 @@ pub(super) fn walk<T: Trace>(
             _ if planned.passes() => Some(Ended::Passed),
             Enforcement::Enforced => enforce(&mut editor, at, link, out, &mut so_far),
             Enforcement::Observed => {
-                watched.copy_from(out);
-                so_far.observed.extend(editor.observe(link, &mut watched));
+                so_far.observed.extend(editor.observe(link, out));
                 None
             }
         }
     });
-    scratch.observed = watched;
     let mut decision = Decision { observed: so_far.observed, ..Decision::default() };
     match ended {
         Some(Ended::Passed) => {
@@ -84,8 +80,10 @@ pub(super) fn walk<T: Trace>(
         }
         Some(Ended::Dropped(cause)) => decision.outcome = Outcome::Dropped(cause),
         None => {
-            decision.settings = settings
-                .id(so_far.deciders, |at| links.get(at as usize).map(|link| link.says(&policies[link.policy].policy)));
+            if let Some(deciders) = so_far.deciders {
+                let says = |at: u16| links.get(at as usize).map(|link| link.says(&policies[link.policy].policy));
+                decision.settings = settings.id(deciders, says);
+            }
             decision.outcome = match so_far.cause {
                 Some(cause) if *out != *series.labels => Outcome::Changed(cause),
                 _ if *reach == Reach::Editing => Outcome::Unchanged,
@@ -100,7 +98,7 @@ pub(super) fn walk<T: Trace>(
 #[derive(Default)]
 struct SoFar {
     cause: Option<Cause>,
-    deciders: Deciders,
+    deciders: Option<Deciders>,
     observed: Vec<Observed>,
 }
 
@@ -118,8 +116,8 @@ fn enforce<T: Trace>(
     so_far: &mut SoFar,
 ) -> Option<Ended> {
     let policy = &editor.policies[link.policy].policy;
-    if !policy.fold.is_empty() {
-        so_far.deciders.add(u16::try_from(at).unwrap_or(u16::MAX), link.says(policy));
+    if link.folds {
+        so_far.deciders.get_or_insert_default().add(u16::try_from(at).unwrap_or(u16::MAX), link.says(policy));
     }
     match editor.apply(link, out) {
         Edited::Unchanged => None,
@@ -137,8 +135,8 @@ fn matches(link: &Link, planned: &Planned, labels: &LabelSet) -> String {
         Gate::Every if planned.policy.selectors.is_empty() => format!("selects every series{then}"),
         Gate::Every => format!("selects every series of the family{then}"),
         Gate::Selected(selectors) => {
-            let selectors = selectors.iter().map(|at| &planned.policy.selectors[*at]);
-            let fits = selectors.filter(|selector| selector.selects(labels)).map(|selector| selector.text()).next();
+            let mut selectors = selectors.iter().map(|at| &planned.policy.selectors[*at]);
+            let fits = selectors.find(|selector| selector.selects(labels)).map(Selector::text);
             format!("selects by {}{then}", fits.unwrap_or_default())
         }
     }
@@ -147,7 +145,7 @@ fn matches(link: &Link, planned: &Planned, labels: &LabelSet) -> String {
 fn misfits(link: &Link, policy: &Policy, labels: &LabelSet) -> String {
     let Gate::Selected(selectors) = &link.gate else { return String::new() };
     let misfits = selectors.iter().filter_map(|at| policy.selectors[*at].misfit(labels));
-    let all: Vec<String> = misfits.map(|matcher| matcher.to_string()).collect();
+    let all: Vec<String> = misfits.map(ToString::to_string).collect();
     format!("does not select this series, for want of {}", all.join(" or "))
 }
 
@@ -173,18 +171,24 @@ struct Editor<'p, T> {
     series: SeriesRef<'p>,
     trace: &'p mut T,
     fresh: Fresh,
+    /// The steps (of the first 64) that may act on some label.
+    any: u64,
 }
 
 impl<'p, T: Trace> Editor<'p, T> {
-    fn observe(&mut self, link: &Link, labels: &mut LabelSet) -> Option<Observed> {
+    fn observe(&mut self, link: &Link, out: &LabelSet) -> Option<Observed> {
+        let mut labels = std::mem::take(&mut self.scratch.observed);
+        labels.copy_from(out);
         self.fresh = Fresh::No;
-        let edited = self.apply(link, labels);
+        let edited = self.apply(link, &mut labels);
         self.fresh = Fresh::No;
-        match edited {
+        let observed = match edited {
             Edited::Unchanged => None,
             Edited::Changed(cause) => Some(Observed { labels: Some(labels.clone()), cause }),
             Edited::Dropped(cause) => Some(Observed { labels: None, cause }),
-        }
+        };
+        self.scratch.observed = labels;
+        observed
     }
 
     fn apply(&mut self, link: &Link, out: &mut LabelSet) -> Edited {
@@ -193,7 +197,7 @@ impl<'p, T: Trace> Editor<'p, T> {
             Effect::Pass => return Edited::Unchanged,
             Effect::Drop => {
                 self.trace.say(link.policy, || "`action: drop`: the series is left out".to_owned());
-                return Edited::Dropped(cause(policy, &Arc::from(""), Action::PolicyDrop));
+                return Edited::Dropped(cause(policy, Arc::from(""), Action::PolicyDrop));
             }
             Effect::Edit { steps, rules } => (steps, rules),
         };
@@ -202,9 +206,9 @@ impl<'p, T: Trace> Editor<'p, T> {
             match self.rule(link, i, rule, out) {
                 Ruled::Unchanged => {}
                 Ruled::Changed(label) => {
-                    first.get_or_insert_with(|| cause(policy, &label, Action::Relabel));
+                    first.get_or_insert_with(|| cause(policy, label, Action::Relabel));
                 }
-                Ruled::Dropped => return Edited::Dropped(cause(policy, &Arc::from(""), Action::Relabel)),
+                Ruled::Dropped => return Edited::Dropped(cause(policy, Arc::from(""), Action::Relabel)),
             }
         }
         first.map_or(Edited::Unchanged, Edited::Changed)
@@ -219,27 +223,24 @@ impl<'p, T: Trace> Editor<'p, T> {
         let mut first = None;
         for (i, step) in steps.iter().enumerate() {
             let number = link.first_step + i;
-            let wanted = self.scratch.wanted.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1);
-            if !wanted {
+            if number < 64 && self.any >> number & 1 == 0 {
                 self.trace.say(link.policy, || format!("step {} ({}): no such label", i + 1, step.action().as_str()));
                 continue;
             }
-            self.step(link, i, step, out, |label| {
-                first.get_or_insert_with(|| cause(policy, label, step.action()));
-            });
+            if let (Some(label), true) = (self.step(link, i, step, out), first.is_none()) {
+                first = Some(cause(policy, label, step.action()));
+            }
         }
         first
     }
 
-    fn step(&mut self, link: &Link, i: usize, step: &Step, out: &mut LabelSet, mut blame: impl FnMut(&Arc<str>)) {
+    /// Takes a step on every label it wants; answers with the first it changed.
+    fn step(&mut self, link: &Link, i: usize, step: &Step, out: &mut LabelSet) -> Option<Arc<str>> {
+        let mut first = None;
         let mut at = 0;
         while at < out.len() {
-            let wanted = match self.names.wanted(self.scratch.ids[at], link.first_step + i) {
-                Wanted::Yes => true,
-                Wanted::No => false,
-                Wanted::AskTheStep => step.wants(out.name(at)),
-            };
-            if !wanted {
+            let seen = self.scratch.seen[at];
+            if !self.names.wanted(seen, link.first_step + i, step, out, at) {
                 at += 1;
                 continue;
             }
@@ -249,21 +250,21 @@ impl<'p, T: Trace> Editor<'p, T> {
             if applied != Applied::Unchanged || step.is_unconditional() {
                 self.trace.used(link.policy, Part::Step(i));
             }
-            match applied {
-                Applied::Unchanged => at += 1,
-                Applied::Removed => {
-                    blame(&self.name(at, out));
-                    out.remove_at(at);
-                    self.scratch.ids.remove(at);
-                }
-                Applied::Rewritten => {
-                    let name = self.name(at, out);
-                    blame(&name);
-                    out.set(&name, &self.scratch.value);
-                    at += 1;
-                }
+            if applied == Applied::Unchanged {
+                at += 1;
+                continue;
             }
+            let name = self.names.text(seen, out.name(at));
+            if applied == Applied::Rewritten {
+                out.set(&name, &self.scratch.value);
+                at += 1;
+            } else {
+                out.remove_at(at);
+                self.scratch.seen.remove(at);
+            }
+            first.get_or_insert(name);
         }
+        first
     }
 
     fn rule(&mut self, link: &Link, i: usize, rule: &Rule, out: &mut LabelSet) -> Ruled {
@@ -284,33 +285,26 @@ impl<'p, T: Trace> Editor<'p, T> {
         ruled
     }
 
-    fn name(&self, at: usize, out: &LabelSet) -> Arc<str> {
-        self.names.text(self.scratch.ids[at]).cloned().unwrap_or_else(|| Arc::from(out.name(at)))
-    }
-
-    /// Looks the label names up, where the label set is another than before.
+    /// Looks at the label names, where the label set is another than before.
+    #[inline]
     fn refresh(&mut self, out: &LabelSet) {
         if self.fresh == Fresh::Yes {
             return;
         }
         self.fresh = Fresh::Yes;
-        let Scratch { ids, wanted, .. } = &mut *self.scratch;
-        ids.clear();
-        wanted.clear();
-        wanted.resize(self.names.words(), 0);
+        self.any = 0;
+        self.scratch.seen.clear();
         for at in 0..out.len() {
             let steps = self.links.iter().flat_map(|link| self.policies[link.policy].policy.effect.steps());
-            let id = self.names.id(at, out.name(at), steps);
-            ids.push(id);
-            for (word, bits) in wanted.iter_mut().enumerate() {
-                *bits |= self.names.bits(id, word);
-            }
+            let seen = self.names.see(out, at, steps);
+            self.any |= seen.bits();
+            self.scratch.seen.push(seen);
         }
     }
 }
 
-fn cause(policy: &Policy, label: &Arc<str>, action: Action) -> Cause {
-    Cause { policy: policy.name.clone(), label: label.clone(), action }
+fn cause(policy: &Policy, label: Arc<str>, action: Action) -> Cause {
+    Cause { policy: policy.name.clone(), label, action }
 }
 
 fn tell(i: usize, step: &Step, out: &LabelSet, at: usize, applied: Applied, new: &str) -> String {

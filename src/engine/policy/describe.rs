@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::policy::{Effect, Enforcement, FoldKeys, Policy};
+use super::compiled::{Effect, Enforcement, FoldKeys, Policy};
 use super::raw::Word;
+use super::selector::Selector;
 use super::{Aggregate, FoldSettings, Policies};
 use crate::engine::model::Kind;
 
@@ -28,7 +29,7 @@ fn describe(policy: &Policy) -> Vec<String> {
 
 fn headline(policy: &Policy) -> String {
     let mut line = format!("policy `{}`: ", policy.name);
-    let selectors: Vec<&str> = policy.selectors.iter().map(|selector| selector.text()).collect();
+    let selectors: Vec<&str> = policy.selectors.iter().map(Selector::text).collect();
     // Writing to a String cannot fail.
     let _ = match selectors.as_slice() {
         [] => write!(line, "every series"),

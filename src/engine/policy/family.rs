@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::compiled::{Enforcement, Policy};
 use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::Planned;
-use super::policy::{Enforcement, Policy};
 use super::{Aggregate, Decision, FamilyRef, FoldSettings, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
@@ -30,6 +30,8 @@ pub(super) struct Link {
     pub gate: Gate,
     /// The number of its first step among all steps of the family.
     pub first_step: usize,
+    /// Whether it sets any single-valued key.
+    pub folds: bool,
     /// What it says about this family.
     pub aggregate: Option<Aggregate>,
 }
@@ -56,12 +58,11 @@ impl FamilyPlan {
     pub(super) fn new(policies: &Arc<[Planned]>, family: FamilyRef<'_>) -> FamilyPlan {
         let links = links(policies, family);
         let reach = links.iter().map(|link| reach(&policies[link.policy])).max().unwrap_or(Reach::Untouched);
-        let steps = links.iter().map(|link| policies[link.policy].policy.effect.steps().len()).sum();
         FamilyPlan {
             policies: policies.clone(),
             links: links.into(),
             reach,
-            names: Names::new(steps),
+            names: Names::default(),
             settings: SettingsTable::default(),
             scratch: Scratch::default(),
         }
@@ -99,18 +100,15 @@ impl Gate {
     }
 }
 
-/// The policies that cover the family and matter, in order, up to one that lets everything pass.
+/// The policies that cover the family, in order, up to one that lets everything pass.
 fn links(policies: &[Planned], family: FamilyRef<'_>) -> Vec<Link> {
     let mut links = Vec::new();
     let mut first_step = 0;
     for (at, planned) in policies.iter().enumerate() {
-        let folds = planned.enforcement == Enforcement::Enforced && !planned.policy.fold.is_empty();
-        if !(planned.acts() || planned.passes() || folds) {
-            continue;
-        }
         let Some(gate) = gate(&planned.policy, family) else { continue };
         let ends = planned.passes() && matches!(gate, Gate::Every);
-        links.push(Link { policy: at, gate, first_step, aggregate: planned.policy.fold.aggregate(family) });
+        let fold = &planned.policy.fold;
+        links.push(Link { policy: at, gate, first_step, folds: !fold.is_empty(), aggregate: fold.aggregate(family) });
         if ends {
             break;
         }

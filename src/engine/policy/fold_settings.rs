@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::policy::FoldKeys;
+use super::compiled::FoldKeys;
 use super::{Aggregate, FoldSettings, SettingsId};
 
 /// Which policy (by its place among those that cover the family) decides each key.

@@ -5,6 +5,7 @@
 //! [`FamilyPlan`] once per series ([`FamilyPlan::decide`]); the guard remembers the answers.
 
 mod compile;
+mod compiled;
 mod decide;
 mod describe;
 mod doubts;
@@ -18,7 +19,7 @@ mod normalize;
 mod pattern;
 mod plan;
 mod policies;
-mod policy;
+
 mod raw;
 mod relabel;
 mod rewrite;

@@ -4,100 +4,102 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::step::Step;
+use crate::engine::model::LabelSet;
 
-/// A label name seen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NameId(u16);
-
-impl NameId {
-    /// A name beyond what is remembered: its steps are worked out each time.
-    pub const UNKNOWN: NameId = NameId(u16::MAX);
+/// What is known of the label at some position of a series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    id: NameId,
+    /// A bit for each of the first 64 steps that may act on it.
+    bits: u64,
 }
 
-/// Names and, for each, a bit for every step of the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NameId(u16);
+
+/// Label names, and which steps want them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     ids: BTreeMap<Arc<str>, NameId>,
-    names: Vec<Arc<str>>,
-    /// `words` of them for each name.
-    bits: Vec<u64>,
+    names: Vec<Name>,
     /// The name last seen at each position: series of a family mostly have the same labels.
-    recent: Vec<NameId>,
-    words: usize,
+    recent: Vec<(Arc<str>, Seen)>,
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    text: Arc<str>,
+    /// A bit for each step.
+    wanted: Box<[u64]>,
 }
 
 /// An exporter with more label names in one family is no reason to grow.
 const MAX_NAMES: usize = 1_024;
 
-impl Names {
-    pub fn new(steps: usize) -> Names {
-        Names { words: steps.div_ceil(64), ..Names::default() }
-    }
+/// A name beyond what is remembered: each step is asked each time.
+const UNKNOWN: Seen = Seen { id: NameId(u16::MAX), bits: u64::MAX };
 
-    /// The id of the name of the label at `position`.
+impl Seen {
+    /// The steps (of the first 64) that may act on the label.
     #[inline]
-    pub fn id<'s>(&mut self, position: usize, name: &str, steps: impl Iterator<Item = &'s Step>) -> NameId {
-        if let Some(recent) = self.recent.get(position)
-            && self.names.get(recent.0 as usize).is_some_and(|seen| **seen == *name)
-        {
-            return *recent;
-        }
-        let id = self.ids.get(name).copied().unwrap_or_else(|| self.learn(name, steps));
-        if self.recent.len() <= position && position < MAX_NAMES {
-            self.recent.resize(position + 1, NameId::UNKNOWN);
-        }
-        if let Some(recent) = self.recent.get_mut(position) {
-            *recent = id;
-        }
-        id
-    }
-
-    pub fn words(&self) -> usize {
-        self.words
-    }
-
-    /// The bits of the steps that may want the name, 64 steps a word.
-    #[inline]
-    pub fn bits(&self, id: NameId, word: usize) -> u64 {
-        self.bits.get(id.0 as usize * self.words + word).copied().unwrap_or(u64::MAX)
-    }
-
-    #[inline]
-    pub fn wanted(&self, id: NameId, step: usize) -> Wanted {
-        match self.bits(id, step / 64) >> (step % 64) & 1 {
-            _ if id == NameId::UNKNOWN => Wanted::AskTheStep,
-            1 => Wanted::Yes,
-            _ => Wanted::No,
-        }
-    }
-
-    /// The name as shared text, if it is remembered.
-    pub fn text(&self, id: NameId) -> Option<&Arc<str>> {
-        self.names.get(id.0 as usize)
-    }
-
-    #[cold]
-    fn learn<'s>(&mut self, name: &str, steps: impl Iterator<Item = &'s Step>) -> NameId {
-        if self.names.len() >= MAX_NAMES {
-            return NameId::UNKNOWN;
-        }
-        let id = NameId(self.names.len() as u16);
-        let text: Arc<str> = Arc::from(name);
-        let start = self.bits.len();
-        self.bits.resize(start + self.words, 0);
-        for (i, _) in steps.enumerate().filter(|(_, step)| step.wants(name)) {
-            self.bits[start + i / 64] |= 1 << (i % 64);
-        }
-        self.names.push(text.clone());
-        self.ids.insert(text, id);
-        id
+    pub fn bits(self) -> u64 {
+        self.bits
     }
 }
 
-/// Whether a step acts on labels of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Yes,
-    No,
-    AskTheStep,
+impl Names {
+    /// Looks at the name of the label at `position`; `steps` are all steps of the family, in order.
+    #[inline]
+    pub fn see<'s>(&mut self, labels: &LabelSet, position: usize, steps: impl Iterator<Item = &'s Step>) -> Seen {
+        match self.recent.get(position) {
+            Some((text, seen)) if labels.name_is(position, text) => *seen,
+            _ => self.look_up(position, labels.name(position), steps),
+        }
+    }
+
+    /// Says whether step number `number` acts on the label at `position`.
+    #[inline]
+    pub fn wanted(&self, seen: Seen, number: usize, step: &Step, labels: &LabelSet, position: usize) -> bool {
+        if number < 64 && seen.bits >> number & 1 == 0 {
+            return false;
+        }
+        match self.names.get(seen.id.0 as usize) {
+            Some(known) => known.wanted[number / 64] >> (number % 64) & 1 == 1,
+            None => step.wants(labels.name(position)),
+        }
+    }
+
+    /// The name as shared text.
+    pub fn text(&self, seen: Seen, name: &str) -> Arc<str> {
+        self.names.get(seen.id.0 as usize).map_or_else(|| Arc::from(name), |known| known.text.clone())
+    }
+
+    #[cold]
+    fn look_up<'s>(&mut self, position: usize, name: &str, steps: impl Iterator<Item = &'s Step>) -> Seen {
+        let Some(id) = self.ids.get(name).copied().or_else(|| self.learn(name, steps)) else { return UNKNOWN };
+        let known = &self.names[id.0 as usize];
+        let seen = Seen { id, bits: known.wanted.first().copied().unwrap_or(0) };
+        let entry = (known.text.clone(), seen);
+        if let Some(recent) = self.recent.get_mut(position) {
+            *recent = entry;
+        } else if position == self.recent.len() && position < MAX_NAMES {
+            self.recent.push(entry);
+        }
+        seen
+    }
+
+    fn learn<'s>(&mut self, name: &str, steps: impl Iterator<Item = &'s Step>) -> Option<NameId> {
+        let id = NameId(u16::try_from(self.names.len()).ok().filter(|id| usize::from(*id) < MAX_NAMES)?);
+        let mut wanted = Vec::new();
+        for (i, step) in steps.enumerate() {
+            if i % 64 == 0 {
+                wanted.push(0u64);
+            }
+            wanted[i / 64] |= u64::from(step.wants(name)) << (i % 64);
+        }
+        let text: Arc<str> = Arc::from(name);
+        self.names.push(Name { text: text.clone(), wanted: wanted.into() });
+        self.ids.insert(text, id);
+        Some(id)
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::policy::{Effect, Enforcement, Policy};
+use super::compiled::{Effect, Enforcement, Policy};
 use super::{FamilyPlan, FamilyRef};
 use crate::engine::model::Seed;
 

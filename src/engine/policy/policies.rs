@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::compiled::{Enforcement, Policy};
 use super::plan::{Plan, Planned};
-use super::policy::{Enforcement, Policy};
 use super::{Builtin, Finding, Mode, Severity, Source, compile};
 
 /// Every policy, in the order in which it applies.

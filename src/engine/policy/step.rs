@@ -113,10 +113,15 @@ impl fmt::Display for Step {
             Edit::Drop => write!(f, "label `{label}` goes")?,
             Edit::Hash(buckets) => write!(f, "label `{label}` becomes one of {buckets} buckets, as in `0/{buckets}`")?,
             Edit::Replace(r) if r.replacement_text().is_empty() => {
-                write!(f, "label `{label}` goes where its value is `{}`", r.regex_text())?
+                write!(f, "label `{label}` goes where its value is `{}`", r.regex_text())?;
             }
             Edit::Replace(r) => {
-                write!(f, "label `{label}` becomes `{}` where its value is `{}`", r.replacement_text(), r.regex_text())?
+                write!(
+                    f,
+                    "label `{label}` becomes `{}` where its value is `{}`",
+                    r.replacement_text(),
+                    r.regex_text()
+                )?;
             }
             Edit::Normalize => write!(f, "ids inside label `{label}` become :uuid :ulid :hex :int :ip :email")?,
             Edit::Keep(allowed) => write!(f, "label `{label}` keeps {allowed}")?,

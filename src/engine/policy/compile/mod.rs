@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::policy::Policy;
+use super::compiled::Policy;
 use super::raw::RawFile;
 use super::yaml::{self, Checker, Mark};
 use super::{Finding, Source};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::policy::{AggregateRule, Effect, Enforcement, FoldKeys, Policy};
+use super::super::compiled::{AggregateRule, Effect, Enforcement, FoldKeys, Policy};
 use super::super::raw::{At, PolicyAction, RawAggregate, RawPolicy, Texts};
 use super::super::selector::Selector;
 use super::super::yaml::{Checker, closest};

@@ -55,7 +55,7 @@ fn readable(check: &mut Checker, raw: &RawRule) {
     let compared = compared.and(raw.target_label.as_ref());
     let sources = raw.source_labels.iter().flat_map(|texts| &texts.value);
     for label in sources.chain(compared).filter(|label| is_target_label(&label.value)) {
-        refuse_target_label(check, label.at, &label.value);
+        refuse_target_label(check, label.at, &label.value, "bind the policy with `targets:` instead");
     }
     let by_name = matches!(
         raw.action.as_ref().map(|action| action.value),
@@ -64,7 +64,7 @@ fn readable(check: &mut Checker, raw: &RawRule) {
     let Some(regex) = raw.regex.as_ref().filter(|_| by_name) else { return };
     let words = Pattern::new(&regex.value).ok().and_then(|pattern| pattern.words().map(<[_]>::to_vec));
     for word in words.unwrap_or_default().iter().filter(|word| is_target_label(word)) {
-        refuse_target_label(check, regex.at, word);
+        refuse_target_label(check, regex.at, word, "take it out of the pattern: it comes to every series anyway");
     }
 }
 
@@ -73,9 +73,8 @@ fn is_target_label(label: &str) -> bool {
         || (label.starts_with("__") && label != "__name__" && !label.starts_with("__tmp"))
 }
 
-fn refuse_target_label(check: &mut Checker, at: Mark, label: &str) {
-    let help =
-        "bind the policy with `targets:` instead; if the exporter itself exposes this label, say `exposed: true`";
+fn refuse_target_label(check: &mut Checker, at: Mark, label: &str, way_out: &str) {
+    let help = format!("{way_out}; if the exporter itself exposes this label, say `exposed: true`");
     let message = format!("a rule cannot read `{label}`: Prometheus adds target labels after the guard has answered");
     check.error_with_help(at, message, help);
 }

@@ -257,3 +257,16 @@ fn every_finding_stands_in_its_line() {
     let want = "p.yaml:4:28: error: unknown action `dorp`\n 4 |       - {label: x, action: dorp}\n   |                            ^^^^\n   help: did you mean `drop`?\n";
     assert_eq!(shown, want);
 }
+
+#[test]
+fn files_from_windows_are_files() {
+    let text = "policies:\r\n  - name: a\r\n    labels:\r\n      - {label: x, action: dorp}\r\n";
+    assert_eq!(shown(text), ["4:28 error unknown action `dorp` (did you mean `drop`?)"]);
+    let shown = findings(text)[0].render(text, false);
+    assert!(!shown.contains('\u{fffd}') && !shown.contains('\r'), "{shown:?}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_key() {
+    assert_eq!(shown("\u{feff}policies: [{name: a, action: drop}]\n"), [""; 0]);
+}

@@ -281,14 +281,12 @@ policy `ids`: selects by x{q="a"}
   step 3 (drop): no such label
 policy `look` (only observes): selects every series
   step 1 (drop): q="a" goes
-policy `kept`: does nothing
+policy `kept`: selects every series of the family
 policy `pasted`: selects every series
   rule 1: labeldrop: labels `pod` go: nothing changes
   rule 2: replace: label `r` becomes `s`: r is now "s"
-policy `quiet` (only observes): does nothing
-hold is 30s, by policy `ids`
-policy `look` would have made it x{env="dev",path="/o/:int",le="1"}
-leaves as x{env="dev",path="/o/:int",q="a",r="s",le="1"}, decided by policy `ids` (drop of `job_id`)"#;
+policy `quiet` (only observes): selects by {q="a"}
+hold is 30s, by policy `ids`"#;
     assert_eq!(lines.join("\n"), want);
 }
 
@@ -299,7 +297,7 @@ fn explains_what_is_passed_and_dropped() {
     let series = SeriesRef { name: "x", reserved: None, labels: &labels };
     let lines = family(&plan, "x", Kind::Counter).explain(series);
     let want = "policy `p`: selects every series of the family; the series leaves as it came\n\
-                policy `ids`: not reached\nleaves as it came: x{job_id=\"1\"}";
+                policy `ids`: not reached";
     assert_eq!(lines.join("\n"), want);
     let lines = family(&plan, "y", Kind::Counter).explain(series);
     assert_eq!(lines[0], "policy `p`: does not cover this family");
@@ -325,6 +323,12 @@ fn speed() {
         let sets: Vec<LabelSet> =
             (0..1_000).map(|i| labels(&format!("job_id=job-{i:06},queue=emails,status=ok,task=send"))).collect();
         let mut out = LabelSet::default();
+        let start = cpu_nanos();
+        for labels in std::iter::repeat_n(&sets, 1_000).flatten() {
+            out.copy_from(labels);
+            std::hint::black_box(&out);
+        }
+        println!("copy alone: {} ns", (cpu_nanos() - start) / 1_000_000);
         let start = cpu_nanos();
         for labels in std::iter::repeat_n(&sets, 1_000).flatten() {
             let series = SeriesRef { name: "x", reserved: None, labels };
