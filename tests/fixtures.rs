@@ -1,5 +1,6 @@
 //! Real bodies through the engine: what is folded is what the exporter would have said without the
 //! label, and what is not touched leaves byte for byte.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "support/bodies.rs"]
 mod bodies;

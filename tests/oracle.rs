@@ -1,6 +1,7 @@
 //! A naive whole-document oracle that the engine must agree with, and the law that how a body is
 //! cut changes nothing. The oracle reads the whole body, keeps everything in maps, and knows
 //! nothing of prediction, streaming or holding.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 //! How folded numbers stay true: each test carries the number of its rule in
 //! `docs/how-the-numbers-stay-true.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
