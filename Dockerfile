@@ -12,12 +12,13 @@ RUN cargo build --release --locked --bin cardinality-guard \
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/cardinality-guard /cardinality-guard
-# What the guard remembers; owned by whom it runs as, because a new volume takes it over.
+# Where the guard keeps what it remembers: `storage.path` is `data` unless somebody says otherwise.
+# Owned by whom it runs as, because a new volume takes that over.
 COPY --from=build --chown=65532:65532 /empty /data
+WORKDIR /
 USER 65532:65532
 VOLUME /data
 EXPOSE 10900
-ENV CARDINALITY_GUARD__WEB__LISTEN_ADDRESS=0.0.0.0:10900 \
-    CARDINALITY_GUARD__STORAGE__PATH=/data
+ENV CARDINALITY_GUARD__WEB__LISTEN_ADDRESS=0.0.0.0:10900
 ENTRYPOINT ["/cardinality-guard"]
 CMD ["serve", "--config.file=/etc/cardinality-guard/guard.yaml"]

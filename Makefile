@@ -9,7 +9,7 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
-	$(CARGO) run --release --quiet -- demo
+	$(CARGO) run --release -- demo
 
 setup: ## Install what the tests need beside Rust (nothing when it is there)
 	@scripts/setup
