@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::policy::{Effect, Policy};
+use super::compiled::{Effect, Policy};
 use super::selector::Selector;
 use super::{Aggregate, FamilyRef, FoldSettings, Policies, fold_doubt};
 use crate::engine::model::Kind;
