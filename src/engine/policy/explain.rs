@@ -1,5 +1,5 @@
-//! The walk of a series, told: every policy in order, why it matches or not, what each step did, and
-//! which policy decides how its group is folded.
+//! The walk of a series, told: every policy in order, why it matches or not, what each step did,
+//! which policy decides how its group is folded, and the series that leaves.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ impl FamilyPlan {
     /// The same walk as [`FamilyPlan::decide`], told in words, a line per policy and step.
     pub fn explain(&mut self, series: SeriesRef<'_>) -> Vec<String> {
         let mut told = Told(vec![Vec::new(); self.policies.len()]);
-        let decision = decide::walk(self, series, &mut LabelSet::default(), &mut told);
+        let mut out = LabelSet::default();
+        let decision = decide::walk(self, series, &mut out, &mut told);
         let mut lines = Vec::new();
         for (at, (planned, remarks)) in self.policies.iter().zip(told.0).enumerate() {
             let mut remarks = remarks.into_iter();
@@ -33,6 +34,8 @@ impl FamilyPlan {
             lines.extend(remarks.map(|remark| format!("  {remark}")));
         }
         lines.extend(self.folding(&decision));
+        lines.extend(would_be(&decision, series));
+        lines.push(outcome(&decision, series, &out));
         lines
     }
 
@@ -75,4 +78,54 @@ fn manner(planned: &Planned) -> &'static str {
         Enforcement::Enforced => "",
         Enforcement::Observed => " (only observes)",
     }
+}
+
+fn would_be(decision: &Decision, series: SeriesRef<'_>) -> Vec<String> {
+    let line = |observed: &super::Observed| match &observed.labels {
+        Some(labels) => {
+            format!("policy `{}` would have made it {}", observed.cause.policy, spell(series, labels))
+        }
+        None => format!("policy `{}` would have left it out", observed.cause.policy),
+    };
+    decision.observed.iter().map(line).collect()
+}
+
+fn outcome(decision: &Decision, series: SeriesRef<'_>, out: &LabelSet) -> String {
+    match &decision.outcome {
+        Outcome::Pass | Outcome::Unchanged => format!("leaves as it came: {}", spell(series, out)),
+        Outcome::Changed(cause) => {
+            let spelled = spell(series, out);
+            format!(
+                "leaves as {spelled}, decided by policy `{}` ({} of `{}`)",
+                cause.policy,
+                cause.action.as_str(),
+                cause.label
+            )
+        }
+        Outcome::Dropped(cause) => {
+            format!("is left out, decided by policy `{}` ({})", cause.policy, cause.action.as_str())
+        }
+    }
+}
+
+/// The series as an exposition writes it.
+fn spell(series: SeriesRef<'_>, labels: &LabelSet) -> String {
+    let mut pairs: Vec<String> = Vec::new();
+    let legacy = |name: &str, extra: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c))
+    };
+    if !legacy(series.name, ":") {
+        pairs.push(quote(series.name));
+    }
+    for (name, value) in labels.iter().chain(series.reserved) {
+        let name = if legacy(name, "") { name.to_owned() } else { quote(name) };
+        pairs.push(format!("{name}={}", quote(value)));
+    }
+    let name = if legacy(series.name, ":") { series.name } else { "" };
+    if pairs.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", pairs.join(",")) }
+}
+
+fn quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }

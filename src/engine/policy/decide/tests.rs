@@ -286,7 +286,9 @@ policy `pasted`: selects every series
   rule 1: labeldrop: labels `pod` go: nothing changes
   rule 2: replace: label `r` becomes `s`: r is now "s"
 policy `quiet` (only observes): selects by {q="a"}
-hold is 30s, by policy `ids`"#;
+hold is 30s, by policy `ids`
+policy `look` would have made it x{env="dev",path="/o/:int",le="1"}
+leaves as x{env="dev",path="/o/:int",q="a",r="s",le="1"}, decided by policy `ids` (drop of `job_id`)"#;
     assert_eq!(lines.join("\n"), want);
 }
 
@@ -297,7 +299,7 @@ fn explains_what_is_passed_and_dropped() {
     let series = SeriesRef { name: "x", reserved: None, labels: &labels };
     let lines = family(&plan, "x", Kind::Counter).explain(series);
     let want = "policy `p`: selects every series of the family; the series leaves as it came\n\
-                policy `ids`: not reached";
+                policy `ids`: not reached\nleaves as it came: x{job_id=\"1\"}";
     assert_eq!(lines.join("\n"), want);
     let lines = family(&plan, "y", Kind::Counter).explain(series);
     assert_eq!(lines[0], "policy `p`: does not cover this family");
