@@ -9,6 +9,11 @@ use super::member::{Member, MemberId};
 use super::settle::{Bad, Run, bad_count};
 use super::{FamilyId, Fold, field};
 
+/// A histogram with more boundaries is no histogram; the rest of them is not folded.
+const MOST_BOUNDARIES: u32 = 512;
+/// One wide member must not make each that follows it wide.
+const MOST_USUAL: usize = 40;
+
 impl Fold {
     /// The field of a bucket of this member, which learns the boundary when it is new to it.
     pub fn bucket_field(&mut self, family: FamilyId, id: MemberId, le: f64, text: &str) -> u32 {
@@ -18,31 +23,39 @@ impl Fold {
             return field::BUCKETS + at as u32;
         }
         let at = layouts.get(member.layout).len() as u32;
+        if at >= MOST_BOUNDARIES {
+            return field::OTHER;
+        }
         member.layout = layouts.extend(member.layout, le, text);
         let family = &mut self.families[family.index()];
-        family.usual_fields = family.usual_fields.max((field::BUCKETS + at + 1) as usize);
+        family.usual_fields = family.usual_fields.max((field::BUCKETS + at + 1) as usize).min(MOST_USUAL);
         field::BUCKETS + at
     }
 
-    pub(super) fn settle_composite(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
+    pub(super) fn settle_composite(&mut self, run: &Run<'_>, pending: &mut Vec<Pending>) {
         if !self.is_grouped(run, pending) {
             pending.sort_by_key(|p| p.member);
         }
         let shape = self.families[run.id.index()].shape;
         let mut now = Vec::new();
+        let mut derived = Vec::new();
         for lines in pending.chunk_by_mut(|a, b| a.member == b.member) {
             let member = lines[0].member;
-            self.gather(lines, &mut now);
-            let settled = self.check(run, member, shape, &mut now).and_then(|()| {
-                self.gain_composite(run, member, shape, &now);
-                Ok(())
-            });
-            if let Err(bad) = settled {
-                self.count_bad(bad);
-                lines.iter_mut().filter(|p| p.field < field::REAL).for_each(|p| p.field = field::IGNORED);
+            let settled = self.gather(lines, &mut now).and_then(|()| self.check(run, member, shape, &mut now));
+            match settled {
+                Ok(other) => {
+                    self.gain_composite(run, member, shape, &now);
+                    derived.extend(other);
+                }
+                Err(bad) => {
+                    self.count_bad(bad);
+                    lines.iter_mut().filter(|p| p.field < field::REAL).for_each(|p| p.field = field::IGNORED);
+                }
             }
             self.account_lines(run, member, lines);
         }
+        // What a line did not say is remembered as if one had.
+        pending.extend(derived);
     }
 
     /// Whether each member's lines stand together, as they do unless families are interleaved.
@@ -56,10 +69,21 @@ impl Fold {
         grouped
     }
 
-    /// The member's numbers by field; the first of two wins (rule 0.10).
-    fn gather(&mut self, lines: &mut [Pending], now: &mut Vec<f64>) {
+    /// The member's numbers by field; the first of two wins (rule 0.10). A count that is no number
+    /// spoils the member, a sum only itself (rule 1.10).
+    fn gather(&mut self, lines: &mut [Pending], now: &mut Vec<f64>) -> Result<(), Bad> {
         now.clear();
+        let mut spoiled = Ok(());
         for p in lines.iter_mut().filter(|p| p.field < field::REAL) {
+            if !p.value.is_finite() {
+                if p.field == field::SUM {
+                    self.count_bad(Bad::NotFinite);
+                    p.field = field::IGNORED;
+                } else {
+                    spoiled = Err(Bad::NotFinite);
+                }
+                continue;
+            }
             let at = p.field as usize;
             if at >= now.len() {
                 now.resize(at + 1, f64::NAN);
@@ -75,11 +99,19 @@ impl Fold {
         if now.len() < least {
             now.resize(least, f64::NAN);
         }
+        spoiled
     }
 
-    /// Rules 1.10 and 3.8: counts are numbers that are not negative, and `+Inf` is the count.
-    fn check(&self, run: &Run<'_>, id: MemberId, shape: Shape, now: &mut [f64]) -> Result<(), Bad> {
-        let [_, count, buckets @ ..] = &mut now[..] else { return Ok(()) };
+    /// Rules 1.10 and 3.8: counts are numbers that are not negative, and `+Inf` is the count. Says
+    /// which of the two no line said.
+    fn check(&self, run: &Run<'_>, id: MemberId, shape: Shape, now: &mut Vec<f64>) -> Result<Option<Pending>, Bad> {
+        let layouts = &self.families[run.id.index()].layouts;
+        let infinity = layouts.position(self.members.get(id).layout, f64::INFINITY);
+        let infinity_field = infinity.map(|at| field::BUCKETS as usize + at);
+        if let Some(at) = infinity_field.filter(|&at| at >= now.len()) {
+            now.resize(at + 1, f64::NAN);
+        }
+        let [_, count, buckets @ ..] = &mut now[..] else { return Ok(None) };
         let counts = std::iter::once(&*count).chain(buckets.iter()).filter(|v| !v.is_nan());
         if shape != Shape::GaugeHistogram
             && let Some(bad) = counts.copied().find_map(bad_count)
@@ -87,19 +119,21 @@ impl Fold {
             return Err(bad);
         }
         if shape == Shape::Summary {
-            return Ok(());
+            return Ok(None);
         }
-        let layouts = &self.families[run.id.index()].layouts;
-        let infinity = layouts.position(self.members.get(id).layout, f64::INFINITY);
         let top = infinity.and_then(|at| buckets.get(at).copied()).filter(|v| !v.is_nan());
         match (top, count.is_nan()) {
             (None, true) => Err(Bad::Inconsistent),
             (Some(top), true) => {
                 *count = top;
-                Ok(())
+                Ok(Some(Pending { member: id, field: field::COUNT, value: top }))
             }
             (Some(top), false) if top != *count => Err(Bad::Inconsistent),
-            _ => Ok(()),
+            (Some(_), false) => Ok(None),
+            (None, false) => Ok(infinity.map(|at| {
+                buckets[at] = *count;
+                Pending { member: id, field: field::BUCKETS + at as u32, value: *count }
+            })),
         }
     }
 
@@ -113,9 +147,9 @@ impl Fold {
         let boundaries = self.families[run.id.index()].layouts.get(member.layout);
         let group = self.groups.get_mut(group);
         if !group.is_shaped() {
-            group.shape_as(boundaries);
+            group.shape_as(boundaries, now);
         }
-        self.tally.layout_conflicts += u64::from(group.keep_common(boundaries));
+        self.tally.layout_conflicts += u64::from(group.keep_common(boundaries, now));
         let Totals::Composite(composite) = &mut group.totals else { return };
         let sum = now[field::SUM as usize];
         composite.has_sum |= !sum.is_nan();
@@ -128,7 +162,9 @@ impl Fold {
 
     /// Rule 3.4: one decision for the whole member; rule 3.5: `_sum` has no say in it.
     fn member_past(&mut self, run: &Run<'_>, id: MemberId, now: &[f64]) -> MemberPast {
-        match self.past(run, id, field::COUNT) {
+        // A summary may have a sum alone.
+        let witness = if now[field::COUNT as usize].is_nan() { field::SUM } else { field::COUNT };
+        match self.past(run, id, witness) {
             Past::Baseline => MemberPast::Baseline,
             Past::Birth => MemberPast::Whole,
             Past::BeganAgain => {
@@ -192,6 +228,12 @@ impl MemberPast {
     }
 }
 
+/// The boundaries of a member's layout that it shows in this scrape.
+pub(super) fn present<'a>(boundaries: &'a [Boundary], now: &'a [f64]) -> impl Iterator<Item = &'a Boundary> {
+    let values = now.get(field::BUCKETS as usize..).unwrap_or_default();
+    boundaries.iter().zip(values).filter(|(_, value)| !value.is_nan()).map(|(boundary, _)| boundary)
+}
+
 /// Walks the group's buckets with the member's field for each. Layouts mostly agree in order, so
 /// the first guess is the position itself.
 fn add_buckets(composite: &mut Composite, boundaries: &[Boundary], mut add: impl FnMut(&mut Slot, u32)) {
@@ -213,19 +255,18 @@ impl Group {
     }
 
     /// Rule 3.7: exposes only the boundaries all members have. Says whether layouts conflict.
-    fn keep_common(&mut self, boundaries: &[Boundary]) -> bool {
+    fn keep_common(&mut self, boundaries: &[Boundary], now: &[f64]) -> bool {
         let pinned = self.is_pinned();
         let Totals::Composite(composite) = &mut self.totals else { return false };
         if composite.infinity.is_none() {
             let infinity = boundaries.iter().find(|b| b.le == f64::INFINITY);
             composite.infinity = infinity.map(|b| b.text.clone());
         }
-        let finite = boundaries.iter().filter(|b| b.le.is_finite()).count();
+        let finite = present(boundaries, now).filter(|b| b.le.is_finite()).count();
         let mut conflict = !pinned && finite > composite.buckets.len();
-        for (guess, bucket) in composite.buckets.iter_mut().enumerate() {
+        for bucket in &mut composite.buckets {
             let le = bucket.boundary.le;
-            let has = boundaries.get(guess).is_some_and(|b| b.le == le) || boundaries.iter().any(|b| b.le == le);
-            if !has {
+            if !present(boundaries, now).any(|b| b.le == le) {
                 bucket.leaving = true;
                 conflict = true;
             }

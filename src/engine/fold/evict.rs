@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
+use super::group::Group;
 use super::member::{Member, MemberId};
 use super::{FamilyId, Fold, GroupId};
 use crate::engine::model::SeriesHash;
@@ -48,18 +49,26 @@ impl Fold {
             return None;
         }
         *last_sweep = now;
-        let oldest_kept = self.oldest_kept(over, members_limit);
+        let (oldest_kept, mut ties) = self.oldest_kept(over, members_limit);
+        let groups = &self.groups;
+        let frozen_out = |m: &Member| m.group.is_some_and(|g| is_due(groups.get(g), now));
         let due = |m: &Member, families: &[super::FoldFamily]| {
             let ttl = families[m.family.index()].member_ttl_seconds;
-            m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family)
+            m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family) || frozen_out(m)
         };
-        if !self.members.iter().any(|m| due(m, &self.families)) && !self.has_due_groups() && dropped.is_empty() {
+        if ties == 0
+            && !self.members.iter().any(|m| due(m, &self.families))
+            && !self.has_due_groups()
+            && dropped.is_empty()
+        {
             return None;
         }
         let families = &self.families;
         let (fingerprints, evicted) = (&mut self.fingerprints, &mut self.tally.evicted);
         let moved = self.members.retain(|m| {
-            let due = due(m, families);
+            let tied = ties > 0 && m.seen == oldest_kept;
+            ties -= usize::from(tied);
+            let due = tied || due(m, families);
             if due {
                 *evicted += 1;
                 if !dropped.contains(&m.family) {
@@ -73,15 +82,20 @@ impl Fold {
         Some(Moved { members: moved })
     }
 
-    /// At the limit the longest absent go first, never one present in the last scrape.
-    fn oldest_kept(&self, over: bool, limit: usize) -> u32 {
+    /// At the limit the longest absent go first, never one present in the last scrape: what was
+    /// seen before this second goes, and so many of those that were seen in it.
+    fn oldest_kept(&self, over: bool, limit: usize) -> (u32, usize) {
         if !over {
-            return 0;
+            return (0, 0);
         }
         let mut seen: Vec<u32> = self.members.iter().map(|m| m.seen).collect();
         let excess = seen.len() - limit;
-        let (_, &mut cut, _) = seen.select_nth_unstable(excess);
-        cut.min(self.clock.seconds() as u32)
+        let (before, &mut cut, _) = seen.select_nth_unstable(excess);
+        let last = self.clock.seconds() as u32;
+        if cut >= last {
+            return (last, 0);
+        }
+        (cut, excess - before.iter().filter(|s| **s < cut).count())
     }
 
     fn follow(&mut self, moved: &[Option<MemberId>]) {
@@ -92,7 +106,7 @@ impl Fold {
 
     fn has_due_groups(&self) -> bool {
         let now = self.clock.seconds();
-        self.groups.iter().any(|g| g.last_member + g.group_ttl_seconds < now)
+        self.groups.iter().any(|g| is_due(g, now))
     }
 
     fn evict_groups(&mut self, dropped: &[FamilyId]) {
@@ -107,6 +121,11 @@ impl Fold {
             family.groups = family.groups.iter().filter_map(|&g| new(g)).collect();
         }
     }
+}
+
+/// Rule 2.4.
+fn is_due(group: &Group, now: f64) -> bool {
+    group.last_member + group.group_ttl_seconds < now
 }
 
 impl Fingerprints {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::composite::present;
 pub use super::cumulative::ACCUMULATOR_LIMIT;
 use super::family::{FamilyId, Shape};
 use super::gauge::{GaugeFold, GaugeGain};
@@ -214,7 +215,9 @@ impl Group {
             Totals::Gauge(gain) => *gain = GaugeGain::default(),
             Totals::Composite(composite) => composite.commit(overflows),
         }
-        self.first_shown.get_or_insert(now);
+        if !matches!(&self.totals, Totals::Composite(c) if !c.shaped) {
+            self.first_shown.get_or_insert(now);
+        }
     }
 
     fn forget_gain(&mut self) {
@@ -226,12 +229,11 @@ impl Group {
     }
 
     /// The first member shapes a histogram; pinned boundaries it has not are left out (rule 3.7).
-    pub fn shape_as(&mut self, boundaries: &[Boundary]) {
+    pub(super) fn shape_as(&mut self, boundaries: &[Boundary], now: &[f64]) {
         let pinned = self.pinned.clone();
         let Totals::Composite(composite) = &mut self.totals else { return };
         let wanted = |b: &&Boundary| b.le.is_finite() && pinned.as_ref().is_none_or(|p| p.contains(&b.le));
-        composite.buckets = boundaries
-            .iter()
+        composite.buckets = present(boundaries, now)
             .filter(wanted)
             .map(|b| Bucket { boundary: b.clone(), slot: Slot::default(), leaving: false })
             .collect();

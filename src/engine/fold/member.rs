@@ -80,6 +80,14 @@ impl Member {
         }
     }
 
+    /// What it was is not known any more.
+    pub fn forget(&mut self) {
+        match &mut self.values {
+            Values::One(v) => *v = f64::NAN,
+            Values::Many(values) => values.clear(),
+        }
+    }
+
     fn restart(&mut self) {
         let zero = |v: &mut f64| {
             if !v.is_nan() {

@@ -30,7 +30,7 @@ pub use member::{Member, MemberId, MemberSeed, Members};
 pub use settle::Occasion;
 pub use sum::Sum;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
 use evict::Fingerprints;
@@ -181,6 +181,19 @@ impl Fold {
         id
     }
 
+    /// A plan begins to look at these families, or at more of them: what is met first is a
+    /// baseline, and so is what the scrape before did not note (rule 5.8).
+    pub fn look_anew(&mut self, families: &HashSet<FamilyId>, last_scrape: u32) {
+        for id in families {
+            self.families[id.index()].primed = false;
+        }
+        self.members.for_each_mut(|m| {
+            if m.scrape != last_scrape && families.contains(&m.family) {
+                m.forget();
+            }
+        });
+    }
+
     /// Notes a line of this scrape.
     #[inline]
     pub fn note(&mut self, family: FamilyId, member: MemberId, field: u32, value: f64) {
@@ -273,6 +286,6 @@ impl Fold {
 
     /// The lone member whose own label set is `key`, if one is remembered.
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
-        self.members.find(key)
+        self.members.find(key).filter(|&m| self.members.get(m).group.is_none())
     }
 }

@@ -15,6 +15,10 @@ pub struct Families {
     all: Vec<Family>,
     by_key: HashMap<(Box<str>, Kind), FamilyId>,
     samples: HashMap<Box<str>, Sample>,
+    /// Every family and sample name there was, with the scrape that brought it.
+    names: HashMap<Box<str>, u32>,
+    /// The last scrape that was committed.
+    pub committed: u32,
 }
 
 /// A sample name's place.
@@ -50,6 +54,8 @@ pub enum Tracking {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Block {
     pub scrape: u32,
+    /// Its place among the blocks of the body.
+    pub order: u32,
     pub phase: Phase,
     pub content: Content,
     /// Where it begins.
@@ -107,19 +113,32 @@ impl Families {
         self.by_key.get(&(place.family.clone(), place.kind)).copied()
     }
 
+    /// Whether a family or sample of this name was there before, whatever its type.
+    pub fn knew(&self, name: &str) -> bool {
+        self.names.get(name).is_some_and(|scrape| *scrape <= self.committed)
+    }
+
     /// Families of this name, whatever their type.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FamilyId> + 'a {
         Kind::ALL.into_iter().filter_map(move |kind| self.by_key.get(&(name.into(), kind)).copied())
     }
 
-    /// Families that the body at hand has under another type (rule 3.14).
-    pub fn retyped(&self, scrape: u32) -> Vec<FamilyId> {
-        let absent = |id: &FamilyId| self.get(*id).scrape != scrape;
-        let present = |id: &FamilyId| self.named(&self.get(*id).name).any(|other| self.get(other).scrape == scrape);
-        self.ids().filter(|id| absent(id) && present(id)).collect()
+    /// Families whose samples the body at hand has under another type (rule 3.14).
+    pub fn retyped(&self, format: Format, scrape: u32) -> Vec<FamilyId> {
+        self.ids().filter(|&id| self.get(id).scrape != scrape && self.is_superseded(id, format, scrape)).collect()
     }
 
-    pub fn learn_sample(&mut self, name: &str, sample: Sample) {
+    /// Whether another family of the body at hand has the name or a sample name of this one.
+    pub fn is_superseded(&self, id: FamilyId, format: Format, scrape: u32) -> bool {
+        let family = self.get(id);
+        let present = |other: FamilyId| other != id && self.get(other).scrape == scrape;
+        let place = Place { family: (&*family.name).into(), kind: family.kind, role: Role::Value };
+        self.named(&family.name).any(present)
+            || place.names(format).iter().filter_map(|name| self.sample(name)).any(|s| present(s.family))
+    }
+
+    pub fn learn_sample(&mut self, name: &str, sample: Sample, scrape: u32) {
+        self.names.entry(name.into()).or_insert(scrape);
         self.samples.insert(name.into(), sample);
     }
 
@@ -136,11 +155,12 @@ impl Families {
         self.samples.clear();
     }
 
-    pub fn add(&mut self, place: &Place, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
+    pub fn add(&mut self, place: &Place, shape: Shape, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
         let id = FamilyId(self.all.len() as u32);
         let plan = family_plan(plan, place, format);
         let mut key = place.family.as_bytes().to_vec();
-        key.extend_from_slice(&[0xff, place.kind as u8]);
+        key.extend_from_slice(&[0xff, place.kind as u8, shape as u8]);
+
         self.all.push(Family {
             name: Arc::from(&*place.family),
             kind: place.kind,

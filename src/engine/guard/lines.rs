@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::exemplars::{Exemplars, Slot};
-use super::families::{Block, Content, Phase};
-use super::process::START_TIME;
+use super::families::{Block, Content, Phase, Tracking, family_plan};
+use super::process::is_start_time;
 use super::series::{KnownId, What};
 use super::state::EndpointState;
 use super::types::{Role, Scope};
@@ -26,6 +26,8 @@ pub(super) struct Body {
     pub dropped: Vec<(u64, u64)>,
     /// The family of the last line, when it is one the guard remembers.
     pub current: Option<FamilyId>,
+    /// Blocks begun.
+    pub blocks: u32,
     /// Lines of members that pass alone: they are taken out again if a second member arrives.
     pub lone: Vec<LoneLine>,
     pub uplifted: Vec<MemberId>,
@@ -43,6 +45,7 @@ pub(super) struct LoneLine {
     pub member: MemberId,
     pub at: u64,
     pub len: u32,
+    pub seen: Seen,
 }
 
 /// Where a TYPE line stands in the output.
@@ -57,8 +60,8 @@ pub(super) struct TypeLine {
 const ANNOTATION: &str = "cardinality_guard_scrape_";
 
 /// Whether a line is the first of its spelling in this body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
     First,
     Again,
 }
@@ -218,14 +221,14 @@ impl Guard {
                 fold.note(family, member, field::TIMESTAMP, stamp as f64);
             }
             fold.note(family, member, at, value);
-            if at == field::VALUE && &*self.state.families.get(family).name == START_TIME {
+            if at == field::VALUE && is_start_time(&self.input[self.at..]) {
                 self.saw_start_time(value)?;
             }
         }
         self.body.duplicates += u64::from(seen == Seen::Again);
         if is_alone {
             let place = self.output.position();
-            self.body.lone.push(LoneLine { member, at: place, len: (line.end - line.start) as u32 });
+            self.body.lone.push(LoneLine { member, at: place, len: (line.end - line.start) as u32, seen });
             self.body.passed += u64::from(seen == Seen::First);
             self.output.keep(&self.input, line);
         }
@@ -239,7 +242,9 @@ impl Guard {
     fn offer_exemplar(&mut self, family: FamilyId, id: MemberId, at: u32, value: f64, text: Range<usize>) {
         let fold = &self.state.fold;
         let member = fold.members.get(id);
-        let Some(group) = member.group.filter(|_| at < field::REAL && member.last(at) != value) else { return };
+        let primed = fold.families[family.index()].primed;
+        let moved = at < field::REAL && member.last(at) != value && (primed || !member.last(at).is_nan());
+        let Some(group) = member.group.filter(|_| moved) else { return };
         let slot = match fold.families[family.index()].boundary(member.layout, at) {
             Some(le) => Slot::bucket(le),
             None => Slot::Field(at),
@@ -262,7 +267,9 @@ impl Guard {
         family.scrape = scrape;
         let block = &mut family.block;
         if block.scrape != scrape {
-            *block = Block { scrape, start: position, insert_at: position, ..Block::default() };
+            self.body.blocks += 1;
+            let order = self.body.blocks;
+            *block = Block { scrape, order, start: position, insert_at: position, ..Block::default() };
             return Ok(());
         }
         match block.phase {
@@ -281,10 +288,11 @@ impl Guard {
     fn leave(&mut self, id: FamilyId) {
         let has_groups = !self.state.fold.families[id.index()].groups.is_empty();
         let block = &mut self.state.families.get_mut(id).block;
-        if block.content == Content::Metadata && !has_groups {
+        let only_metadata = block.content == Content::Metadata;
+        if only_metadata && !has_groups {
             // Nothing but metadata, and nothing to show behind it: the block is yet to come.
             block.scrape = 0;
-        } else if block.phase == Phase::Open {
+        } else if block.phase == Phase::Open && (!only_metadata || self.is_leaving) {
             block.phase = Phase::Closed;
             if self.is_leaving {
                 self.show_block(id);
@@ -304,6 +312,9 @@ impl Guard {
     }
 
     fn saw_start_time(&mut self, value: f64) -> Result<(), ScrapeError> {
+        if !value.is_finite() {
+            return Ok(());
+        }
         self.body.start_time = Some(value);
         let now = self.state.fold.clock.seconds();
         match self.settled_as {
@@ -322,29 +333,66 @@ impl Guard {
     }
 
     /// Whether the whole body makes the same of its samples as was made of them while it was read.
-    pub(super) fn types_hold(&mut self) -> bool {
-        self.parts_hold() & self.declarations_hold()
+    pub(super) fn types_hold(&mut self) -> Verdict {
+        match (self.parts_hold(), self.wrong_places()) {
+            (false, _) => Verdict::Broken,
+            (true, None) => Verdict::Holds,
+            (true, Some(Touched::No)) => Verdict::Untouched,
+            (true, Some(Touched::Yes)) => Verdict::Broken,
+        }
     }
 
     /// Rule 3.13: untyped parts may have found each other.
     fn parts_hold(&mut self) -> bool {
-        let EndpointState { types, families, scrape, .. } = &mut *self.state;
-        let here = |id: FamilyId| families.get(id).kind == Kind::Unknown && families.get(id).scrape == *scrape;
+        let EndpointState { types, families, fold, scrape, .. } = &mut *self.state;
+        let here = |id: FamilyId| {
+            let family = families.get(id);
+            let touched = family.tracking == Tracking::Yes || !fold.families[id.index()].groups.is_empty();
+            family.kind == Kind::Unknown && family.scrape == *scrape && touched
+        };
         let untyped = families.samples().filter(|(_, s)| here(s.family)).map(|(name, _)| name);
         let news = types.learn_together(untyped);
         families.forget_parts(&news);
         news.is_empty()
     }
 
-    fn declarations_hold(&self) -> bool {
-        let EndpointState { types, families, scrape, format, .. } = &*self.state;
+    /// Sample names that the TYPE lines of the whole body send elsewhere.
+    fn wrong_places(&self) -> Option<Touched> {
+        let EndpointState { types, families, fold, scrape, format, .. } = &*self.state;
         if !types.may_differ() {
-            return true;
+            return None;
         }
-        families.samples().filter(|(_, s)| families.get(s.family).scrape == *scrape).all(|(name, sample)| {
+        let mut wrong = None;
+        for (name, sample) in families.samples().filter(|(_, s)| families.get(s.family).scrape == *scrape) {
             let place = types.place(*format, name, Scope::ThisBody(*scrape));
             let family = families.get(sample.family);
-            *family.name == *place.family && family.kind == place.kind && sample.role == place.role
-        })
+            if *family.name == *place.family && family.kind == place.kind && sample.role == place.role {
+                continue;
+            }
+            let remembered =
+                family.tracking == Tracking::Yes || !fold.families[sample.family.index()].groups.is_empty();
+            if remembered || !family_plan(&self.scrape.plan, &place, *format).is_untouched() {
+                return Some(Touched::Yes);
+            }
+            wrong = Some(Touched::No);
+        }
+        wrong
     }
+}
+
+/// What the end of the body makes of its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Holds,
+    /// Samples belong elsewhere, and no policy touches them here or there.
+    Untouched,
+    /// The body has to be read again.
+    Broken,
+}
+
+/// Whether a policy touches a sample that is not where it was thought to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    No,
+    Yes,
 }

@@ -39,12 +39,13 @@ impl EndpointState {
         }
         let place = self.types.place(self.format, name, Scope::InForce);
         let family = self.families.find(&place).unwrap_or_else(|| {
-            let known_before = self.families.named(&place.family).next().is_some();
-            self.fold.add_family(shape(place.kind, &place.family, &self.types), known_before);
-            self.families.add(&place, self.format, plan, &self.seed)
+            let shape = shape(place.kind, &place.family, &self.types);
+            let knew = self.families.knew(&place.family) || self.families.knew(name);
+            self.fold.add_family(shape, knew);
+            self.families.add(&place, shape, self.format, plan, &self.seed)
         });
         let sample = Sample { family, role: place.role };
-        self.families.learn_sample(name, sample);
+        self.families.learn_sample(name, sample, self.scrape);
         sample
     }
 
@@ -52,7 +53,7 @@ impl EndpointState {
         let Sample { family: id, role } = sample;
         let family = self.families.get_mut(id);
         let pass = Met { family: id, what: What::Pass, uplifted: None };
-        let is_start_time = &*family.name == START_TIME;
+        let is_start_time = &*family.name == START_TIME && labels.is_empty();
         if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
             return pass;
         }

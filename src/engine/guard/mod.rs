@@ -32,7 +32,7 @@ use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
 use annotate::write_annotation;
-use lines::Body;
+use lines::{Body, Verdict};
 use output::Output;
 use show::ShownLines;
 use state::Watermark;
@@ -76,7 +76,7 @@ pub struct Scrape {
     pub now: Duration,
     /// Wall time in seconds since the epoch, for what is shown to people (`epoch_seconds`) only.
     pub wall_seconds: f64,
-    /// Who asks (a hash of address and User-Agent), for `hold`'s default (SEMANTICS 2.2).
+    /// Who asks (a hash of address and User-Agent), for `hold`'s default (rule 2.2).
     pub client: u64,
     pub annotate: Annotate,
     pub start: Start,
@@ -91,7 +91,7 @@ pub enum Annotate {
 /// What a folded counter shows in the first scrape of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// 0: every member is a baseline (SEMANTICS 1.1).
+    /// 0: every member is a baseline (rule 1.1).
     Baseline,
     /// The plain sum, for a body that has no before and after (`filter` with one IN).
     Sum,
@@ -123,7 +123,7 @@ impl Default for Limits {
 pub enum BodyEnd {
     /// Content-Length reached or last chunk seen.
     Framed,
-    /// The connection closed: a text body must then end in a newline (SEMANTICS 0.2).
+    /// The connection closed: a text body must then end in a newline (rule 0.2).
     Closed,
 }
 
@@ -261,25 +261,32 @@ impl Guard {
         if cut && self.state.format == Format::Text {
             return Err(ScrapeError::Truncated);
         }
-        let scrape = self.state.scrape;
-        if self.scrape.plan.is_empty() && self.state.fold.groups.is_empty() {
-            // Nobody asks what the samples are.
-            self.state.types.adopt(scrape);
-            return Ok(());
-        }
-        if self.types_hold() {
-            return Ok(());
-        }
-        self.state.types.adopt(scrape);
-        self.state.families.forget_samples();
-        self.state.series.clear();
-        match self.retained {
-            Retained::Whole => self.repeat(),
-            Retained::No => {
-                self.watermark = self.watermark.without_series();
-                Err(ScrapeError::TypesChanged)
+        match self.types_hold() {
+            Verdict::Holds => Ok(()),
+            Verdict::Untouched => {
+                self.relearn();
+                Ok(())
+            }
+            Verdict::Broken => {
+                self.relearn();
+                match self.retained {
+                    Retained::Whole => self.repeat(),
+                    Retained::No => Err(ScrapeError::TypesChanged),
+                }
             }
         }
+    }
+
+    /// What this body declared is in force; what was made of names and spellings is made again.
+    fn relearn(&mut self) {
+        self.state.types.adopt(self.state.scrape);
+        self.state.families.forget_samples();
+        self.forget_spellings();
+    }
+
+    fn forget_spellings(&mut self) {
+        self.state.series.clear();
+        self.watermark = self.watermark.without_series();
     }
 
     /// Reads the body again, now that its TYPE lines are known.
@@ -303,11 +310,12 @@ impl Guard {
             state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
         }
         let now = state.fold.clock.seconds();
+        state.families.committed = state.scrape;
         state.fold.commit(process);
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
         state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);
-        for family in state.families.retyped(state.scrape) {
+        for family in state.families.retyped(state.format, state.scrape) {
             state.fold.drop_family(family);
         }
         let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);

@@ -19,6 +19,7 @@ pub struct Output {
 #[derive(Debug)]
 struct Insert {
     at: u64,
+    order: u32,
     bytes: Vec<u8>,
 }
 
@@ -27,6 +28,11 @@ impl Output {
     #[inline]
     pub fn position(&self) -> u64 {
         self.base + (self.kept.len() + self.run.len()) as u64
+    }
+
+    /// Where what has not left begins.
+    pub fn base(&self) -> u64 {
+        self.base
     }
 
     /// Bytes held.
@@ -57,10 +63,10 @@ impl Output {
         self.run = at..at;
     }
 
-    /// Puts whole lines at a position; what is put there later stands behind.
-    pub fn insert(&mut self, at: u64, bytes: Vec<u8>) {
+    /// Puts whole lines at a position; of what is put at one position, the lower order stands first.
+    pub fn insert(&mut self, at: u64, order: u32, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.inserts.push(Insert { at, bytes });
+            self.inserts.push(Insert { at, order, bytes });
         }
     }
 
@@ -81,7 +87,7 @@ impl Output {
     /// Moves everything before `barrier` to `out`.
     pub fn take(&mut self, input: &[u8], barrier: u64, out: &mut Vec<u8>) {
         self.settle_run(input);
-        self.inserts.sort_by_key(|i| i.at);
+        self.inserts.sort_by_key(|i| (i.at, i.order));
         self.holes.sort_by_key(|h| h.start);
         let mut at = self.base;
         let inserts = self.inserts.iter().take_while(|i| i.at <= barrier).count();
@@ -138,7 +144,7 @@ mod tests {
         let c = out.position();
         out.keep(input, 8..12);
         out.keep(input, 12..16);
-        out.insert(c, b"x 9\n".to_vec());
+        out.insert(c, 0, b"x 9\n".to_vec());
         out.cut(c..c + 4);
         let mut got = Vec::new();
         out.take(input, out.position(), &mut got);
@@ -155,7 +161,7 @@ mod tests {
         let mut got = Vec::new();
         out.take(input, 8, &mut got);
         assert_eq!(got, b"a 1\nb 2\n");
-        out.insert(12, b"z 0\n".to_vec());
+        out.insert(12, 0, b"z 0\n".to_vec());
         out.take(input, 12, &mut got);
         assert_eq!(got, b"a 1\nb 2\nc 3\nz 0\n");
     }

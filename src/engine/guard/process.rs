@@ -5,6 +5,12 @@ use crate::engine::fold::Process;
 /// The family that says it.
 pub const START_TIME: &str = "process_start_time_seconds";
 
+/// Whether a line is the one sample without labels that says it.
+pub fn is_start_time(line: &[u8]) -> bool {
+    let rest = line.trim_ascii_start().strip_prefix(START_TIME.as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t") || rest.starts_with(b"{}"))
+}
+
 /// Which process the guard has watched, and for how long.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessWatch {
@@ -40,12 +46,13 @@ impl ProcessWatch {
 
     /// The scrape is committed.
     pub fn commit(&mut self, start: Option<f64>, now: f64) {
+        let start = start.or(self.forecast.take());
+        self.forecast = None;
         let Some(start) = start.filter(|s| s.is_finite()) else { return };
         if self.started.is_none() || self.verdict(Some(start), now) == Process::Restarted {
             self.since = now;
         }
         self.started = Some(start);
-        self.forecast = None;
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Attributed {
     pub count: u64,
 }
 
-/// Why a sample of a folded series was treated as absent (SEMANTICS 1.10 and 3.8).
+/// Why a sample of a folded series was treated as absent (rule 1.10 and 3.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BadSample {
     NotFinite,

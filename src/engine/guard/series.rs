@@ -4,6 +4,8 @@
 //! it, so reading a known series is hashing as many bytes as it has and comparing. A miss falls
 //! back to a table; insertions and deletions repair the chain as they are met.
 
+use std::collections::HashSet;
+
 use hashbrown::HashTable;
 
 use crate::engine::fold::{FamilyId, MemberId};
@@ -165,6 +167,11 @@ impl Series {
         if self.first as usize >= len {
             self.first = NONE;
         }
+    }
+
+    /// Families with series that passed or were left out: their values are not remembered.
+    pub fn unremembered(&self) -> HashSet<FamilyId> {
+        self.all.iter().filter(|k| !matches!(k.what(), What::Noted { .. })).map(|k| k.family).collect()
     }
 
     /// Whether so much has gone that it is worth forgetting.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::exemplars::Slot;
 use super::families::{Family, Phase, Tracking};
-use super::lines::LoneLine;
+use super::lines::{LoneLine, Seen};
 use super::{Guard, Start};
 use crate::engine::exposition::{write_label_value, write_name_and_labels, write_number};
 use crate::engine::fold::{
@@ -53,7 +53,7 @@ impl Guard {
     pub(super) fn barrier(&self) -> u64 {
         let open = self.present(|f| f.block.phase != Phase::Shown);
         let starts = open.map(|id| self.state.families.get(id).block.start);
-        starts.min().unwrap_or(u64::MAX).min(self.output.position())
+        starts.min().unwrap_or(u64::MAX).clamp(self.output.base(), self.output.position())
     }
 
     /// Shows a family behind its first block, unless it has to wait for the end.
@@ -65,10 +65,10 @@ impl Guard {
         if self.is_leaving && self.state.held_families.contains(&family.name) && !self.is_ending {
             return;
         }
-        let at = family.block.insert_at;
+        let (at, order) = (family.block.insert_at, family.block.order);
         let mut lines = Vec::new();
         self.settle_and_write(id, &mut lines);
-        self.output.insert(at, lines);
+        self.output.insert(at, order, lines);
         self.retype(id);
         self.cut_uplifted();
         self.state.families.get_mut(id).block.phase = Phase::Shown;
@@ -80,10 +80,11 @@ impl Guard {
         if family.kind != Kind::StateSet || self.state.fold.families[id.index()].groups.is_empty() {
             return;
         }
-        for line in self.body.statesets.extract_if(.., |line| *line.family == *family.name) {
+        let base = self.output.base();
+        for line in self.body.statesets.extract_if(.., |line| *line.family == *family.name && line.at >= base) {
             self.output.cut(line.at..line.at + line.text.len() as u64);
             let end = line.text.len() - if line.text.ends_with(b"stateset\n") { b"stateset\n".len() } else { 0 };
-            self.output.insert(line.at, [&line.text[..end], b"gauge\n"].concat());
+            self.output.insert(line.at, family.block.order, [&line.text[..end], b"gauge\n"].concat());
         }
     }
 
@@ -110,7 +111,7 @@ impl Guard {
     fn show_absent(&mut self, id: FamilyId, tail: &mut Vec<u8>) {
         let (families, scrape) = (&self.state.families, self.state.scrape);
         let family = families.get(id);
-        if families.named(&family.name).any(|other| families.get(other).scrape == scrape) {
+        if families.is_superseded(id, self.state.format, scrape) {
             return;
         }
         let mut lines = Vec::new();
@@ -166,11 +167,11 @@ impl Guard {
         }
         let uplifted: HashSet<MemberId> = self.body.uplifted.drain(..).collect();
         let (output, passed) = (&mut self.output, &mut self.body.passed);
-        self.body.lone.retain(|&LoneLine { member, at, len }| {
+        self.body.lone.retain(|&LoneLine { member, at, len, seen }| {
             let goes = uplifted.contains(&member);
             if goes {
                 output.cut(at..at + u64::from(len));
-                *passed = passed.saturating_sub(1);
+                *passed = passed.saturating_sub(u64::from(seen == Seen::First));
             }
             !goes
         });

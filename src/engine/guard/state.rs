@@ -135,10 +135,12 @@ impl EndpointState {
             return;
         }
         self.plan = next;
+        let mut anew = self.series.unremembered();
         self.series.clear();
         self.shadows.clear();
-        for family in self.families.replan(self.format, plan) {
-            self.fold.families[family.index()].primed = false;
+        anew.extend(self.families.replan(self.format, plan));
+        if !anew.is_empty() {
+            self.fold.look_anew(&anew, self.scrape);
         }
     }
 }

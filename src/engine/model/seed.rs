@@ -1,4 +1,4 @@
-//! Seeded hashing. Label values are hostile (ATTACKS A19 in spirit): whoever knows the function
+//! Seeded hashing. Label values are hostile (values may be crafted to collide): whoever knows the function
 //! must not be able to make series collide, so every state has a random seed of its own.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};

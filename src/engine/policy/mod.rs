@@ -158,7 +158,7 @@ pub struct SettingsId(pub u16);
 /// The single-valued keys: the first matching policy that sets one wins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoldSettings {
-    /// `None`: by SEMANTICS section 3 (kind and name decide).
+    /// `None`: by kind and name (kind and name decide).
     pub aggregate: Option<Aggregate>,
     /// `None`: derived from the scrape intervals seen.
     pub hold: Option<Duration>,
