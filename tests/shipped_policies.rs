@@ -1,6 +1,8 @@
 //! The shipped policies on real bodies: what each removes, what stays, and that whoever has nothing
 //! that explodes gets his body byte for byte.
 
+#![allow(clippy::unwrap_used)] // a test may, and so may what it calls
+
 #[path = "support/bodies.rs"]
 mod bodies;
 
