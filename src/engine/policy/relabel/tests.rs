@@ -116,9 +116,9 @@ fn steps_see_what_rules_of_an_earlier_policy_made() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Copying a label onto itself, dropping what is not there, keeping everything.
+    /// (`le` is spoken for.) Copying a label onto itself, dropping what is not there, keeping everything.
     #[test]
-    fn identities_change_nothing(labels in proptest::collection::btree_map("[a-z]{1,4}", "\\PC{1,9}", 0..6)) {
+    fn identities_change_nothing(labels in proptest::collection::btree_map("[a-km-z][a-z]{0,3}", "\\PC{1,9}", 0..6)) {
         let pairs: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let first = pairs.first().map_or("zz", |(name, _)| name);
         let rules = format!(
