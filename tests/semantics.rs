@@ -25,6 +25,7 @@ struct Endpoint {
     now: Duration,
     limits: Limits,
     client: u64,
+    annotate: Annotate,
 }
 
 impl Endpoint {
@@ -39,6 +40,7 @@ impl Endpoint {
             now: Duration::from_secs(1_000_000),
             limits: Limits::default(),
             client: 1,
+            annotate: Annotate::No,
         }
     }
 
@@ -57,7 +59,7 @@ impl Endpoint {
             now: self.now,
             wall_seconds: 1.7e9,
             client: self.client,
-            annotate: Annotate::No,
+            annotate: self.annotate,
             start: Start::Baseline,
         };
         Guard::begin(self.state.take().expect("a scrape gives its state back"), scrape)
@@ -179,6 +181,30 @@ fn rule_0_9_input_order_is_free() {
     assert_eq!(value(&out, M), 2.0, "{out}");
     assert_eq!(out.matches("h_bucket{le=\"1\"}").count(), 1, "{out}");
     assert!(!out.contains("job_id"), "{out}");
+}
+
+#[test]
+fn rule_0_9_without_a_policy_no_order_makes_a_long_body_fail() {
+    let mut e = Endpoint::new("policies: []");
+    e.limits.hold_output = 100;
+    let body = "u_sum 1\nu_count 1\nh_bucket{le=\"+Inf\"} 1\na 1\nh_count 1\nu_sum{x=\"1\"} 1\n".to_owned()
+        + &"# a comment that makes the body longer than what is held\n".repeat(9)
+        + "# TYPE h histogram\n# TYPE a gauge\nh_sum 1\n";
+    for _ in 0..3 {
+        assert_eq!(e.scrape(&body), body);
+    }
+}
+
+#[test]
+fn a_body_that_is_annotated_already_is_left_as_it_is() {
+    let body =
+        "a 1\n# TYPE cardinality_guard_scrape_series_received gauge\ncardinality_guard_scrape_series_received 1\n";
+    let mut e = Endpoint::new(DROP);
+    e.annotate = Annotate::Yes;
+    for _ in 0..3 {
+        assert_eq!(e.scrape(body), body);
+    }
+    assert!(e.scrape("a 1").starts_with("a 1\n# HELP cardinality_guard_scrape_series_received"));
 }
 
 #[test]

@@ -33,7 +33,6 @@ pub(super) struct Body {
     pub exemplars: Exemplars,
     /// TYPE lines of state sets, which are gauges once they are folded (rule 3.11).
     pub statesets: Vec<TypeLine>,
-    pub already_annotated: bool,
     /// OpenMetrics' last line.
     pub eof: Option<Vec<u8>>,
     pub ends_in_newline: bool,
@@ -133,7 +132,6 @@ impl Guard {
             Ok(id) => id,
             Err(hash) => {
                 let met = self.state.meet(self.tokens.name(), self.tokens.labels(), &self.scrape.plan);
-                self.body.already_annotated |= self.tokens.name().starts_with(ANNOTATION);
                 if let Some(lone) = met.uplifted {
                     self.body.uplifted.push(lone);
                 }
@@ -315,6 +313,12 @@ impl Guard {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether another guard before this one has annotated the body.
+    pub(super) fn is_annotated(&self) -> bool {
+        let (families, scrape) = (&self.state.families, self.state.scrape);
+        families.ids().map(|id| families.get(id)).any(|f| f.scrape == scrape && f.name.starts_with(ANNOTATION))
     }
 
     /// Whether the whole body makes the same of its samples as was made of them while it was read.

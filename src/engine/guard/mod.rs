@@ -232,7 +232,7 @@ impl Guard {
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
         let report = self.commit();
-        if self.scrape.annotate == Annotate::Yes && !self.body.already_annotated {
+        if self.scrape.annotate == Annotate::Yes && !self.is_annotated() {
             write_annotation(&mut tail, &report);
         }
         self.write_rest(tail, out);
@@ -261,10 +261,15 @@ impl Guard {
         if cut && self.state.format == Format::Text {
             return Err(ScrapeError::Truncated);
         }
+        let scrape = self.state.scrape;
+        if self.scrape.plan.is_empty() && self.state.fold.groups.is_empty() {
+            // Nobody asks what the samples are.
+            self.state.types.adopt(scrape);
+            return Ok(());
+        }
         if self.types_hold() {
             return Ok(());
         }
-        let scrape = self.state.scrape;
         self.state.types.adopt(scrape);
         self.state.families.forget_samples();
         self.state.series.clear();
