@@ -2,11 +2,14 @@
 
 use std::io::{Read, Write};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use cardinality_guard::engine::model::Format;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
+use crate::bodies;
 use crate::exporter::{Exporter, Framing, OPEN_METRICS, TEXT};
 use crate::guard::Guard;
 use crate::http::{Answer, End, get_with};
@@ -89,6 +92,55 @@ fn odd_bodies_pass_byte_for_byte_however_they_are_cut() {
             passage.assert_identical(content_type, body.as_bytes(), framing);
         }
     }
+}
+
+#[test]
+fn every_real_body_passes_byte_for_byte() {
+    let passage = Passage::open();
+    for (name, format, body) in bodies::all() {
+        let content_type = match format {
+            Format::Text => TEXT,
+            Format::OpenMetrics => OPEN_METRICS,
+        };
+        for framing in [Framing::ContentLength, Framing::Chunks(997)] {
+            println!("{name}, {framing:?}");
+            passage.assert_identical(content_type, body.as_bytes(), framing);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs cases: make conformance CASES=path/to/cases.jsonl"]
+fn every_accepted_case_passes_byte_for_byte_and_every_other_fails() {
+    let path = std::env::var("CASES").expect("make conformance CASES=path/to/cases.jsonl");
+    let passage = Passage::open();
+    let (mut accepted, mut rejected) = (0, 0);
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| case[key].as_str();
+        let (id, content_type) = (text("id").unwrap(), text("content_type").unwrap());
+        if content_type.starts_with("application/vnd.google.protobuf") {
+            continue;
+        }
+        let body = match text("body") {
+            Some(body) => body.as_bytes().to_vec(),
+            None => BASE64_STANDARD.decode(text("body_base64").unwrap()).unwrap(),
+        };
+        println!("{id}");
+        match text("expect") {
+            Some("accept") => {
+                passage.assert_identical(content_type, &body, Framing::ContentLength);
+                accepted += 1;
+            }
+            _ => {
+                passage.exporter.say(content_type, &body, Framing::ContentLength);
+                let answer = passage.get(&[("Accept", "*/*")]);
+                assert_eq!(answer.status, 502, "{id}: {}", answer.reason);
+                rejected += 1;
+            }
+        }
+    }
+    assert!(accepted > 100 && rejected > 100, "{accepted} accepted, {rejected} rejected");
 }
 
 #[test]

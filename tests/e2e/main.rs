@@ -4,6 +4,8 @@
 //! `make setup` installs what this needs; without it these tests fail and say so.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../support/bodies.rs"]
+mod bodies;
 mod exporter;
 mod guard;
 mod http;
