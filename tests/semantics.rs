@@ -445,6 +445,20 @@ fn rule_2_2_hold_follows_the_slowest_regular_client_and_the_first_exposure_is_ze
 }
 
 #[test]
+fn rule_7_3_a_hold_that_grows_takes_back_nothing_that_was_shown() {
+    let x = "# TYPE m_total counter\nm_total{q=\"x\",job_id=\"a\"} 1\n";
+    let both = format!("{x}m_total{{q=\"y\",job_id=\"a\"}} 5\n");
+    let series = "m_total{q=\"y\"}";
+    let mut e = Endpoint::new("policies: [{name: p, labels: [{label: job_id, action: drop}]}]");
+    for _ in 0..4 {
+        e.scrape(x);
+    }
+    assert_eq!([(); 3].map(|()| e.value(series, &both)), [0.0, 0.0, 5.0]);
+    e.wait(100);
+    assert_eq!([(); 3].map(|()| e.value(series, &both)), [5.0; 3], "the longest gap is 115 s now");
+}
+
+#[test]
 fn rule_2_3_a_group_without_members_stays_frozen() {
     let mut e = Endpoint::new(DROP);
     e.scrape(&m(&[("a", 1.0)]));

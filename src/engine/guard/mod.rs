@@ -303,7 +303,7 @@ impl Guard {
             state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
         }
         let now = state.fold.clock.seconds();
-        state.fold.commit(process);
+        state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
         state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);
