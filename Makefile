@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance bench lint fmt
+.PHONY: help demo setup test conformance fidelity bench lint fmt
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ conformance: ## Bodies with known verdicts: make conformance CASES=path/to/cases
 	@test -n "$(CASES)" || { echo "conformance: say which cases: make conformance CASES=path/to/cases.jsonl" >&2; exit 2; }
 	@test -f "$(CASES)" || { echo "conformance: there is no file $(CASES)" >&2; exit 2; }
 	CASES="$(abspath $(CASES))" $(CARGO) test --test conformance
+
+fidelity: setup ## How wrong the numbers are, with and without the guard (a minute)
+	@$(CARGO) test --quiet --test fidelity-table
 
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench '*'
