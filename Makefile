@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance bench lint fmt
+.PHONY: help demo setup test conformance fidelity bench lint fmt
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ conformance: ## Bodies with known verdicts: make conformance CASES=path/to/cases
 	@test -f "$(CASES)" || { echo "conformance: there is no file $(CASES)" >&2; exit 2; }
 	CASES="$(abspath $(CASES))" $(CARGO) test --test e2e every_accepted_case -- --ignored
 	CASES="$(abspath $(CASES))" $(CARGO) test --test conformance
+
+fidelity: setup ## How wrong the numbers are, with and without the guard (a minute)
+	@$(CARGO) test --quiet --test fidelity-table
 
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench '*'

@@ -445,6 +445,20 @@ fn rule_2_2_hold_follows_the_slowest_regular_client_and_the_first_exposure_is_ze
 }
 
 #[test]
+fn rule_7_3_a_hold_that_grows_takes_back_nothing_that_was_shown() {
+    let x = "# TYPE m_total counter\nm_total{q=\"x\",job_id=\"a\"} 1\n";
+    let both = format!("{x}m_total{{q=\"y\",job_id=\"a\"}} 5\n");
+    let series = "m_total{q=\"y\"}";
+    let mut e = Endpoint::new("policies: [{name: p, labels: [{label: job_id, action: drop}]}]");
+    for _ in 0..4 {
+        e.scrape(x);
+    }
+    assert_eq!([(); 3].map(|()| e.value(series, &both)), [0.0, 0.0, 5.0]);
+    e.wait(100);
+    assert_eq!([(); 3].map(|()| e.value(series, &both)), [5.0; 3], "the longest gap is 115 s now");
+}
+
+#[test]
 fn rule_2_3_a_group_without_members_stays_frozen() {
     let mut e = Endpoint::new(DROP);
     e.scrape(&m(&[("a", 1.0)]));
@@ -738,4 +752,119 @@ fn rule_5_8_a_family_touched_for_the_first_time_is_a_baseline() {
     e.reload(DROP);
     assert_eq!(e.value(M, &m(&[("a", 50_004.0)])), 0.0);
     assert_eq!(e.value(M, &m(&[("a", 50_006.0)])), 2.0);
+}
+
+#[test]
+fn rule_3_8_a_histogram_without_a_count_counts_each_increment_once() {
+    let mut e = Endpoint::new(DROP);
+    let body = |n: f64| format!("{H}h_bucket{{job_id=\"a\",le=\"+Inf\"}} {n}\n");
+    assert_eq!(value(&e.scrape(&body(10.0)), "h_count"), 0.0);
+    assert_eq!(value(&e.scrape(&body(11.0)), "h_count"), 1.0);
+    assert_eq!(value(&e.scrape(&body(12.0)), "h_count"), 2.0);
+}
+
+#[test]
+fn rule_3_9_a_summary_with_a_sum_alone() {
+    let mut e = Endpoint::new(DROP);
+    let shown: Vec<f64> = [5.0, 5.0, 6.0, 6.0, 7.0]
+        .map(|v| value(&e.scrape(&format!("# TYPE s summary\ns_sum{{job_id=\"a\"}} {v}\n")), "s_sum"))
+        .into();
+    assert_eq!(shown, [0.0, 0.0, 1.0, 1.0, 2.0]);
+}
+
+#[test]
+fn rule_1_10_a_histogram_survives_what_is_no_number() {
+    let mut e = Endpoint::new(DROP);
+    e.scrape(&format!("{H}{}", h("a", [1.0, 2.0, 3.0], 4.0)));
+    let good = h("a", [2.0, 3.0, 4.0], 5.0);
+    for (from, to) in [("h_count{job_id=\"a\"} 4", "h_count{job_id=\"a\"} NaN"), ("le=\"1\"} 2", "le=\"1\"} NaN")] {
+        e.scrape(&format!("{H}{}", good.replace(from, to)));
+    }
+    e.scrape(&format!("{H}{}", good.replace("h_sum{job_id=\"a\"} 5", "h_sum{job_id=\"a\"} +Inf")));
+    let out = e.scrape(&format!("{H}{}", h("a", [3.0, 4.0, 5.0], 6.0)));
+    assert_eq!((value(&out, "h_count"), value(&out, "h_sum")), (2.0, 2.0), "{out}");
+    assert_eq!(value(&out, "h_bucket{le=\"1\"}"), 2.0);
+}
+
+#[test]
+fn rule_3_7_a_member_that_changes_its_boundaries() {
+    let mut e = Endpoint::new(DROP);
+    let body = |le: &str, n: f64| h("a", [n, n, n], n).replace("le=\"10\"", &format!("le=\"{le}\""));
+    e.scrape(&format!("{H}{}", body("10", 10.0)));
+    e.scrape(&format!("{H}{}", body("10", 20.0)));
+    let out = e.scrape(&format!("{H}{}", body("5", 30.0)));
+    assert!(!out.contains("le=\"10\""), "{out}");
+    assert_eq!(value(&out, "h_bucket{le=\"1\"}"), 20.0);
+}
+
+#[test]
+fn rule_1_4_only_the_sample_without_labels_tells_and_only_a_number() {
+    let mut e = Endpoint::new(DROP);
+    let body = |starts: &str, v: f64| format!("{starts}{}", m(&[("a", v)]));
+    let pids =
+        |a, b| format!("process_start_time_seconds{{pid=\"1\"}} {a}\nprocess_start_time_seconds{{pid=\"2\"}} {b}\n");
+    e.scrape(&body(&pids(1000, 9000), 100.0));
+    assert_eq!(e.value(M, &body(&pids(9000, 1000), 101.0)), 1.0);
+    let mut e = Endpoint::new(DROP);
+    e.scrape(&body("process_start_time_seconds 1000\n", 100.0));
+    for i in 1..4 {
+        assert_eq!(e.value(M, &body("process_start_time_seconds +Inf\n", 100.0 + f64::from(i))), f64::from(i));
+    }
+}
+
+#[test]
+fn rule_2_4_a_member_goes_with_its_group_and_never_leaves_raw() {
+    let mut e =
+        Endpoint::new("policies: [{name: p, hold: 0s, group_ttl: 1m, labels: [{label: job_id, action: drop}]}]");
+    e.scrape(&m(&[("a", 100.0)]));
+    for _ in 0..12 {
+        e.scrape("other 1\n");
+    }
+    let out = e.scrape(&m(&[("a", 107.0)]));
+    assert!(!out.contains("job_id"), "{out}");
+    assert_eq!(value(&out, M), 0.0);
+}
+
+#[test]
+fn rule_3_14_a_type_line_that_goes_and_comes() {
+    let mut e = Endpoint::new(DROP);
+    let parts = |n: f64| format!("s_count{{job_id=\"a\"}} {n}\ns_sum{{job_id=\"a\"}} {n}\n");
+    e.scrape(&format!("# TYPE s summary\n{}", parts(5.0)));
+    let shown: Vec<f64> = [1_000_006.0, 1_000_007.0, 1_000_008.0]
+        .map(|n| {
+            let out = e.scrape(&parts(n));
+            assert_eq!(out.matches("s_count").count(), 1, "{out}");
+            value(&out, "s_count")
+        })
+        .into();
+    assert_eq!(shown, [0.0, 1.0, 2.0]);
+    let out = e.scrape(&format!("# TYPE s summary\n{}", parts(1_000_009.0)));
+    assert_eq!((value(&out, "s_count"), out.matches("s_count").count()), (0.0, 1), "{out}");
+}
+
+#[test]
+fn rule_5_8_what_was_shown_raw_is_no_increase_when_the_policy_returns() {
+    let other = "policies: [{name: other, match: z, labels: [{label: job_id, action: drop}]}]";
+    let mut e = Endpoint::new(DROP);
+    e.scrape(&m(&[("a", 5.0)]));
+    assert_eq!(e.value(M, &m(&[("a", 7.0)])), 2.0);
+    e.reload(other);
+    for v in [500.0, 1000.0] {
+        assert!(e.scrape(&m(&[("a", v)])).contains("job_id"));
+    }
+    e.reload(DROP);
+    assert_eq!(e.value(M, &m(&[("a", 1001.0)])), 2.0);
+    assert_eq!(e.value(M, &m(&[("a", 1003.0)])), 4.0);
+}
+
+#[test]
+fn rule_0_9_folds_stand_under_their_own_type_whatever_the_order_of_metadata() {
+    let mut e = Endpoint::new(DROP);
+    let body = "# HELP a x\n# HELP b x\n# TYPE a counter\n# TYPE b counter\na{job_id=\"1\"} 1\nb{job_id=\"2\"} 1\n";
+    let expected = "# HELP a x\n# HELP b x\n# TYPE a counter\n# TYPE b counter\na 0\nb 0\n";
+    assert_eq!(e.scrape(body), expected);
+    assert_eq!(e.scrape(body), expected);
+    let mut e = Endpoint::new(DROP);
+    e.scrape("b{job_id=\"1\"} 2\n# TYPE a gauge\na{job_id=\"1\"} 1\n");
+    assert_eq!(e.scrape("# TYPE a gauge\na{job_id=\"1\"} 1\nb{job_id=\"1\"} 2\n"), "# TYPE a gauge\na 1\nb 2\n");
 }

@@ -1,4 +1,5 @@
 //! `cardinality-guard serve`, as a user starts it.
+#![allow(dead_code)]
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,7 +11,7 @@ use crate::process::{Process, eventually, free_address};
 pub struct Guard {
     pub address: SocketAddr,
     process: Process,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
 }
 
 impl Guard {
@@ -26,7 +27,7 @@ impl Guard {
         std::fs::write(files.path().join("guard.yaml"), settings).unwrap();
         std::fs::write(files.path().join("policy.yaml"), policies).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cardinality-guard"));
-        command.args(["serve", "--config.file=guard.yaml"]).current_dir(files.path()).env_clear();
+        command.args(["serve", "--config.file=guard.yaml", "--log.level=warn"]).current_dir(files.path()).env_clear();
         let mut process = Process::start(&mut command, "the binary under test");
         eventually("the guard is ready", &Some(200), || {
             if let Some(status) = process.child().try_wait().unwrap() {
@@ -34,12 +35,19 @@ impl Guard {
             }
             http::try_request(address, "GET", "/-/ready", &[]).ok().map(|answer| answer.status)
         });
-        Guard { address, process, _files: files }
+        Guard { address, process, files }
     }
 
     /// Scrapes the target of this name.
     pub fn scrape(&self, target: &str) -> Answer {
         http::get(self.address, &format!("/scrape/{target}"))
+    }
+
+    /// Writes the policy file anew and asks for a reload.
+    pub fn reload(&self, policies: &str) {
+        std::fs::write(self.files.path().join("policy.yaml"), policies).unwrap();
+        let answer = http::request(self.address, "POST", "/-/reload", &[("Content-Length", "0")]);
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// SIGTERM; gives the exit code.

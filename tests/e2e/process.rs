@@ -26,10 +26,15 @@ impl Process {
         &mut self.0
     }
 
+    /// Sends a signal (`-HUP`).
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Sends a signal (`-TERM`, `-INT`) and gives the exit code of the end that follows.
     pub fn end_with(&mut self, signal: &str) -> Option<i32> {
-        let killed = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal(signal);
         self.0.wait().unwrap().code()
     }
 

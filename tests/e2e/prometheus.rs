@@ -1,6 +1,8 @@
 //! A real Prometheus: Debian's.
+#![allow(dead_code)]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,8 +13,8 @@ use crate::process::{Process, eventually, free_address};
 /// A Prometheus that is running, with its database.
 pub struct Prometheus {
     address: SocketAddr,
-    _process: Process,
-    _files: tempfile::TempDir,
+    process: Process,
+    files: tempfile::TempDir,
 }
 
 impl Prometheus {
@@ -20,9 +22,7 @@ impl Prometheus {
     pub fn start(scrape_configs: &str, rules: &str) -> Prometheus {
         let files = tempfile::tempdir().unwrap();
         let address = free_address();
-        let global = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}";
-        let config = format!("{global}\nrule_files: [rules.yml]\nscrape_configs:\n{scrape_configs}");
-        std::fs::write(files.path().join("prometheus.yml"), config).unwrap();
+        configure(files.path(), scrape_configs);
         std::fs::write(files.path().join("rules.yml"), rules).unwrap();
         let mut command = Command::new("prometheus");
         command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=error"]);
@@ -34,22 +34,33 @@ impl Prometheus {
             }
             http::try_request(address, "GET", "/-/ready", &[]).ok().map(|answer| answer.status)
         });
-        Prometheus { address, _process: process, _files: files }
+        Prometheus { address, process, files }
+    }
+
+    /// Other scrape jobs, from about now on.
+    pub fn reconfigure(&self, scrape_configs: &str) {
+        configure(self.files.path(), scrape_configs);
+        self.process.signal("-HUP");
     }
 
     /// The value of an expression that gives one series; `None` when it gives none.
     pub fn value(&self, expression: &str) -> Option<f64> {
-        let data = self.api(&format!("/api/v1/query?query={}", escape(expression)));
-        let result = data["result"].as_array().unwrap();
+        let result = self.query(expression);
         assert!(result.len() <= 1, "{expression} gives {} series", result.len());
         result.first().map(|series| series["value"][1].as_str().unwrap().parse().unwrap())
     }
 
+    /// What the API makes of an expression: a list of `{metric, value}` or `{metric, values}`.
+    pub fn query(&self, expression: &str) -> Vec<Value> {
+        let mut data = self.api(&format!("/api/v1/query?query={}", escape(expression)));
+        serde_json::from_value(data["result"].take()).unwrap()
+    }
+
     /// Label sets of an expression's result, as `{job=..., instance=...}` pairs of one label.
     pub fn labels_of(&self, expression: &str, label: &str) -> Vec<String> {
-        let data = self.api(&format!("/api/v1/query?query={}", escape(expression)));
-        let series = data["result"].as_array().unwrap().iter();
-        let mut values: Vec<_> = series.map(|s| s["metric"][label].as_str().unwrap_or_default().to_owned()).collect();
+        let series = self.query(expression);
+        let mut values: Vec<_> =
+            series.iter().map(|s| s["metric"][label].as_str().unwrap_or_default().to_owned()).collect();
         values.sort();
         values
     }
@@ -74,6 +85,12 @@ impl Prometheus {
         assert_eq!(json["status"], "success", "{path}: {json}");
         json["data"].take()
     }
+}
+
+fn configure(files: &Path, scrape_configs: &str) {
+    let global = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}";
+    let config = format!("{global}\nrule_files: [rules.yml]\nscrape_configs:\n{scrape_configs}");
+    std::fs::write(files.join("prometheus.yml"), config).unwrap();
 }
 
 /// Percent-encodes everything but letters and digits.

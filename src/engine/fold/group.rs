@@ -48,7 +48,8 @@ pub struct Group {
     pub hold: Hold,
     pub group_ttl_seconds: f64,
     pinned: Option<Arc<[f64]>>,
-    /// Born after priming: shows 0 first (rule 2.1).
+    /// Born after priming: shows 0 first (rule 2.1). Over with the first number it shows: a hold that
+    /// grows later must not take it back (rule 7.3).
     newborn: bool,
     /// Endpoint clock at its first exposure.
     first_shown: Option<f64>,
@@ -199,7 +200,7 @@ impl Group {
         }
     }
 
-    fn commit(&mut self, now: f64, scrape: u32) {
+    fn commit(&mut self, now: f64, scrape: u32, hold_seconds: f64) {
         let overflows = self.overflows(ACCUMULATOR_LIMIT);
         if self.scrape == scrape {
             self.last_member = now;
@@ -215,6 +216,8 @@ impl Group {
             Totals::Gauge(gain) => *gain = GaugeGain::default(),
             Totals::Composite(composite) => composite.commit(overflows),
         }
+        let view = View { now, hold_seconds, scrape, limit: ACCUMULATOR_LIMIT };
+        self.newborn &= self.is_held(view);
         if !matches!(&self.totals, Totals::Composite(c) if !c.shaped) {
             self.first_shown.get_or_insert(now);
         }
@@ -341,9 +344,9 @@ impl Groups {
         GroupId(id)
     }
 
-    pub(super) fn commit(&mut self, now: f64) {
+    pub(super) fn commit(&mut self, now: f64, hold_seconds: f64) {
         let scrape = self.scrape;
-        self.all.iter_mut().for_each(|g| g.commit(now, scrape));
+        self.all.iter_mut().for_each(|g| g.commit(now, scrape, hold_seconds));
     }
 
     pub(super) fn forget_gains(&mut self) {

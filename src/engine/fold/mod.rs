@@ -244,7 +244,7 @@ impl Fold {
     }
 
     /// Makes this scrape the past. `restart` as settled.
-    pub fn commit(&mut self, process: Process) {
+    pub fn commit(&mut self, process: Process, hold_seconds: f64) {
         if process == Process::Restarted {
             self.members.restart();
             self.fingerprints.clear();
@@ -254,7 +254,7 @@ impl Fold {
         for family in &mut self.families {
             family.commit(now, &mut self.members, &mut self.created, &mut self.stamps);
         }
-        self.groups.commit(now);
+        self.groups.commit(now, hold_seconds);
         self.primed = true;
         self.moved.clear();
     }

@@ -158,6 +158,8 @@ impl ScrapeError {
 
 /// Consumed input is let go in steps of this size.
 const STEP: u64 = 1 << 20;
+/// How often a body may be read again because its end explains its beginning.
+const MOST_PASSES: usize = 3;
 /// Output leaves in steps of this size.
 const LEAST_DRAIN: u64 = 64 << 10;
 
@@ -261,20 +263,25 @@ impl Guard {
         if cut && self.state.format == Format::Text {
             return Err(ScrapeError::Truncated);
         }
-        match self.types_hold() {
-            Verdict::Holds => Ok(()),
-            Verdict::Untouched => {
-                self.relearn();
-                Ok(())
-            }
-            Verdict::Broken => {
-                self.relearn();
-                match self.retained {
-                    Retained::Whole => self.repeat(),
-                    Retained::No => Err(ScrapeError::TypesChanged),
+        // Once for TYPE lines that came late, once more for untyped parts that are left alone by it.
+        for _ in 0..MOST_PASSES {
+            match self.types_hold() {
+                Verdict::Holds => return Ok(()),
+                Verdict::Untouched => {
+                    self.relearn();
+                    return Ok(());
+                }
+                Verdict::Broken if self.retained == Retained::No => {
+                    self.relearn();
+                    return Err(ScrapeError::TypesChanged);
+                }
+                Verdict::Broken => {
+                    self.relearn();
+                    self.repeat()?;
                 }
             }
         }
+        Ok(())
     }
 
     /// What this body declared is in force; what was made of names and spellings is made again.
@@ -311,7 +318,7 @@ impl Guard {
         }
         let now = state.fold.clock.seconds();
         state.families.committed = state.scrape;
-        state.fold.commit(process);
+        state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
         state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);
