@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::field;
 use super::group::GroupId;
+use super::journal::Journal;
 use super::layout::Layouts;
 use super::member::{MemberId, Members};
 
@@ -122,6 +123,7 @@ impl FoldFamily {
         members: &mut Members,
         created: &mut HashMap<MemberId, f64>,
         stamps: &mut HashMap<(MemberId, u32), i64>,
+        journal: &mut Journal,
     ) {
         if self.pending.is_empty() {
             return;
@@ -133,15 +135,24 @@ impl FoldFamily {
                 field::IGNORED => stamp = None,
                 field::CREATED => {
                     created.insert(p.member, p.value);
+                    journal.began(p.member);
                     self.newest_created = self.newest_created.max(p.value);
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
-                field::OTHER | field::QUANTILE => member.seen = now as u32,
+                field::OTHER | field::QUANTILE => {
+                    member.seen = now as u32;
+                    journal.saw(p.member);
+                }
                 _ => {
                     member.seen = now as u32;
+                    journal.saw(p.member);
+                    if member.last(p.field).to_bits() != p.value.to_bits() {
+                        journal.changed(p.member);
+                    }
                     member.set_last(p.field, p.value);
                     if let Some(stamp) = stamp.take() {
                         stamps.insert((p.member, p.field), stamp);
+                        journal.stamped(p.member, p.field);
                     }
                 }
             }

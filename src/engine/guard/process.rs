@@ -1,17 +1,20 @@
 //! `process_start_time_seconds`: when every member restarts from 0 (rule 1.4).
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::fold::Process;
 
 /// The family that says it.
 pub const START_TIME: &str = "process_start_time_seconds";
 
 /// Which process the guard has watched, and for how long.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct ProcessWatch {
     started: Option<f64>,
     /// Endpoint clock when the guard first saw this process.
     since: f64,
     /// What an aborted scrape said after families had been settled: this scrape begins with it.
+    #[serde(skip)]
     forecast: Option<f64>,
 }
 
