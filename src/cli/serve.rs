@@ -28,6 +28,9 @@ use crate::telemetry::logs::{self, LogFormat, LogLevel};
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// For what still waits for a disk when everything else has ended.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 const EXAMPLES: &str = "\
 Examples:
   cardinality-guard serve --config.file=guard.yaml
@@ -101,7 +104,10 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(FAILED));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
-    runtime.block_on(serve(Arc::new(reloader), shared))
+    let ended = runtime.block_on(serve(Arc::new(reloader), shared));
+    // A thread that waits for a disk that hangs must not keep the process.
+    runtime.shutdown_timeout(LAST_WRITES);
+    ended
 }
 
 impl ServeArgs {

@@ -141,7 +141,7 @@ impl Keeper {
         let wanted = Arc::new(AtomicBool::new(true));
         let (name, still_wanted) = (self.name.clone(), wanted.clone());
         let job = tokio::spawn(self.vault.clone().blocking(move |store| match extent {
-            Extent::Changes => store.append(&name, &piece),
+            Extent::Changes => store.append(&name, &piece, &still_wanted),
             Extent::Whole => store.replace(&name, &piece, &still_wanted),
         }));
         self.writing = Some(Write { job, extent, wanted });
@@ -234,5 +234,150 @@ fn restore(store: &dyn StateStore, name: &StateName) -> Result<Option<Restored>,
             store.set_aside(name);
             Err(Trouble::Unreadable)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Condvar, Mutex};
+
+    use super::*;
+    use crate::engine::guard::{Annotate, BodyEnd, Guard, Limits, Scrape, Start};
+    use crate::engine::model::{Format, Seed};
+    use crate::engine::policy::Plan;
+    use crate::settings::Scheme;
+    use crate::state::EndpointKey;
+    use crate::telemetry::{Exposition, Foreseen};
+
+    /// A store that hangs while it is told to, and notes what became of it.
+    #[derive(Debug, Default)]
+    struct Disk {
+        hangs: Mutex<bool>,
+        goes_on: Condvar,
+        done: Mutex<Vec<&'static str>>,
+    }
+
+    impl Disk {
+        fn hang(&self, hangs: bool) {
+            *self.hangs.lock().unwrap() = hangs;
+            self.goes_on.notify_all();
+        }
+
+        fn write(&self, what: &'static str, wanted: &AtomicBool) -> Result<Then, Trouble> {
+            let hangs = self.hangs.lock().unwrap();
+            drop(self.goes_on.wait_while(hangs, |hangs| *hangs).unwrap());
+            let what = if wanted.load(Ordering::SeqCst) { what } else { "too late" };
+            self.done.lock().unwrap().push(what);
+            Ok(Then::Append)
+        }
+
+        fn done(&self) -> Vec<&'static str> {
+            std::mem::take(&mut self.done.lock().unwrap())
+        }
+    }
+
+    impl StateStore for Disk {
+        fn load(&self, _: &StateName) -> Result<Option<Kept>, Trouble> {
+            Ok(None)
+        }
+
+        fn append(&self, _: &StateName, _: &[u8], wanted: &AtomicBool) -> Result<Then, Trouble> {
+            self.write("append", wanted)
+        }
+
+        fn replace(&self, _: &StateName, _: &[u8], wanted: &AtomicBool) -> Result<Then, Trouble> {
+            self.write("replace", wanted)
+        }
+
+        fn sync(&self, _: &StateName) -> Result<(), Trouble> {
+            Ok(())
+        }
+
+        fn close(&self, _: &StateName) -> Result<(), Trouble> {
+            self.done.lock().unwrap().push("close");
+            Ok(())
+        }
+
+        fn discard(&self, _: &StateName) {
+            self.done.lock().unwrap().push("discard");
+        }
+
+        fn set_aside(&self, _: &StateName) {}
+        fn doom(&self, _: StateName) {}
+        fn clear(&self, _: &StateName) {}
+        fn clean(&self, _: Duration) {}
+    }
+
+    fn keeper() -> (Arc<Disk>, Arc<Telemetry>, Keeper) {
+        let (disk, telemetry) = (Arc::<Disk>::default(), Arc::<Telemetry>::default());
+        telemetry.config_loaded(Foreseen::default());
+        let vault = Arc::new(Vault::new(disk.clone(), telemetry.clone()));
+        let key = EndpointKey { scheme: Scheme::Http, host: "x".into(), port: 1, path_and_query: "/".into() };
+        (disk, telemetry, Keeper::new(vault, StateName::new(&key, Format::Text)))
+    }
+
+    fn scraped(state: Box<EndpointState>) -> Box<EndpointState> {
+        let scrape = Scrape {
+            plan: Arc::new(Plan::default()),
+            limits: Limits::default(),
+            now: Duration::ZERO,
+            wall_seconds: 0.0,
+            client: 0,
+            annotate: Annotate::No,
+            start: Start::Baseline,
+        };
+        let mut guard = Guard::begin(state, scrape);
+        guard.push(b"a_total 1\n").unwrap();
+        let (state, result) = guard.finish(BodyEnd::Framed, &mut Vec::new());
+        result.unwrap();
+        state
+    }
+
+    #[tokio::test]
+    async fn rule_7_2_a_slow_disk_holds_no_scrape_up_and_is_caught_up_with() {
+        let (disk, telemetry, mut keeper) = keeper();
+        let mut state = scraped(EndpointState::new(Format::Text, Seed::new(1)));
+        assert!(keeper.load().await.is_none());
+        keeper.keep(&mut state).await;
+        state = scraped(state);
+        keeper.keep(&mut state).await;
+        assert_eq!(disk.done(), ["replace", "append"]);
+
+        disk.hang(true);
+        for _ in 0..2 {
+            state = scraped(state);
+            keeper.keep(&mut state).await;
+            assert_eq!(disk.done(), ["discard"], "rule 7.3: what is behind must not be resumed");
+        }
+        let row = "cardinality_guard_state_write_errors_total{reason=\"slow\"} 2\n";
+        let shown = telemetry.expose(Exposition::Text, &[]);
+        assert!(shown.contains(row), "{shown}");
+
+        disk.hang(false);
+        state = scraped(state);
+        keeper.keep(&mut state).await;
+        assert_eq!(disk.done(), ["too late", "replace"], "everything, for a change would miss two scrapes");
+        state = scraped(state);
+        keeper.keep(&mut state).await;
+        keeper.close(Some(&mut state)).await;
+        assert_eq!(disk.done(), ["append", "close"]);
+    }
+
+    #[tokio::test]
+    async fn a_scrape_that_is_given_up_while_it_writes_is_written_all_the_same() {
+        let (disk, _, mut keeper) = keeper();
+        let mut state = scraped(EndpointState::new(Format::Text, Seed::new(1)));
+        keeper.keep(&mut state).await;
+        disk.hang(true);
+        state = scraped(state);
+        tokio::select! {
+            biased;
+            () = keeper.keep(&mut state) => panic!("it cannot be done yet"),
+            () = tokio::task::yield_now() => {}
+        }
+        disk.hang(false);
+        state = scraped(state);
+        keeper.keep(&mut state).await;
+        assert_eq!(disk.done(), ["replace", "append", "append"]);
     }
 }

@@ -184,7 +184,10 @@ impl StateStore for FileStore {
         kept
     }
 
-    fn append(&self, name: &StateName, piece: &[u8]) -> Result<Then, Trouble> {
+    fn append(&self, name: &StateName, piece: &[u8], wanted: &AtomicBool) -> Result<Then, Trouble> {
+        if !wanted.load(Ordering::SeqCst) {
+            return Err(Trouble::Slow);
+        }
         match self.add(name, FrameKind::Piece, piece) {
             Ok((log, _)) if log.len - log.whole > log.whole.max(LEAST_LOG) => Ok(Then::Replace),
             Ok(_) => Ok(Then::Append),
@@ -282,6 +285,8 @@ mod tests {
     use crate::settings::Scheme;
     use crate::state::EndpointKey;
 
+    static WANTED: AtomicBool = AtomicBool::new(true);
+
     fn name(port: u16) -> StateName {
         let key = EndpointKey { scheme: Scheme::Http, host: "x".into(), port, path_and_query: "/metrics".into() };
         StateName::new(&key, Format::Text)
@@ -292,9 +297,8 @@ mod tests {
     }
 
     fn fill(store: &FileStore) {
-        let wanted = AtomicBool::new(true);
-        assert_eq!(store.replace(&name(1), b"everything", &wanted).unwrap(), Then::Append);
-        assert_eq!(store.append(&name(1), b"a change").unwrap(), Then::Append);
+        assert_eq!(store.replace(&name(1), b"everything", &WANTED).unwrap(), Then::Append);
+        assert_eq!(store.append(&name(1), b"a change", &WANTED).unwrap(), Then::Append);
     }
 
     fn pieces(store: &FileStore) -> Option<Vec<Vec<u8>>> {
@@ -314,7 +318,7 @@ mod tests {
         fill(&store(dir.path(), "boot"));
         let next = store(dir.path(), "boot");
         assert_eq!(pieces(&next).unwrap(), [b"everything".to_vec(), b"a change".to_vec()]);
-        next.append(&name(1), b"another").unwrap();
+        next.append(&name(1), b"another", &WANTED).unwrap();
         drop(next);
         assert_eq!(pieces(&store(dir.path(), "boot")).unwrap().len(), 3);
     }
@@ -328,7 +332,7 @@ mod tests {
         drop(first);
         let second = store(dir.path(), "two");
         assert_eq!(second.load(&name(1)).unwrap().unwrap().then, Then::Replace);
-        second.replace(&name(1), b"everything", &AtomicBool::new(true)).unwrap();
+        second.replace(&name(1), b"everything", &WANTED).unwrap();
         drop(second);
         assert_eq!(refused(&store(dir.path(), "three")), "boot");
     }
@@ -355,7 +359,7 @@ mod tests {
         OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 1).unwrap();
         let next = store(dir.path(), "boot");
         assert_eq!(pieces(&next).unwrap(), [b"everything".to_vec()]);
-        next.append(&name(1), b"again").unwrap();
+        next.append(&name(1), b"again", &WANTED).unwrap();
         drop(next);
         assert_eq!(pieces(&store(dir.path(), "boot")).unwrap(), [b"everything".to_vec(), b"again".to_vec()]);
     }
@@ -382,9 +386,9 @@ mod tests {
         fill(&first);
         // As if somebody else wrote to it: this change cannot be added.
         fs::write(first.path(&name(1)), b"x").unwrap();
-        assert!(first.append(&name(1), b"lost").is_err());
+        assert!(first.append(&name(1), b"lost", &WANTED).is_err());
         assert!(!first.path(&name(1)).exists());
-        assert!(first.append(&name(1), b"lost too").is_err());
+        assert!(first.append(&name(1), b"lost too", &WANTED).is_err());
         drop(first);
         assert!(pieces(&store(dir.path(), "boot")).is_none());
     }
@@ -413,7 +417,7 @@ mod tests {
         let store = store(dir.path(), "boot");
         fill(&store);
         let change = vec![7; LEAST_LOG as usize / 4];
-        let then: Vec<Then> = (0..4).map(|_| store.append(&name(1), &change).unwrap()).collect();
+        let then: Vec<Then> = (0..4).map(|_| store.append(&name(1), &change, &WANTED).unwrap()).collect();
         assert_eq!(then, [Then::Append, Then::Append, Then::Append, Then::Replace]);
     }
 
@@ -424,7 +428,7 @@ mod tests {
         fill(&store);
         store.doom(name(1));
         assert!(pieces(&store).is_none(), "even when it is asked for again before it was removed");
-        store.replace(&name(1), b"anew", &AtomicBool::new(true)).unwrap();
+        store.replace(&name(1), b"anew", &WANTED).unwrap();
         store.clear(&name(1));
         assert_eq!(store.files(STATE).len(), 1, "the new one stays");
         store.doom(name(1));

@@ -79,8 +79,9 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// What is kept under a name. What is not resumed is set aside before this returns.
     fn load(&self, name: &StateName) -> Result<Option<Kept>, Trouble>;
 
-    /// Adds a change to what is kept. Once this has returned, `kill -9` loses nothing of it.
-    fn append(&self, name: &StateName, piece: &[u8]) -> Result<Then, Trouble>;
+    /// Adds a change to what is kept, unless it is no longer `wanted`. Once this has returned,
+    /// `kill -9` loses nothing of it.
+    fn append(&self, name: &StateName, piece: &[u8], wanted: &AtomicBool) -> Result<Then, Trouble>;
 
     /// Keeps this instead of what was there; nothing, when it is no longer `wanted`.
     fn replace(&self, name: &StateName, piece: &[u8], wanted: &AtomicBool) -> Result<Then, Trouble>;
@@ -130,5 +131,36 @@ impl From<io::Error> for Trouble {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full(error),
             _ => Trouble::Io(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Exposition, Foreseen, Telemetry};
+
+    #[test]
+    fn every_reason_has_its_row_from_the_start() {
+        let telemetry = Telemetry::default();
+        telemetry.config_loaded(Foreseen::default());
+        let shown = telemetry.expose(Exposition::Text, &[]);
+        let error = || io::Error::other("x");
+        let all = [
+            Trouble::Slow,
+            Trouble::Full(error()),
+            Trouble::Io(error()),
+            Trouble::Unreadable,
+            Trouble::Version,
+            Trouble::Stale,
+            Trouble::Future,
+            Trouble::Boot,
+            Trouble::Touched,
+        ];
+        for trouble in all {
+            let row = format!("cardinality_guard_state_write_errors_total{{reason=\"{}\"}} 0\n", trouble.reason());
+            assert!(shown.contains(&row), "{row} in\n{shown}");
+        }
+        assert_eq!(Trouble::from(io::Error::from(io::ErrorKind::StorageFull)).reason(), "full");
+        assert_eq!(Trouble::from(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)).reason(), "io");
     }
 }
