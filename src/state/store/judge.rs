@@ -28,7 +28,7 @@ pub fn judge(parsed: &Parsed, about: Circumstances<'_>) -> Result<Then, Trouble>
     if parsed.head.name != about.name {
         return Err(Trouble::Unreadable);
     }
-    if !(parsed.written <= about.now + SECOND) {
+    if parsed.written.is_nan() || parsed.written > about.now + SECOND {
         return Err(Trouble::Future);
     }
     if about.now - parsed.written > HOUR {
