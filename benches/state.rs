@@ -51,7 +51,7 @@ fn changes(store: &FileStore, what: &str, members: usize, moved: usize) {
         scraping.push(timed(|| endpoint.scrape(moved)));
         piece.clear();
         encoding.push(timed(|| assert_eq!(endpoint.state().changes(&mut piece), Extent::Changes)));
-        writing.push(timed(|| drop(store.append(&name, &piece, &WANTED).unwrap())));
+        writing.push(timed(|| assert!(store.append(&name, &piece, &WANTED).is_ok())));
     }
     row(what, piece.len(), encoding, writing);
     println!("{:<28}{:>24}", "  beside a scrape of", format!("{:.1?}", median(scraping)));
@@ -66,7 +66,7 @@ fn whole(store: &FileStore, members: usize) {
     for _ in 0..ROUNDS {
         piece.clear();
         encoding.push(timed(|| endpoint.state().snapshot(&mut piece)));
-        writing.push(timed(|| drop(store.replace(&name, &piece, &WANTED).unwrap())));
+        writing.push(timed(|| assert!(store.replace(&name, &piece, &WANTED).is_ok())));
         reading.push(timed(|| {
             let kept = store.load(&name).unwrap().unwrap();
             let state = EndpointState::restore(kept.pieces.iter().map(Vec::as_slice)).unwrap();
