@@ -2,6 +2,7 @@
 
 mod reload;
 mod signals;
+mod storage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,9 @@ use crate::telemetry::logs::{self, LogFormat, LogLevel};
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// For what still waits for a disk when everything else has ended.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,7 +76,7 @@ pub(super) struct ServeArgs {
     #[arg(long = "web.telemetry-path", value_name = "PATH")]
     telemetry_path: Option<String>,
 
-    /// Directory for state that survives a restart (no effect yet)
+    /// Directory for folded counters that survive a restart; empty: memory only
     #[arg(long = "storage.path", value_name = "DIR")]
     storage_path: Option<String>,
 
@@ -96,8 +100,14 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     if args.config_file.is_none() && shared.config().settings.targets.is_empty() {
         return Err(Usage("nothing may be scraped: name a settings file, as in --config.file=guard.yaml".into()).into());
     }
+    if let storage::Storage::Busy = storage::open(&shared) {
+        return Ok(ExitCode::from(FAILED));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
-    runtime.block_on(serve(Arc::new(reloader), shared))
+    let ended = runtime.block_on(serve(Arc::new(reloader), shared));
+    // A thread that waits for a disk that hangs must not keep the process.
+    runtime.shutdown_timeout(LAST_WRITES);
+    ended
 }
 
 impl ServeArgs {
@@ -211,5 +221,12 @@ fn warn_of_moved_listeners(before: &Settings, after: &Settings) {
     let (before, after) = (&before.web, &after.web);
     if before.listen_address != after.listen_address || before.admin_listen_address != after.admin_listen_address {
         warn!("the addresses to listen on have changed: restart to have it so");
+    }
+}
+
+/// Nor can the memory.
+fn warn_of_moved_storage(before: &Settings, after: &Settings) {
+    if before.storage.path != after.storage.path {
+        warn!("storage.path has changed: restart to have it so");
     }
 }

@@ -159,7 +159,7 @@ impl Flow {
     async fn step(&mut self, out: &mut Vec<u8>) -> Result<Advanced, Failure> {
         let Some(held) = &mut self.held else { return Ok(Advanced::End) };
         let Some(bytes) = self.source.next(&self.deadline).await? else {
-            return self.finish(out).map(|()| Advanced::End);
+            return self.finish(out).await.map(|()| Advanced::End);
         };
         match &mut self.treatment {
             Treatment::Pass => out.extend_from_slice(bytes),
@@ -167,6 +167,8 @@ impl Flow {
                 if *begun == Begun::NotYet {
                     let fallback = self.target.settings.fallback_scrape_protocol;
                     let format = content::format(self.content_type.as_ref(), fallback)?;
+                    let loaded = timeout_at(self.deadline.exporter(), held.lease.load(format)).await;
+                    loaded.map_err(|_| self.deadline.passed(Stage::Body))?;
                     held.lease.begin(format, scrape.clone());
                     *begun = Begun::Yes;
                 }
@@ -177,8 +179,9 @@ impl Flow {
         Ok(Advanced::More)
     }
 
-    /// Commits, and lets go of everything before anybody waits for the reader.
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+    /// Commits, and lets go of everything before anybody waits for the reader. What was committed is
+    /// with the store before the last byte leaves, or the store is too slow to be waited for.
+    async fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         let Some(mut held) = self.held.take() else { return Ok(()) };
         if let Treatment::Guard { scrape, begun: Begun::NotYet } = &self.treatment
             && let Some(format) = self.format_of_nothing(&held.lease)
@@ -188,6 +191,7 @@ impl Flow {
         if let Some(result) = held.lease.finish(self.end, out) {
             let report = result?;
             self.telemetry.scrape_committed(&self.target.settings.name, &report);
+            held.lease.keep().await;
         }
         if self.end == BodyEnd::Framed {
             held.connection.rests(held.keep_alive);

@@ -72,6 +72,7 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
     sweep_until(shutdown, &shared).await;
     drop(stop);
     while accepting.join_next().await.is_some() {}
+    shared.endpoints().close().await;
     Ok(())
 }
 

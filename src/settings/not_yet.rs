@@ -4,9 +4,8 @@
 use crate::engine::policy::yaml::{Checker, Entry, Node, Value};
 
 /// Key, and what does not happen.
-const NOT_YET: [(&str, &str); 5] = [
+const NOT_YET: [(&str, &str); 4] = [
     ("web.config_file", "the guard's own port speaks plain HTTP and asks nobody who they are"),
-    ("storage.path", "folded counters are kept in memory only and start at 0 after a restart"),
     ("scrape.endpoint_series_limit", "an endpoint's series are not limited as a whole"),
     ("scrape.memory_limit", "memory is bounded by members_limit and max_endpoints only"),
     ("targets.series_limit", "a target's series are not limited as a whole"),

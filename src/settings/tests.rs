@@ -185,7 +185,7 @@ fn what_has_no_effect_yet_is_said() {
                 targets: [{name: a, url: 'http://a/m', series_limit: 5}]\nweb: {config_file: ''}\n";
     let got = findings(text);
     let about: Vec<&str> = got.iter().filter_map(|f| f.split('`').nth(1)).collect();
-    assert_eq!(about, ["path", "memory_limit", "series_limit"], "{got:#?}");
+    assert_eq!(about, ["memory_limit", "series_limit"], "{got:#?}");
     assert!(got.iter().all(|f| f.contains("note: ")), "{got:#?}");
 }
 

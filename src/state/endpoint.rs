@@ -12,8 +12,11 @@ use crate::engine::model::{Format, Seed};
 
 use crate::telemetry::LiveEndpoint;
 
+use super::EndpointKey;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::Gauges;
+use super::keeper::{Keeper, Vault};
+use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
 #[derive(Debug, Default)]
@@ -31,26 +34,46 @@ pub struct Endpoint {
 pub struct Lease {
     slot: OwnedMutexGuard<Slot>,
     at_work: Option<Guard>,
+    /// What was committed and is not kept yet.
+    committed: Option<Format>,
     gauges: Arc<Gauges>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    text: Option<Box<EndpointState>>,
-    openmetrics: Option<Box<EndpointState>>,
+    text: Memory,
+    openmetrics: Memory,
     connection: Option<Connection>,
 }
 
+/// What is remembered in one format.
+#[derive(Debug, Default)]
+struct Memory {
+    state: Option<Box<EndpointState>>,
+    /// `None`: in memory only.
+    keeper: Option<Keeper>,
+}
+
 impl Endpoint {
+    /// An endpoint whose memory outlives the process.
+    pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey) -> Endpoint {
+        let memory = |format| {
+            let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
+            Memory { state: None, keeper: Some(keeper) }
+        };
+        let slot = Slot { text: memory(Format::Text), openmetrics: memory(Format::OpenMetrics), connection: None };
+        Endpoint { slot: Arc::new(Mutex::new(slot)), ..Endpoint::default() }
+    }
+
     /// Waits for its turn.
     pub async fn lease(&self) -> Lease {
-        Lease { slot: self.slot.clone().lock_owned().await, at_work: None, gauges: self.gauges.clone() }
+        Lease::new(self.slot.clone().lock_owned().await, &self.gauges)
     }
 
     /// `None` when another scrape is under way or waits.
     pub fn try_lease(&self) -> Option<Lease> {
         let slot = self.slot.clone().try_lock_owned().ok()?;
-        Some(Lease { slot, at_work: None, gauges: self.gauges.clone() })
+        Some(Lease::new(slot, &self.gauges))
     }
 
     /// Which entry of `targets:` its gauges are counted under.
@@ -61,6 +84,11 @@ impl Endpoint {
     /// As of its last good scrape.
     pub fn live(&self) -> LiveEndpoint {
         self.gauges.read()
+    }
+
+    /// Whether a scrape holds it or waits for it.
+    pub(super) fn is_leased(&self) -> bool {
+        Arc::strong_count(&self.slot) > 1
     }
 
     /// When it was last asked for.
@@ -74,11 +102,46 @@ impl Endpoint {
 }
 
 impl Lease {
+    fn new(slot: OwnedMutexGuard<Slot>, gauges: &Arc<Gauges>) -> Lease {
+        Lease { slot, at_work: None, committed: None, gauges: gauges.clone() }
+    }
+
+    /// Reads what the store kept, the first time. Before [`Lease::begin`]; whoever stops waiting
+    /// may come again.
+    pub async fn load(&mut self, format: Format) {
+        let memory = self.slot.memory(format);
+        if let (None, Some(keeper)) = (&memory.state, &mut memory.keeper)
+            && let Some(state) = keeper.load().await
+        {
+            memory.state = Some(state);
+        }
+    }
+
+    /// Hands what was committed to the store, before its last byte leaves.
+    pub async fn keep(&mut self) {
+        let Some(format) = self.committed.take() else { return };
+        let memory = self.slot.memory(format);
+        if let (Some(state), Some(keeper)) = (&mut memory.state, &mut memory.keeper) {
+            keeper.keep(state).await;
+        }
+    }
+
+    /// The process ends: what is kept is whole and final.
+    pub(super) async fn close(&mut self) {
+        self.abort();
+        for format in [Format::Text, Format::OpenMetrics] {
+            let memory = self.slot.memory(format);
+            if let Some(keeper) = &mut memory.keeper {
+                keeper.close(memory.state.as_deref_mut()).await;
+            }
+        }
+    }
+
     /// Hands the state to a guard, which [`Lease::push`], [`Lease::drain`] and [`Lease::finish`]
     /// then drive.
     pub fn begin(&mut self, format: Format, scrape: Scrape) {
         self.abort();
-        let state = self.slot.state(format).take();
+        let state = self.slot.memory(format).state.take();
         let state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
         self.at_work = Some(Guard::begin(state, scrape));
     }
@@ -98,6 +161,7 @@ impl Lease {
         let (state, result) = self.at_work.take()?.finish(end, out);
         if let Ok(report) = &result {
             self.gauges.committed(report, state.memory());
+            self.committed = Some(state.format());
         }
         self.slot.put(state);
         Some(result)
@@ -105,7 +169,7 @@ impl Lease {
 
     /// Which format this endpoint was seen to speak.
     pub fn known_format(&self) -> Option<Format> {
-        match (&self.slot.text, &self.slot.openmetrics) {
+        match (&self.slot.text.state, &self.slot.openmetrics.state) {
             (_, Some(_)) => Some(Format::OpenMetrics),
             (Some(_), None) => Some(Format::Text),
             (None, None) => None,
@@ -141,7 +205,7 @@ impl Drop for Lease {
 }
 
 impl Slot {
-    fn state(&mut self, format: Format) -> &mut Option<Box<EndpointState>> {
+    fn memory(&mut self, format: Format) -> &mut Memory {
         match format {
             Format::Text => &mut self.text,
             Format::OpenMetrics => &mut self.openmetrics,
@@ -150,7 +214,7 @@ impl Slot {
 
     fn put(&mut self, state: Box<EndpointState>) {
         let format = state.format();
-        *self.state(format) = Some(state);
+        self.memory(format).state = Some(state);
     }
 }
 

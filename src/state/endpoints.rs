@@ -2,15 +2,20 @@
 //! endpoint gets an `Arc` of it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use tokio::task::JoinSet;
+
+use crate::engine::model::Format;
 
 use crate::settings::Scheme;
 use crate::telemetry::{LiveEndpoint, Telemetry};
 
 use super::Endpoint;
+use super::keeper::Vault;
+use super::store::{StateName, StateStore};
 
 /// What is really fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,11 +31,20 @@ pub struct EndpointKey {
 pub struct Endpoints {
     table: DashMap<EndpointKey, Arc<Endpoint>>,
     telemetry: Arc<Telemetry>,
+    vault: OnceLock<Arc<Vault>>,
 }
+
+/// Endpoints closed at once at the end.
+const CLOSING: usize = 32;
 
 impl Endpoints {
     pub fn new(telemetry: Arc<Telemetry>) -> Endpoints {
-        Endpoints { table: DashMap::new(), telemetry }
+        Endpoints { table: DashMap::new(), telemetry, vault: OnceLock::new() }
+    }
+
+    /// From now on what is remembered is kept here as well. Before the first scrape, and once.
+    pub fn keep_in(&self, store: Arc<dyn StateStore>) {
+        let _ = self.vault.set(Arc::new(Vault::new(store, self.telemetry.clone())));
     }
 
     /// The endpoint of this key, made if need be. Beyond `max` (0 = off) the one that was not
@@ -40,7 +54,11 @@ impl Endpoints {
             known.ask(now);
             return known.clone();
         }
-        let endpoint = self.table.entry(key.clone()).or_default().clone();
+        let make = || match self.vault.get() {
+            Some(vault) => Arc::new(Endpoint::kept(vault, key)),
+            None => Arc::default(),
+        };
+        let endpoint = self.table.entry(key.clone()).or_insert_with(make).clone();
         endpoint.ask(now);
         while max != 0 && self.table.len() > max {
             if let Evicted::Nothing = self.evict_one() {
@@ -55,15 +73,44 @@ impl Endpoints {
         if ttl.is_zero() {
             return 0;
         }
-        let before = self.table.len();
-        self.table.retain(|_, endpoint| {
+        let mut gone = Vec::new();
+        self.table.retain(|key, endpoint| {
             let stays = in_use(endpoint) || now.saturating_sub(endpoint.asked()) < ttl;
             if !stays {
                 self.telemetry.endpoint_forgotten(&endpoint.live().target);
+                gone.push(key.clone());
             }
             stays
         });
-        before.saturating_sub(self.table.len())
+        gone.iter().for_each(|key| self.forget_kept(key));
+        if let Some(vault) = self.vault.get() {
+            vault.clean(ttl);
+        }
+        gone.len()
+    }
+
+    /// The process ends and no scrape is under way: what is kept is whole and final.
+    pub async fn close(&self) {
+        if self.vault.get().is_none() {
+            return;
+        }
+        let all: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
+        let mut closing = JoinSet::new();
+        for endpoint in all {
+            if closing.len() >= CLOSING {
+                closing.join_next().await;
+            }
+            closing.spawn(async move { endpoint.lease().await.close().await });
+        }
+        while closing.join_next().await.is_some() {}
+    }
+
+    fn forget_kept(&self, key: &EndpointKey) {
+        if let Some(vault) = self.vault.get() {
+            for format in [Format::Text, Format::OpenMetrics] {
+                vault.forget(StateName::new(key, format));
+            }
+        }
     }
 
     /// Every endpoint in memory, for gauges.
@@ -96,6 +143,7 @@ impl Endpoints {
         match self.table.remove_if(&key, |_, endpoint| !in_use(endpoint)) {
             Some((_, endpoint)) => {
                 self.telemetry.endpoint_forgotten(&endpoint.live().target);
+                self.forget_kept(&key);
                 Evicted::One
             }
             None => Evicted::Nothing,
@@ -108,10 +156,10 @@ enum Evicted {
     Nothing,
 }
 
-/// Somebody outside the table holds it: forgetting it now would let two scrapes run at once. The
+/// Somebody outside the table holds it or scrapes it: forgetting it now would let two scrapes run at once. The
 /// answer holds as long as the caller holds the table's lock.
 fn in_use(endpoint: &Arc<Endpoint>) -> bool {
-    Arc::strong_count(endpoint) > 1
+    Arc::strong_count(endpoint) > 1 || endpoint.is_leased()
 }
 
 impl fmt::Display for EndpointKey {

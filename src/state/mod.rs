@@ -8,6 +8,8 @@ mod connection;
 mod endpoint;
 mod endpoints;
 mod gauges;
+mod keeper;
+pub mod store;
 
 pub use clock::Clock;
 pub use config::{ActiveTarget, Config, Shared};

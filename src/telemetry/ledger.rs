@@ -95,6 +95,10 @@ impl Ledger {
         self.counters(family).add(&[target], 1);
     }
 
+    pub(super) fn state_error(&mut self, reason: &str) {
+        self.counters(&names::STATE_ERRORS).add(&[reason], 1);
+    }
+
     pub(super) fn config_loaded(&mut self, foreseen: Foreseen, at: SystemTime) {
         self.foresee(&foreseen);
         self.foreseen = foreseen;
@@ -149,6 +153,9 @@ impl Ledger {
         }
         for (target, policy) in &foreseen.policies {
             self.foresee_policy(target, policy);
+        }
+        for reason in names::STATE_REASONS {
+            self.counters(&names::STATE_ERRORS).foresee(&[reason]);
         }
         // Requests that name no target of ours.
         for result in ScrapeResult::ALL {

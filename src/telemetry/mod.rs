@@ -13,6 +13,7 @@ mod rows;
 
 pub mod logs;
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -83,6 +84,8 @@ pub struct LiveEndpoint {
 pub struct Telemetry {
     ledger: Mutex<Ledger>,
     outcomes: Mutex<Outcomes>,
+    /// Reasons why state was not kept that have been logged: each is, once.
+    told: Mutex<HashSet<&'static str>>,
 }
 
 impl Telemetry {
@@ -113,6 +116,26 @@ impl Telemetry {
     /// Nobody asked for an endpoint any more: its memory went.
     pub fn endpoint_forgotten(&self, target: &str) {
         locked(&self.ledger).count_target(&names::ENDPOINTS_FORGOTTEN, target);
+    }
+
+    /// What a scrape changed is in memory only.
+    pub fn state_not_written(&self, reason: &'static str, endpoint: &str, detail: &str) {
+        locked(&self.ledger).state_error(reason);
+        if locked(&self.told).insert(reason) {
+            let (endpoint, detail) = (Printable(endpoint), Printable(detail));
+            error!(reason, %endpoint, %detail, "state is not written: a restart now would start at 0");
+        }
+    }
+
+    /// What was kept of an endpoint was set aside; it starts anew.
+    pub fn state_not_resumed(&self, reason: &'static str, endpoint: &str, detail: &str) {
+        locked(&self.ledger).state_error(reason);
+        let (endpoint, detail) = (Printable(endpoint), Printable(detail));
+        if locked(&self.told).insert(reason) {
+            warn!(reason, %endpoint, %detail, "state is not resumed: folded counters start at 0");
+        } else {
+            debug!(reason, %endpoint, %detail, "state is not resumed");
+        }
     }
 
     /// Settings and policies were loaded and are in force.

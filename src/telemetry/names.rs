@@ -120,6 +120,14 @@ pub(super) static SENT_BYTES: Family =
 pub(super) static MODE: Family =
     gauge("cardinality_guard_mode", &["target", "mode"], "1 for the mode in force, 0 for the others.");
 
+pub(super) static STATE_ERRORS: Family = counter(
+    "cardinality_guard_state_write_errors_total",
+    &["reason"],
+    "State that could not be written (slow, full, io) or was not resumed (all others), by reason.",
+);
+/// Why state was not written, or not resumed.
+pub(super) const STATE_REASONS: [&str; 9] =
+    ["slow", "full", "io", "unreadable", "version", "stale", "future", "boot", "touched"];
 pub(super) static RELOAD_SUCCESSFUL: Family = gauge(
     "cardinality_guard_config_last_reload_successful",
     &[],

@@ -1,4 +1,5 @@
 //! The guard as a process that is talked to over its sockets.
+#![allow(dead_code)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,6 +48,10 @@ impl Server {
 
     pub(crate) fn at(&self, door: usize) -> Door {
         Door(self.addresses[door])
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses[0]
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -78,7 +78,9 @@ impl Reloader {
     fn replace(&self, loaded: Loaded) {
         let telemetry = self.shared.telemetry();
         warn(telemetry, &loaded.findings);
-        super::warn_of_moved_listeners(&self.shared.config().settings, &loaded.settings);
+        let before = self.shared.config();
+        super::warn_of_moved_listeners(&before.settings, &loaded.settings);
+        super::warn_of_moved_storage(&before.settings, &loaded.settings);
         let config = Config::new(loaded.settings, loaded.policies);
         let foreseen = foreseen(&config);
         self.shared.replace(config);

@@ -28,6 +28,12 @@ impl EndpointClock {
         (self.seconds, self.last) = self.before;
     }
 
+    /// Goes on from where it stood when it was written down. Monotonic time does not survive the
+    /// process, so the next good scrape adds nothing.
+    pub(super) fn resume(&mut self, seconds: f64) {
+        *self = EndpointClock { seconds, last: None, before: (seconds, None) };
+    }
+
     pub fn seconds(&self) -> f64 {
         self.seconds
     }

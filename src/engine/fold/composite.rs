@@ -12,7 +12,7 @@ use super::{FamilyId, Fold, field};
 /// A histogram with more boundaries is no histogram; the rest of them is not folded.
 const MOST_BOUNDARIES: u32 = 512;
 /// One wide member must not make each that follows it wide.
-const MOST_USUAL: usize = 40;
+pub(super) const MOST_USUAL: usize = 40;
 
 impl Fold {
     /// The field of a bucket of this member, which learns the boundary when it is new to it.

@@ -63,6 +63,7 @@ impl Fold {
         {
             return None;
         }
+        self.journal.demand_whole();
         let families = &self.families;
         let (fingerprints, evicted) = (&mut self.fingerprints, &mut self.tally.evicted);
         let moved = self.members.retain(|m| {
@@ -146,6 +147,11 @@ impl Fingerprints {
         }
         self.set.insert_unique(key.0, key.0, |&k| k);
         self.order.push_back(key.0);
+    }
+
+    /// Oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.order.iter().copied()
     }
 
     pub fn clear(&mut self) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::field;
 use super::group::GroupId;
+use super::journal::Journal;
 use super::layout::{LayoutId, Layouts};
 use super::member::{MemberId, Members};
 
@@ -29,6 +30,10 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// In the order in which a stored state counts them: only ever appended to.
+    pub const ALL: [Shape; 5] =
+        [Shape::Cumulative, Shape::Gauge, Shape::Histogram, Shape::GaugeHistogram, Shape::Summary];
+
     /// Whether a member has several numbers that move together.
     pub const fn is_composite(self) -> bool {
         matches!(self, Shape::Histogram | Shape::GaugeHistogram | Shape::Summary)
@@ -128,6 +133,7 @@ impl FoldFamily {
         members: &mut Members,
         created: &mut HashMap<MemberId, f64>,
         stamps: &mut HashMap<(MemberId, u32), i64>,
+        journal: &mut Journal,
     ) {
         if self.pending.is_empty() {
             return;
@@ -139,15 +145,24 @@ impl FoldFamily {
                 field::IGNORED => stamp = None,
                 field::CREATED => {
                     created.insert(p.member, p.value);
+                    journal.began(p.member);
                     self.newest_created = self.newest_created.max(p.value);
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
-                field::OTHER | field::QUANTILE => member.seen = now as u32,
+                field::OTHER | field::QUANTILE => {
+                    member.seen = now as u32;
+                    journal.saw(p.member);
+                }
                 _ => {
                     member.seen = now as u32;
+                    journal.saw(p.member);
+                    if member.last(p.field).to_bits() != p.value.to_bits() {
+                        journal.changed(p.member);
+                    }
                     member.set_last(p.field, p.value);
                     if let Some(stamp) = stamp.take() {
                         stamps.insert((p.member, p.field), stamp);
+                        journal.stamped(p.member, p.field);
                     }
                 }
             }

@@ -16,6 +16,19 @@ pub enum GaugeFold {
     Drop,
 }
 
+impl GaugeFold {
+    /// In an order that is written down: only ever add at the end.
+    pub(super) const ALL: [GaugeFold; 7] = [
+        GaugeFold::Sum,
+        GaugeFold::Max,
+        GaugeFold::Min,
+        GaugeFold::Avg,
+        GaugeFold::Count,
+        GaugeFold::One,
+        GaugeFold::Drop,
+    ];
+}
+
 /// What the members of one group add up to in this scrape.
 #[derive(Clone, Copy, Debug)]
 pub struct GaugeGain {

@@ -7,6 +7,7 @@ pub use super::cumulative::ACCUMULATOR_LIMIT;
 use super::family::{FamilyId, Shape};
 use super::gauge::{GaugeFold, GaugeGain};
 use super::hold::Hold;
+use super::journal::Journal;
 use super::layout::Boundary;
 use super::sum::Sum;
 use super::table::Index;
@@ -47,12 +48,12 @@ pub struct Group {
     pub gauge: GaugeFold,
     pub hold: Hold,
     pub group_ttl_seconds: f64,
-    pinned: Option<Arc<[f64]>>,
+    pub(super) pinned: Option<Arc<[f64]>>,
     /// Born after priming: shows 0 first (rule 2.1). Over with the first number it shows: a hold that
     /// grows later must not take it back (rule 7.3).
-    newborn: bool,
+    pub(super) newborn: bool,
     /// Endpoint clock at its first exposure.
-    first_shown: Option<f64>,
+    pub(super) first_shown: Option<f64>,
     /// Endpoint clock at the last committed scrape with a member.
     pub last_member: f64,
     /// The scrape in which a member was last noted.
@@ -139,6 +140,13 @@ pub enum Turn {
     Later,
 }
 
+/// Whether a commit has left a group as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Difference {
+    None,
+    Some,
+}
+
 /// Whether a group is on show, for the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -172,6 +180,17 @@ impl Group {
         shown
     }
 
+    /// A group that outlived its process has no founder: the first policy that leads to it again
+    /// takes the place, and what it says now counts.
+    pub fn claim(&mut self, seed: &GroupSeed<'_>) {
+        if self.cause == 0 {
+            self.cause = seed.cause;
+            self.gauge = seed.gauge;
+            self.hold = seed.hold;
+            self.group_ttl_seconds = seed.group_ttl_seconds;
+        }
+    }
+
     /// Rules 2.1 and 2.2: 0 until `hold` seconds after the first exposure, and in that one always.
     fn is_held(&self, view: View) -> bool {
         let hold = match self.hold {
@@ -200,10 +219,22 @@ impl Group {
         }
     }
 
-    fn commit(&mut self, now: f64, scrape: u32, hold_seconds: f64) {
+    /// Whether anything of this group differs from what it was before this scrape.
+    fn commit(&mut self, now: f64, scrape: u32, hold_seconds: f64) -> Difference {
+        let mut difference = if self.scrape == scrape { Difference::Some } else { Difference::None };
         let overflows = self.overflows(ACCUMULATOR_LIMIT);
         if self.scrape == scrape {
             self.last_member = now;
+        }
+        let view = View { now, hold_seconds, scrape, limit: ACCUMULATOR_LIMIT };
+        if self.newborn && !self.is_held(view) {
+            self.newborn = false;
+            difference = Difference::Some;
+        }
+        let is_shown = !matches!(&self.totals, Totals::Composite(c) if !c.shaped);
+        if self.first_shown.is_none() && is_shown {
+            self.first_shown = Some(now);
+            difference = Difference::Some;
         }
         match &mut self.totals {
             Totals::Counter { total, gain } => {
@@ -216,11 +247,7 @@ impl Group {
             Totals::Gauge(gain) => *gain = GaugeGain::default(),
             Totals::Composite(composite) => composite.commit(overflows),
         }
-        let view = View { now, hold_seconds, scrape, limit: ACCUMULATOR_LIMIT };
-        self.newborn &= self.is_held(view);
-        if !matches!(&self.totals, Totals::Composite(c) if !c.shaped) {
-            self.first_shown.get_or_insert(now);
-        }
+        difference
     }
 
     fn forget_gain(&mut self) {
@@ -344,9 +371,12 @@ impl Groups {
         GroupId(id)
     }
 
-    pub(super) fn commit(&mut self, now: f64, hold_seconds: f64) {
-        let scrape = self.scrape;
-        self.all.iter_mut().for_each(|g| g.commit(now, scrape, hold_seconds));
+    pub(super) fn commit(&mut self, now: f64, hold_seconds: f64, journal: &mut Journal) {
+        for (at, group) in self.all.iter_mut().enumerate() {
+            if group.commit(now, self.scrape, hold_seconds) == Difference::Some {
+                journal.group_changed(GroupId(at as u32));
+            }
+        }
     }
 
     pub(super) fn forget_gains(&mut self) {

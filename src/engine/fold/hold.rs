@@ -16,6 +16,8 @@ pub enum Hold {
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
     known: Vec<Client>,
+    /// What held before a restart, until a client is known to be regular again.
+    before: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,11 +61,16 @@ impl Clients {
         self.known.push(Client { id, last: now, scrapes: 1, gaps: VecDeque::new() });
     }
 
+    /// Clients are strangers after a restart, but scrape as before.
+    pub fn resume(hold_seconds: f64) -> Clients {
+        Clients { known: Vec::new(), before: Some(hold_seconds) }
+    }
+
     /// Twice the longest of the last gaps of any regular client.
     pub fn hold_seconds(&self) -> f64 {
         let regular = self.known.iter().filter(|c| c.scrapes >= REGULAR);
         let longest = regular.flat_map(|c| c.gaps.iter()).max();
-        longest.map_or(UNKNOWN, |gap| 2.0 * gap.as_secs_f64())
+        longest.map_or_else(|| self.before.unwrap_or(UNKNOWN), |gap| 2.0 * gap.as_secs_f64())
     }
 }
 

@@ -52,6 +52,20 @@ impl Layouts {
         next
     }
 
+    /// How many there are, the empty one included.
+    pub fn len(&self) -> usize {
+        self.layouts.len()
+    }
+
+    /// Each layout but the empty one, in order of birth: which one it extends, and by what.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (LayoutId, &Boundary)> {
+        let mut parents = vec![LayoutId::default(); self.layouts.len()];
+        for ((parent, _), child) in &self.steps {
+            parents[child.0 as usize] = *parent;
+        }
+        parents.into_iter().zip(&self.layouts).skip(1).filter_map(|(parent, layout)| Some((parent, layout.last()?)))
+    }
+
     pub fn memory(&self) -> usize {
         self.layouts.iter().map(|l| l.capacity() * 40).sum::<usize>() + self.steps.capacity() * 32
     }

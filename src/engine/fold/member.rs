@@ -88,6 +88,14 @@ impl Member {
         }
     }
 
+    /// Every field, from the first.
+    pub(super) fn values(&self) -> &[f64] {
+        match &self.values {
+            Values::One(v) => std::slice::from_ref(v),
+            Values::Many(values) => values,
+        }
+    }
+
     fn restart(&mut self) {
         let zero = |v: &mut f64| {
             if !v.is_nan() {

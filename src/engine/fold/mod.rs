@@ -14,8 +14,10 @@ mod family;
 mod gauge;
 mod group;
 mod hold;
+mod journal;
 mod layout;
 mod member;
+mod rows;
 mod settle;
 mod sum;
 mod table;
@@ -26,7 +28,9 @@ pub use family::{FamilyId, FoldFamily, Pending, Settled, Shape};
 pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
+pub use journal::{Extent, Journal};
 pub use member::{Member, MemberId, MemberSeed, Members};
+pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
 
@@ -94,6 +98,7 @@ pub struct Fold {
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     watermark: Watermark,
+    pub journal: Journal,
     pub tally: Tally,
 }
 
@@ -159,6 +164,7 @@ impl Default for Fold {
             moved: Vec::new(),
             dropped: Vec::new(),
             watermark: Watermark::default(),
+            journal: Journal::default(),
             tally: Tally::default(),
         }
     }
@@ -184,6 +190,7 @@ impl Fold {
     /// A plan begins to look at these families, or at more of them: what is met first is a
     /// baseline, and so is what the scrape before did not note (rule 5.8).
     pub fn look_anew(&mut self, families: &HashSet<FamilyId>, last_scrape: u32) {
+        self.journal.demand_whole();
         for id in families {
             self.families[id.index()].primed = false;
         }
@@ -243,18 +250,20 @@ impl Fold {
         id
     }
 
-    /// Makes this scrape the past. `restart` as settled.
+    /// Makes this scrape the past. `process` as settled, `hold_seconds` as shown.
     pub fn commit(&mut self, process: Process, hold_seconds: f64) {
+        self.journal.begin_commit();
         if process == Process::Restarted {
+            self.journal.demand_whole();
             self.members.restart();
             self.fingerprints.clear();
             self.created.clear();
         }
         let now = self.clock.seconds();
         for family in &mut self.families {
-            family.commit(now, &mut self.members, &mut self.created, &mut self.stamps);
+            family.commit(now, &mut self.members, &mut self.created, &mut self.stamps, &mut self.journal);
         }
-        self.groups.commit(now, hold_seconds);
+        self.groups.commit(now, hold_seconds, &mut self.journal);
         self.primed = true;
         self.moved.clear();
     }

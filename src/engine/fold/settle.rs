@@ -195,7 +195,13 @@ impl Fold {
     /// A line of a folded member: it has an output line of its own only if it is the first.
     pub(super) fn account(&mut self, id: MemberId, turn: Turn) {
         let is_new = id.index() >= self.watermark.members;
-        let cause = self.tally.cause(self.members.get(id).cause);
+        let member = self.members.get(id);
+        let cause = match (member.cause, member.group) {
+            // It came unchanged, before anybody who was changed had claimed the group.
+            (0, Some(group)) => self.groups.get(group).cause,
+            (cause, _) => cause,
+        };
+        let cause = self.tally.cause(cause);
         cause.folded += 1;
         if turn == Turn::Later {
             cause.lines += 1;

@@ -39,6 +39,15 @@ impl Sum {
         self.high
     }
 
+    /// The value and what rounding it took away.
+    pub(super) const fn halves(self) -> (f64, f64) {
+        (self.high, self.low)
+    }
+
+    pub(super) const fn from_halves(high: f64, low: f64) -> Sum {
+        Sum { high, low }
+    }
+
     pub fn is_zero(self) -> bool {
         self.high == 0.0 && self.low == 0.0
     }

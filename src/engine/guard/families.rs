@@ -1,6 +1,6 @@
 //! The families of an endpoint: what applies to each, and where it stands in the body at hand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::types::{PARTS, Place, Role, Types};
@@ -15,10 +15,9 @@ pub struct Families {
     all: Vec<Family>,
     by_key: HashMap<(Box<str>, Kind), FamilyId>,
     samples: HashMap<Box<str>, Sample>,
-    /// Every family and sample name there was, with the scrape that brought it.
-    names: HashMap<Box<str>, u32>,
-    /// The last scrape that was committed.
-    pub committed: u32,
+    /// Every sample name that a committed scrape has shown, and those of the scrape at hand.
+    names: HashSet<Box<str>>,
+    fresh: Vec<Box<str>>,
 }
 
 /// A sample name's place.
@@ -115,7 +114,7 @@ impl Families {
 
     /// Whether a family or sample of this name was there before, whatever its type.
     pub fn knew(&self, name: &str) -> bool {
-        self.names.get(name).is_some_and(|scrape| *scrape <= self.committed)
+        self.names.contains(name)
     }
 
     /// Families of this name, whatever their type.
@@ -137,8 +136,20 @@ impl Families {
             || place.names(format).iter().filter_map(|name| self.sample(name)).any(|s| present(s.family))
     }
 
-    pub fn learn_sample(&mut self, name: &str, sample: Sample, scrape: u32) {
-        self.names.entry(name.into()).or_insert(scrape);
+    /// The scrape at hand is committed: its names were there.
+    pub fn commit(&mut self) {
+        self.names.extend(self.fresh.drain(..));
+    }
+
+    /// A family that a stored state knows.
+    pub fn remember(&mut self, place: &Place, format: Format) {
+        self.names.extend(place.names(format).into_iter().map(String::into_boxed_str));
+    }
+
+    pub fn learn_sample(&mut self, name: &str, sample: Sample) {
+        if !self.names.contains(name) {
+            self.fresh.push(name.into());
+        }
         self.samples.insert(name.into(), sample);
     }
 
@@ -191,6 +202,7 @@ impl Families {
     }
 
     pub fn truncate(&mut self, len: usize) {
+        self.fresh.clear();
         for family in &self.all[len..] {
             self.by_key.remove(&((&*family.name).into(), family.kind));
         }

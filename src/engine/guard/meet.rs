@@ -45,7 +45,7 @@ impl EndpointState {
             self.families.add(&place, shape, self.format, plan, &self.seed)
         });
         let sample = Sample { family, role: place.role };
-        self.families.learn_sample(name, sample, self.scrape);
+        self.families.learn_sample(name, sample);
         sample
     }
 
@@ -134,11 +134,8 @@ impl EndpointState {
     ) -> (GroupId, Option<MemberId>) {
         let f = self.families.get(family);
         let key = key(&self.seed, f, &scratch.out, &mut scratch.key);
-        if let Some(group) = self.fold.find_group(key) {
-            return (group, None);
-        }
         labels_as_written(&scratch.out, &mut scratch.body);
-        let group = self.fold.group(GroupSeed {
+        let seed = GroupSeed {
             key,
             family,
             body: &scratch.body,
@@ -147,7 +144,12 @@ impl EndpointState {
             hold: settings.hold.map_or(Hold::Auto, |d| Hold::Fixed(d.as_secs_f64())),
             group_ttl_seconds: settings.group_ttl.as_secs_f64(),
             pinned: settings.histogram_buckets.clone(),
-        });
+        };
+        if let Some(group) = self.fold.find_group(key) {
+            self.fold.groups.get_mut(group).claim(&seed);
+            return (group, None);
+        }
+        let group = self.fold.group(seed);
         self.fold.families[family.index()].member_ttl_seconds = settings.member_ttl.as_secs_f64();
         let lone = self.fold.lone(key);
         if let Some(lone) = lone {

@@ -16,11 +16,13 @@ mod process;
 mod report;
 mod series;
 mod show;
+mod snapshot;
 mod state;
 mod survey;
 mod types;
 
 pub use report::{Attributed, BadSample, Report};
+pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
 
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::exposition::{SyntaxError, SyntaxLimits, Tokens};
+pub use crate::engine::fold::Extent;
 use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
@@ -317,7 +320,7 @@ impl Guard {
             state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
         }
         let now = state.fold.clock.seconds();
-        state.families.committed = state.scrape;
+        state.families.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);

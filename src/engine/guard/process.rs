@@ -1,5 +1,7 @@
 //! `process_start_time_seconds`: when every member restarts from 0 (rule 1.4).
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::fold::Process;
 
 /// The family that says it.
@@ -12,12 +14,13 @@ pub fn is_start_time(line: &[u8]) -> bool {
 }
 
 /// Which process the guard has watched, and for how long.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct ProcessWatch {
     started: Option<f64>,
     /// Endpoint clock when the guard first saw this process.
     since: f64,
     /// What an aborted scrape said after families had been settled: this scrape begins with it.
+    #[serde(skip)]
     forecast: Option<f64>,
 }
 

@@ -114,6 +114,13 @@ impl Types {
         name.ends_with("_total") || split(name, &PARTS).is_some_and(|(base, _)| self.together.contains(base))
     }
 
+    /// This untyped part is known to go together with others.
+    pub fn remember_together(&mut self, name: &str) {
+        if let Some((base, _)) = split(name, &PARTS) {
+            self.together.insert(base.into());
+        }
+    }
+
     /// Learns which of these untyped sample names go together; says which bases are news.
     pub fn learn_together<'a>(&mut self, untyped: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
         let mut parts: HashMap<&str, usize> = HashMap::new();

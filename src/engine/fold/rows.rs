@@ -1,0 +1,411 @@
+//! Members and groups as rows to be written down and read again, by position: the first piece
+//! holds everything, each later one what a scrape changed.
+//!
+//! Who folds into what is not written: it is decided again when a series is met again (rule 7.5).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Fold;
+use super::composite::MOST_USUAL;
+use super::family::{FamilyId, FoldFamily, Shape};
+use super::gauge::{GaugeFold, GaugeGain};
+use super::group::{Bucket, Composite, Group, GroupId, GroupSeed, Slot, Totals};
+use super::hold::Hold;
+use super::journal::{Extent, Signature};
+use super::layout::{Boundary, LayoutId};
+use super::member::{Member, MemberId, MemberSeed};
+use super::sum::Sum;
+use crate::engine::model::SeriesHash;
+
+/// What one piece says about members and groups.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Rows {
+    now: f64,
+    primed: u8,
+    members: Vec<MemberRow>,
+    changed: Vec<(u32, Values)>,
+    present: Vec<(u32, u32)>,
+    groups: Vec<GroupRow>,
+    changed_groups: Vec<(u32, GroupState)>,
+    created: Vec<(u32, f64)>,
+    stamps: Vec<(u32, u32, i64)>,
+    /// Only where everything is written; oldest first.
+    fingerprints: Vec<Key>,
+}
+
+/// What folding says about one family.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FamilyRow {
+    /// Place in [`Shape::ALL`].
+    shape: u8,
+    primed: u8,
+    member_ttl_seconds: f64,
+    label_names: Vec<Key>,
+    newest_created: f64,
+    /// Parent, boundary, spelling, in order of birth.
+    layouts: Vec<(u32, f64, String)>,
+}
+
+/// The rows do not fit together: they were not written by this code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rows that do not fit together")]
+pub struct Misfit;
+
+type Key = [u8; 8];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct MemberRow {
+    key: Key,
+    family: u32,
+    seen: u32,
+    values: Values,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Values {
+    layout: u32,
+    fields: Vec<Number>,
+}
+
+/// Most numbers are counts, and small.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Number {
+    Count(u64),
+    Real(f64),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct GroupRow {
+    key: Key,
+    family: u32,
+    body: Vec<u8>,
+    gauge: u8,
+    /// Seconds, or negative: the usual.
+    hold: f64,
+    group_ttl_seconds: f64,
+    pinned: Option<Vec<f64>>,
+    state: GroupState,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct GroupState {
+    newborn: u8,
+    first_shown: Option<f64>,
+    last_member: f64,
+    totals: TotalsRow,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum TotalsRow {
+    Nothing,
+    Counter(SumRow),
+    Composite(Box<CompositeRow>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CompositeRow {
+    shaped: u8,
+    has_sum: u8,
+    infinity: Option<String>,
+    sum: SumRow,
+    count: SumRow,
+    buckets: Vec<(f64, String, SumRow)>,
+}
+
+/// Both halves of a sum.
+type SumRow = (Number, Number);
+
+impl Fold {
+    /// What the next piece has to say; `outside` is what the caller keeps about each family.
+    pub fn rows(&self, extent: Extent) -> Rows {
+        let journal = &self.journal;
+        let (born, groups_born) = match extent {
+            Extent::Whole => (0, 0),
+            Extent::Changes => (journal.members, journal.groups),
+        };
+        let mut rows = Rows {
+            now: self.clock.seconds(),
+            primed: self.primed.into(),
+            members: self.members.iter().skip(born).map(MemberRow::of).collect(),
+            groups: self.groups.iter().skip(groups_born).map(GroupRow::of).collect(),
+            ..Rows::default()
+        };
+        match extent {
+            Extent::Whole => {
+                rows.created = self.created.iter().map(|(id, &c)| (id.0, c)).collect();
+                rows.stamps = self.stamps.iter().map(|(&(id, field), &s)| (id.0, field, s)).collect();
+                rows.fingerprints = self.fingerprints.iter().map(u64::to_le_bytes).collect();
+            }
+            Extent::Changes => self.changed_rows(&mut rows),
+        }
+        rows
+    }
+
+    fn changed_rows(&self, rows: &mut Rows) {
+        let journal = &self.journal;
+        rows.changed = journal.changed_members.iter().map(|&id| (id.0, Values::of(self.members.get(id)))).collect();
+        rows.present.clone_from(&journal.present);
+        let state = |&id: &GroupId| (id.0, GroupState::of(self.groups.get(id)));
+        rows.changed_groups = journal.changed_groups.iter().map(state).collect();
+        rows.created = journal.created.iter().filter_map(|id| Some((id.0, *self.created.get(id)?))).collect();
+        let stamp = |&(id, field): &(MemberId, u32)| Some((id.0, field, *self.stamps.get(&(id, field))?));
+        rows.stamps = journal.stamps.iter().filter_map(stamp).collect();
+    }
+
+    /// Families that have to be written; `outside` tells what the caller keeps about each.
+    pub fn family_rows(&self, extent: Extent, outside: impl Fn(FamilyId) -> u64) -> Vec<(FamilyId, FamilyRow)> {
+        let all = self.families.iter().enumerate().map(|(at, family)| (FamilyId(at as u32), family));
+        let due = all.filter(|(id, family)| {
+            extent == Extent::Whole || self.journal.has_changed(*id, &Signature::of(family, outside(*id)))
+        });
+        due.map(|(id, family)| (id, FamilyRow::of(family))).collect()
+    }
+
+    /// Everything up to here is written down, or was just read.
+    pub fn written(&mut self, outside: impl Fn(FamilyId) -> u64) {
+        let signature = |(at, family): (usize, &FoldFamily)| Signature::of(family, outside(FamilyId(at as u32)));
+        let families = self.families.iter().enumerate().map(signature).collect();
+        self.journal.written(self.members.len(), self.groups.len(), families);
+    }
+
+    /// Takes up a family, known or new.
+    pub fn read_family(&mut self, id: FamilyId, row: FamilyRow) -> Result<(), Misfit> {
+        let shape = row.shape().ok_or(Misfit)?;
+        if id.index() == self.families.len() {
+            self.families.push(FoldFamily::new(shape, false));
+        }
+        let family = self.families.get_mut(id.index()).ok_or(Misfit)?;
+        family.primed = row.primed != 0;
+        family.member_ttl_seconds = row.member_ttl_seconds;
+        family.label_names = row.label_names.into_iter().map(u64::from_le_bytes).collect();
+        family.newest_created = row.newest_created;
+        for (parent, le, text) in row.layouts {
+            if parent as usize >= family.layouts.len() {
+                return Err(Misfit);
+            }
+            let id = family.layouts.extend(LayoutId(parent), le, &text);
+            let fields = super::field::BUCKETS as usize + family.layouts.get(id).len();
+            family.usual_fields = family.usual_fields.max(fields).min(MOST_USUAL);
+        }
+        Ok(())
+    }
+
+    /// Takes up one piece; its families were taken up before.
+    pub fn read(&mut self, rows: Rows) -> Result<(), Misfit> {
+        self.clock.resume(rows.now);
+        self.primed = rows.primed != 0;
+        rows.members.into_iter().try_for_each(|row| self.read_member(row))?;
+        for (at, values) in rows.changed {
+            self.read_values(MemberId(at), values)?;
+        }
+        for (first, len) in rows.present {
+            for at in first..first.checked_add(len).ok_or(Misfit)? {
+                self.member_at(at)?.seen = rows.now as u32;
+            }
+        }
+        rows.groups.into_iter().try_for_each(|row| self.read_group(row))?;
+        for (at, state) in rows.changed_groups {
+            if at as usize >= self.groups.len() {
+                return Err(Misfit);
+            }
+            state.give(self.groups.get_mut(GroupId(at)))?;
+        }
+        for (at, created) in rows.created {
+            self.member_at(at)?;
+            self.created.insert(MemberId(at), created);
+        }
+        for (at, field, stamp) in rows.stamps {
+            self.member_at(at)?;
+            self.stamps.insert((MemberId(at), field), stamp);
+        }
+        rows.fingerprints.into_iter().for_each(|key| self.fingerprints.insert(hash(key), 0));
+        Ok(())
+    }
+
+    fn member_at(&mut self, at: u32) -> Result<&mut Member, Misfit> {
+        if at as usize >= self.members.len() {
+            return Err(Misfit);
+        }
+        Ok(self.members.get_mut(MemberId(at)))
+    }
+
+    fn read_member(&mut self, row: MemberRow) -> Result<(), Misfit> {
+        if row.family as usize >= self.families.len() {
+            return Err(Misfit);
+        }
+        let seed = MemberSeed { key: hash(row.key), family: FamilyId(row.family), cause: 0, shadow: 0 };
+        let id = self.members.insert(seed, row.values.fields.len());
+        self.members.get_mut(id).seen = row.seen;
+        self.read_values(id, row.values)
+    }
+
+    fn read_values(&mut self, id: MemberId, values: Values) -> Result<(), Misfit> {
+        let family = self.member_at(id.0)?.family;
+        if values.layout as usize >= self.families[family.index()].layouts.len() {
+            return Err(Misfit);
+        }
+        let member = self.members.get_mut(id);
+        member.layout = LayoutId(values.layout);
+        for (at, value) in values.fields.into_iter().enumerate() {
+            member.set_last(at as u32, value.into());
+        }
+        Ok(())
+    }
+
+    fn read_group(&mut self, row: GroupRow) -> Result<(), Misfit> {
+        let family = self.families.get_mut(row.family as usize).ok_or(Misfit)?;
+        let seed = GroupSeed {
+            key: hash(row.key),
+            family: FamilyId(row.family),
+            body: &row.body,
+            cause: 0,
+            gauge: GaugeFold::ALL.get(usize::from(row.gauge)).copied().ok_or(Misfit)?,
+            hold: if row.hold < 0.0 { Hold::Auto } else { Hold::Fixed(row.hold) },
+            group_ttl_seconds: row.group_ttl_seconds,
+            pinned: row.pinned.map(Arc::from),
+        };
+        let id = self.groups.insert(seed, family.shape, false);
+        family.groups.push(id);
+        row.state.give(self.groups.get_mut(id))
+    }
+}
+
+impl FamilyRow {
+    pub fn shape(&self) -> Option<Shape> {
+        Shape::ALL.get(usize::from(self.shape)).copied()
+    }
+
+    fn of(family: &FoldFamily) -> FamilyRow {
+        FamilyRow {
+            shape: family.shape as u8,
+            primed: family.primed.into(),
+            member_ttl_seconds: family.member_ttl_seconds,
+            label_names: family.label_names.iter().map(|n| n.to_le_bytes()).collect(),
+            newest_created: family.newest_created,
+            layouts: family.layouts.steps().map(|(parent, b)| (parent.0, b.le, b.text.clone().into())).collect(),
+        }
+    }
+}
+
+impl MemberRow {
+    fn of(member: &Member) -> MemberRow {
+        MemberRow {
+            key: member.key.0.to_le_bytes(),
+            family: member.family.0,
+            seen: member.seen,
+            values: Values::of(member),
+        }
+    }
+}
+
+impl Values {
+    fn of(member: &Member) -> Values {
+        Values { layout: member.layout.0, fields: member.values().iter().map(|&v| v.into()).collect() }
+    }
+}
+
+impl From<f64> for Number {
+    fn from(value: f64) -> Number {
+        let count = value as u64;
+        // Not so for fractions, negative zero and whatever is no number.
+        if (count as f64).to_bits() == value.to_bits() { Number::Count(count) } else { Number::Real(value) }
+    }
+}
+
+impl From<Number> for f64 {
+    fn from(number: Number) -> f64 {
+        match number {
+            Number::Count(count) => count as f64,
+            Number::Real(value) => value,
+        }
+    }
+}
+
+impl GroupRow {
+    fn of(group: &Group) -> GroupRow {
+        GroupRow {
+            key: group.key.0.to_le_bytes(),
+            family: group.family.0,
+            body: group.body.to_vec(),
+            gauge: GaugeFold::ALL.iter().position(|g| *g == group.gauge).unwrap_or_default() as u8,
+            hold: match group.hold {
+                Hold::Fixed(seconds) => seconds,
+                Hold::Auto => -1.0,
+            },
+            group_ttl_seconds: group.group_ttl_seconds,
+            pinned: group.pinned.as_deref().map(<[f64]>::to_vec),
+            state: GroupState::of(group),
+        }
+    }
+}
+
+impl GroupState {
+    fn of(group: &Group) -> GroupState {
+        GroupState {
+            newborn: group.newborn.into(),
+            first_shown: group.first_shown,
+            last_member: group.last_member,
+            totals: match &group.totals {
+                Totals::Counter { total, .. } => TotalsRow::Counter(sum_row(*total)),
+                Totals::Gauge(_) => TotalsRow::Nothing,
+                Totals::Composite(composite) => TotalsRow::Composite(Box::new(CompositeRow::of(composite))),
+            },
+        }
+    }
+
+    fn give(self, group: &mut Group) -> Result<(), Misfit> {
+        group.newborn = self.newborn != 0;
+        group.first_shown = self.first_shown;
+        group.last_member = self.last_member;
+        match (self.totals, &mut group.totals) {
+            (TotalsRow::Counter(sum), Totals::Counter { total, .. }) => *total = sum_of(sum),
+            (TotalsRow::Nothing, Totals::Gauge(gain)) => *gain = GaugeGain::default(),
+            (TotalsRow::Composite(row), Totals::Composite(composite)) => row.give(composite),
+            _ => return Err(Misfit),
+        }
+        Ok(())
+    }
+}
+
+impl CompositeRow {
+    fn of(composite: &Composite) -> CompositeRow {
+        let bucket = |b: &Bucket| (b.boundary.le, b.boundary.text.clone().into(), sum_row(b.slot.total));
+        CompositeRow {
+            shaped: composite.shaped.into(),
+            has_sum: composite.has_sum.into(),
+            infinity: composite.infinity.as_deref().map(str::to_owned),
+            sum: sum_row(composite.sum.total),
+            count: sum_row(composite.count.total),
+            buckets: composite.buckets.iter().map(bucket).collect(),
+        }
+    }
+
+    fn give(self, composite: &mut Composite) {
+        let slot = |sum: SumRow| Slot { total: sum_of(sum), gain: Sum::default() };
+        let bucket = |(le, text, sum): (f64, String, SumRow)| Bucket {
+            boundary: Boundary { le, text: text.into() },
+            slot: slot(sum),
+            leaving: false,
+        };
+        composite.shaped = self.shaped != 0;
+        composite.has_sum = self.has_sum != 0;
+        composite.infinity = self.infinity.map(Into::into);
+        (composite.sum, composite.count) = (slot(self.sum), slot(self.count));
+        composite.buckets = self.buckets.into_iter().map(bucket).collect();
+    }
+}
+
+fn sum_row(sum: Sum) -> SumRow {
+    let (high, low) = sum.halves();
+    (high.into(), low.into())
+}
+
+fn sum_of((high, low): SumRow) -> Sum {
+    Sum::from_halves(high.into(), low.into())
+}
+
+fn hash(key: Key) -> SeriesHash {
+    SeriesHash(u64::from_le_bytes(key))
+}

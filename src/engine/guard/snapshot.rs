@@ -1,0 +1,193 @@
+//! A state as bytes: what outlives the process, and no more. The first piece holds everything,
+//! each later one what one scrape changed; read in order they give the state back.
+//!
+//! Spellings, types and decisions are not written: they are learned again, and the policy may be
+//! another one by then (rule 7.5). Monotonic time does not survive, so the endpoint clock goes on
+//! from its seconds.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::families::Tracking;
+use super::process::ProcessWatch;
+use super::state::EndpointState;
+use super::types::{Place, Role};
+use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
+use crate::engine::model::{Format, Kind, Seed};
+use crate::engine::policy::Plan;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Piece {
+    /// In the first piece only.
+    birth: Option<Birth>,
+    epoch_seconds: Option<f64>,
+    process: ProcessWatch,
+    last_sweep: f64,
+    hold_seconds: f64,
+    held_families: Vec<String>,
+    families: Vec<(u32, Named, FamilyRow)>,
+    rows: Rows,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Birth {
+    format: u8,
+    seed: [u8; 8],
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Named {
+    name: String,
+    kind: u8,
+    is_tracked: u8,
+}
+
+/// Why bytes are no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    #[error("bytes that are no state")]
+    Unreadable,
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+}
+
+/// In an order that is written down: only ever add at the end.
+const FORMATS: [Format; 2] = [Format::Text, Format::OpenMetrics];
+
+impl EndpointState {
+    /// Appends everything, between two scrapes.
+    pub fn snapshot(&mut self, out: &mut Vec<u8>) {
+        self.write(Extent::Whole, out);
+    }
+
+    /// Appends what has changed since the last call of this or of [`EndpointState::snapshot`], and
+    /// says whether that had to be everything. Call it after every committed scrape or never.
+    pub fn changes(&mut self, out: &mut Vec<u8>) -> Extent {
+        let extent = self.fold.journal.extent();
+        self.write(extent, out);
+        extent
+    }
+
+    /// Reads pieces in the order in which they were written, the first of which holds everything.
+    pub fn restore<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Box<EndpointState>, RestoreError> {
+        let mut pieces = pieces.into_iter();
+        let first = Piece::read(pieces.next().ok_or(RestoreError::Unreadable)?)?;
+        let birth = first.birth.as_ref().ok_or(RestoreError::Unreadable)?;
+        let format = FORMATS.get(usize::from(birth.format)).copied().ok_or(Misfit)?;
+        let mut state = EndpointState::new(format, Seed::new(u64::from_le_bytes(birth.seed)));
+        state.take_up(first)?;
+        for piece in pieces {
+            state.take_up(Piece::read(piece)?)?;
+        }
+        state.note_written();
+        Ok(state)
+    }
+
+    fn write(&mut self, extent: Extent, out: &mut Vec<u8>) {
+        let piece = self.piece(extent);
+        match postcard::to_allocvec(&piece) {
+            Ok(bytes) => {
+                out.extend_from_slice(&bytes);
+                self.note_written();
+            }
+            // Memory is the only thing that could be missing; the next one is told everything.
+            Err(_) => self.fold.journal.demand_whole(),
+        }
+    }
+
+    fn piece(&self, extent: Extent) -> Piece {
+        let tracking = |id: FamilyId| self.families.get(id).tracking as u64;
+        let name = |(id, row): (FamilyId, FamilyRow)| {
+            let family = self.families.get(id);
+            let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
+            let is_tracked = u8::from(family.tracking == Tracking::Yes);
+            (id.0, Named { name: family.name.to_string(), kind, is_tracked }, row)
+        };
+        let format = FORMATS.iter().position(|f| *f == self.format).unwrap_or_default() as u8;
+        let birth = Birth { format, seed: self.seed.raw().to_le_bytes() };
+        Piece {
+            birth: (extent == Extent::Whole).then_some(birth),
+            epoch_seconds: self.epoch_seconds,
+            process: self.process,
+            last_sweep: self.last_sweep,
+            hold_seconds: self.clients.hold_seconds(),
+            held_families: self.held_families.iter().map(ToString::to_string).collect(),
+            families: self.fold.family_rows(extent, tracking).into_iter().map(name).collect(),
+            rows: self.fold.rows(extent),
+        }
+    }
+
+    fn note_written(&mut self) {
+        let families = &self.families;
+        self.fold.written(|id| families.get(id).tracking as u64);
+    }
+
+    fn take_up(&mut self, piece: Piece) -> Result<(), RestoreError> {
+        self.epoch_seconds = piece.epoch_seconds;
+        self.process = piece.process;
+        self.last_sweep = piece.last_sweep;
+        self.clients = Clients::resume(piece.hold_seconds);
+        self.held_families = piece.held_families.into_iter().map(Arc::from).collect();
+        for (at, named, row) in piece.families {
+            self.take_up_family(FamilyId(at), named, row)?;
+        }
+        Ok(self.fold.read(piece.rows)?)
+    }
+
+    fn take_up_family(&mut self, id: FamilyId, named: Named, row: FamilyRow) -> Result<(), Misfit> {
+        let kind = Kind::ALL.get(usize::from(named.kind)).copied().ok_or(Misfit)?;
+        let place = Place { family: named.name.into(), kind, role: Role::Value };
+        let shape = row.shape().ok_or(Misfit)?;
+        if id.index() == self.families.len() {
+            // No plan is trusted over a restart: the scrape that comes next brings its own.
+            self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
+            self.families.remember(&place, self.format);
+        }
+        if id.index() >= self.families.len() {
+            return Err(Misfit);
+        }
+        let family = self.families.get(id);
+        if *family.name != *place.family || family.kind != kind {
+            return Err(Misfit);
+        }
+        if kind == Kind::Unknown && shape == Shape::Cumulative {
+            self.types.remember_together(&place.family);
+        }
+        self.families.get_mut(id).tracking = if named.is_tracked == 0 { Tracking::No } else { Tracking::Yes };
+        self.fold.read_family(id, row)
+    }
+}
+
+impl Piece {
+    fn read(bytes: &[u8]) -> Result<Piece, RestoreError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((piece, [])) => Ok(piece),
+            _ => Err(RestoreError::Unreadable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_state_are_refused_without_a_panic() {
+        let mut bytes = Vec::new();
+        EndpointState::new(Format::OpenMetrics, Seed::new(9)).snapshot(&mut bytes);
+        let restored = EndpointState::restore([bytes.as_slice()]).unwrap();
+        assert_eq!((restored.format(), restored.seed.raw()), (Format::OpenMetrics, 9));
+        assert!(EndpointState::restore([]).is_err());
+        for cut in 0..bytes.len() {
+            assert!(EndpointState::restore([&bytes[..cut]]).is_err(), "cut at {cut}");
+        }
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[at] = value;
+                let _ = EndpointState::restore([bytes.as_slice()]);
+            }
+        }
+    }
+}
