@@ -144,11 +144,21 @@ impl<'a> Cursor<'a> {
 }
 
 /// Whether `name` can stand without quotes before the braces.
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    clippy::redundant_closure,
+    reason = "the method's path fixes one lifetime where any is wanted"
+)]
 pub(super) fn is_metric_name(name: &str) -> bool {
     is_word(name, |cursor| cursor.metric_name())
 }
 
 /// Whether `name` can stand without quotes before a `=`.
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    clippy::redundant_closure,
+    reason = "the method's path fixes one lifetime where any is wanted"
+)]
 pub(super) fn is_label_name(name: &str) -> bool {
     is_word(name, |cursor| cursor.label_name())
 }

@@ -81,7 +81,7 @@ pub enum Priming {
 }
 
 /// Every member and group of one endpoint.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Fold {
     pub members: Members,
     pub groups: Groups,
@@ -147,26 +147,6 @@ impl Tally {
             self.by_cause.resize(at + 1, Dropped::default());
         }
         &mut self.by_cause[at]
-    }
-}
-
-impl Default for Fold {
-    fn default() -> Self {
-        Fold {
-            members: Members::default(),
-            groups: Groups::default(),
-            families: Vec::new(),
-            clock: EndpointClock::default(),
-            primed: false,
-            fingerprints: Fingerprints::default(),
-            created: HashMap::new(),
-            stamps: HashMap::new(),
-            moved: Vec::new(),
-            dropped: Vec::new(),
-            watermark: Watermark::default(),
-            journal: Journal::default(),
-            tally: Tally::default(),
-        }
     }
 }
 

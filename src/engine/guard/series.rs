@@ -182,18 +182,16 @@ impl Series {
     /// Keeps what `scrape` saw, and follows members to where they went.
     pub fn retain(&mut self, scrape: Option<u32>, moved: Option<&[Option<MemberId>]>) {
         let mut positions = vec![NONE; self.all.len()];
-        let mut kept = 0;
-        for at in 0..self.all.len() {
-            let mut known = self.all[at];
-            if scrape.is_some_and(|s| known.scrape != s) || !known.follow(moved) {
-                continue;
+        let mut kept = 0_u32;
+        let mut position = positions.iter_mut();
+        self.all.retain_mut(|known| {
+            let stays = scrape.is_none_or(|s| known.scrape == s) && known.follow(moved);
+            if let (Some(position), true) = (position.next(), stays) {
+                *position = kept;
+                kept += 1;
             }
-            positions[at] = kept;
-            known.scrape = self.all[at].scrape;
-            self.all[kept as usize] = known;
-            kept += 1;
-        }
-        self.all.truncate(kept as usize);
+            stays
+        });
         self.all.shrink_to(self.all.len() + self.all.len() / 4);
         let new = |old: u32| positions.get(old as usize).copied().unwrap_or(NONE);
         self.all.iter_mut().for_each(|k| k.next = new(k.next));
