@@ -181,7 +181,7 @@ impl FoldFamily {
         self.end();
     }
 
-    /// A scrape is over: keeps the buffer unless one explosion has blown it up.
+    /// A scrape is over; its buffer stays for the next.
     fn end(&mut self) {
         self.pending.clear();
         self.label_names_now.clear();
