@@ -51,7 +51,7 @@ impl Planned {
         match &self.policy.effect {
             Effect::Pass => false,
             Effect::Drop => true,
-            edit @ Effect::Edit { .. } => !edit.is_nothing(),
+            edit @ Effect::Edit { .. } => !edit.is_nothing() || self.policy.budget.limits(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Planned {
 
 /// The same in every process and release as long as the content prints the same: what policies
 /// print about themselves is complete.
-fn fingerprint(policies: &[Planned]) -> u64 {
+pub(super) fn fingerprint<'p>(policies: impl IntoIterator<Item = &'p Planned>) -> u64 {
     let mut text = String::new();
     for Planned { policy, enforcement } in policies {
         // Writing to a String cannot fail.
