@@ -190,7 +190,7 @@ impl Members {
         moved
     }
 
-    pub(super) fn for_each_mut(&mut self, f: impl FnMut(&mut Member)) {
+    pub fn for_each_mut(&mut self, f: impl FnMut(&mut Member)) {
         self.all.iter_mut().for_each(f);
     }
 

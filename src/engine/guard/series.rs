@@ -59,6 +59,8 @@ const NONE: u32 = u32::MAX;
 /// Fields that `fold` cannot give (its own end at `u32::MAX - 8`).
 const PASS: u32 = u32::MAX - 9;
 const DROPPED: u32 = u32::MAX - 10;
+/// Nothing is known of it any more.
+const FORGOTTEN: u32 = u32::MAX - 11;
 /// A length no input has: spellings that more bytes could continue, or that hold a newline, are
 /// found by the table and never predicted.
 const UNPREDICTABLE: u32 = 1 << 31;
@@ -151,6 +153,21 @@ impl Series {
         *self = Series::new(self.seed);
     }
 
+    /// Forgets the spellings of a family that `scrape` has not seen: they are decided again. Their
+    /// positions stay.
+    pub fn forget(&mut self, family: FamilyId, scrape: u32) {
+        for at in 0..self.all.len() {
+            let known = &mut self.all[at];
+            if known.family != family || known.scrape == scrape || known.field == FORGOTTEN {
+                continue;
+            }
+            (known.field, known.len) = (FORGOTTEN, UNPREDICTABLE);
+            if let Ok(entry) = self.index.find_entry(self.all[at].hash.0, |&i| i as usize == at) {
+                entry.remove();
+            }
+        }
+    }
+
     /// Forgets the spellings that came after the first `len`.
     pub fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
@@ -185,7 +202,8 @@ impl Series {
         let mut kept = 0_u32;
         let mut position = positions.iter_mut();
         self.all.retain_mut(|known| {
-            let stays = scrape.is_none_or(|s| known.scrape == s) && known.follow(moved);
+            let stays =
+                known.field != FORGOTTEN && scrape.is_none_or(|s| known.scrape == s) && known.follow(moved);
             if let (Some(position), true) = (position.next(), stays) {
                 *position = kept;
                 kept += 1;

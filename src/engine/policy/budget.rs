@@ -19,6 +19,8 @@ pub struct FamilyBudget {
     pub keep: Arc<[Arc<str>]>,
     /// Labels that are tried last: somebody asks by them.
     last: Arc<[Arc<str>]>,
+    /// The longest `group_ttl` that any of them sets, else the default.
+    pub group_ttl: Duration,
     /// Changes exactly when what applies to the family does.
     pub fingerprint: u64,
 }
@@ -54,6 +56,8 @@ pub enum Rank {
 /// Labels that dashboards and alerts of workers ask by.
 const TRIED_LAST: [&str; 9] =
     ["queue", "queue_name", "status", "state", "name", "task", "method", "code", "namespace"];
+/// How long a group without members stays when no policy says.
+const GROUP_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How long a place lasts when no policy says.
 const SERIES_TTL: Duration = Duration::from_secs(3_600);
 
@@ -73,6 +77,7 @@ impl FamilyBudget {
             observed: SeriesLimits::of(by(Enforcement::Observed)),
             keep: texts(&mut covering().flat_map(|p| p.policy.keep_labels.iter().map(|label| &**label))),
             last: texts(&mut selected.chain(TRIED_LAST)),
+            group_ttl: covering().filter_map(|p| p.policy.fold.group_ttl).max().unwrap_or(GROUP_TTL),
             fingerprint: fingerprint(covering()),
         }
     }

@@ -53,7 +53,7 @@ pub(super) fn walk<T: Trace>(
 ) -> Decision {
     out.copy_from(series.labels);
     let FamilyPlan { policies, links, reach, names, settings, scratch, budget } = plan;
-    let books = Books { ledger, manner: Manner::Enforced, newly_refused: false };
+    let books = Books { ledger, policy: "", manner: Manner::Enforced, newly_refused: false };
     let keep = &budget.keep;
     let mut editor = Editor { policies, links, names, scratch, series, keep, books, trace, fresh: Fresh::No, any: 0 };
     let mut so_far = SoFar::default();
@@ -214,6 +214,7 @@ impl<'p, T: Trace> Editor<'p, T> {
             }
             Effect::Edit { steps, rules } => (steps, rules),
         };
+        self.books.policy = &policy.name;
         let mut first = self.steps(link, policy, steps, out);
         for (i, rule) in rules.iter().enumerate() {
             match self.rule(link, i, rule, out) {

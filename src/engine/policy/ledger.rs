@@ -10,6 +10,7 @@ pub trait Ledger {
 /// A value that wants a place.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
+    pub policy: &'a str,
     pub step: StepKey,
     pub span: Span,
     pub label: &'a str,
@@ -33,7 +34,7 @@ pub enum Span {
 }
 
 /// Whether what a policy says happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Manner {
     Enforced,
     Observed,

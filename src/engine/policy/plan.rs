@@ -1,10 +1,11 @@
 //! The policies of one target.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::compiled::{Effect, Enforcement, Policy};
-use super::{FamilyPlan, FamilyRef};
+use super::{FamilyPlan, FamilyRef, StepKey};
 use crate::engine::model::Seed;
 
 /// The policies of one target, compiled. Cheap to clone.
@@ -37,6 +38,12 @@ impl Plan {
     /// the compiled content): equal fingerprints mean a reload changed nothing for this target.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// The steps that give places.
+    pub fn step_keys(&self) -> HashSet<StepKey> {
+        let steps = self.policies.iter().flat_map(|planned| planned.policy.effect.steps());
+        steps.filter(|step| step.is_budget()).map(|step| step.key).collect()
     }
 
     /// What applies to this family; asked once a family.

@@ -145,6 +145,8 @@ impl Step {
 /// The ledger, as one policy asks it.
 pub(super) struct Books<'a> {
     pub ledger: &'a mut dyn Ledger,
+    /// The policy that asks.
+    pub policy: &'a str,
     pub manner: Manner,
     /// Whether a value was refused that never was before.
     pub newly_refused: bool,
@@ -152,7 +154,7 @@ pub(super) struct Books<'a> {
 
 impl Books<'_> {
     fn ask(&mut self, step: StepKey, span: Span, label: &str, value: &str, limit: u64) -> Room {
-        let room = self.ledger.room(Ask { step, span, label, value, limit, manner: self.manner });
+        let room = self.ledger.room(Ask { policy: self.policy, step, span, label, value, limit, manner: self.manner });
         self.newly_refused |= room == Room::Refused(Novelty::New);
         room
     }
@@ -224,11 +226,16 @@ impl fmt::Display for Allowed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Boundless;
     use super::*;
     use rstest::rstest;
 
+    fn books(ledger: &mut dyn Ledger) -> Books<'_> {
+        Books { ledger, policy: "p", manner: Manner::Enforced, newly_refused: false }
+    }
+
     fn step(label: &str, edit: Edit) -> Step {
-        Step { label: Pattern::new(label).expect("pattern"), when: Box::new([]), edit }
+        Step { label: Pattern::new(label).expect("pattern"), when: Box::new([]), edit, key: StepKey::default() }
     }
 
     fn replace(regex: &str, replacement: &str) -> Edit {
@@ -245,7 +252,7 @@ mod tests {
 
     fn becomes(edit: Edit, value: &str) -> String {
         let mut out = String::from("stale");
-        match step(".+", edit).apply(value, &mut out) {
+        match step(".+", edit).apply("x", value, &mut out, &mut books(&mut Boundless)) {
             Applied::Unchanged => value.to_owned(),
             Applied::Removed => String::new(),
             Applied::Rewritten => out,
@@ -280,9 +287,9 @@ mod tests {
     #[test]
     fn a_condition_looks_at_the_whole_value() {
         let when = Box::new([Shape::Uuid, Shape::Int]);
-        let step = Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop };
+        let step = Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop, key: StepKey::default() };
         let mut out = String::new();
-        assert_eq!(step.apply("17", &mut out), Applied::Removed);
-        assert_eq!(step.apply("x-17", &mut out), Applied::Unchanged);
+        assert_eq!(step.apply("x", "17", &mut out, &mut books(&mut Boundless)), Applied::Removed);
+        assert_eq!(step.apply("x", "x-17", &mut out, &mut books(&mut Boundless)), Applied::Unchanged);
     }
 }
