@@ -12,10 +12,10 @@ const VARIABLES: [(&str, &str); 7] = [
     ("$__rate_interval", "5m"),
     ("$__interval", "1m"),
     ("$__range", "6h"),
-    ("$instance", "worker-.*"),
+    ("$instance", ".*"),
     ("$target", ".*"),
     ("$guard", ".*"),
-    ("$job", "workers|celery"),
+    ("$job", "worker|celery"),
 ];
 
 fn dashboard() -> Value {

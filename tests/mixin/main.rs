@@ -1,16 +1,29 @@
 //! The mixin says what it should: `promtool` accepts it, every alert is seen firing and silent, has
-//! a section in the runbook, and asks for metrics that the guard has.
+//! a section in the runbook, and asks for metrics that the guard has; and a real Prometheus that
+//! scrapes through the guard sees what it is about.
 //!
-//! `make setup` installs `promtool`; without it these tests fail and say so.
+//! `make setup` installs what this needs; without it these tests fail and say so.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod alertmanager;
 mod alerts;
 mod dashboard;
+#[path = "../e2e/guard.rs"]
+mod guard;
+#[path = "../e2e/http.rs"]
+#[allow(dead_code)]
+mod http;
 mod metrics;
+#[path = "../e2e/process.rs"]
+mod process;
+#[path = "../e2e/prometheus.rs"]
+mod prometheus;
 mod promql;
 mod promtool;
+mod real;
 mod runbook;
+#[path = "../e2e/worker.rs"]
+mod worker;
 
 use std::fs;
 use std::path::{Path, PathBuf};

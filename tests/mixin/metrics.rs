@@ -15,7 +15,7 @@ const FROM_ELSEWHERE: [&str; 5] =
     ["up", "ALERTS", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"];
 
 /// Promised, and not exposed yet: they come with budgets. None may stay here once it is exposed.
-const NOT_YET: [&str; 6] = [
+pub(crate) const NOT_YET: [&str; 6] = [
     "cardinality_guard_collapsed",
     "cardinality_guard_collapses_total",
     "cardinality_guard_metric_series",
