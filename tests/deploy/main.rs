@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 mod binary;
 mod compose;
+mod helm;
 mod kubernetes;
 mod systemd;
 
