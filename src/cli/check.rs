@@ -14,6 +14,7 @@ use self::files::Files;
 use super::failure::FAILED;
 use super::findings;
 use super::terminal::Color;
+use super::units::counted;
 use crate::engine::policy::Severity;
 
 const EXAMPLES: &str = "\
@@ -63,9 +64,8 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn verdict(findings: usize, files: usize) -> String {
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     match findings {
-        0 => format!("ok: {}\n", plural(files, "file")),
-        _ => format!("{} in {}\n", plural(findings, "finding"), plural(files, "file")),
+        0 => format!("ok: {}\n", counted(files as u64, "file")),
+        _ => format!("{} in {}\n", counted(findings as u64, "finding"), counted(files as u64, "file")),
     }
 }

@@ -14,4 +14,4 @@ pub use census::{Bounds, Census};
 pub use distinct::{Count, Distinct, Estimated, Novelty};
 pub use label::{Label, Look};
 pub use lately::{Arrival, Lately};
-pub use responsible::{Rank, Responsible};
+pub use responsible::{Rank, Responsible, TRIED_LAST};
