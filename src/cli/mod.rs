@@ -10,12 +10,14 @@ mod serve;
 mod body;
 mod inventory;
 mod policy_args;
+mod promql;
 mod scrapes;
 mod source;
 
 mod columns;
 mod failure;
 mod findings;
+mod guess;
 mod looks;
 mod terminal;
 mod units;
