@@ -11,6 +11,11 @@ use cardinality_guard::engine::guard::{
 use cardinality_guard::engine::model::{Format, Seed};
 use cardinality_guard::engine::policy::{Builtin, Mode, Plan, Policies, Source};
 
+#[path = "semantics/readers.rs"]
+mod readers;
+#[path = "semantics/regrouping.rs"]
+mod regrouping;
+
 const DROP: &str = "
 policies:
   - name: job-ids
@@ -57,7 +62,7 @@ impl Endpoint {
             plan: self.plan.clone(),
             limits: self.limits,
             now: self.now,
-            wall_seconds: 1.7e9,
+            wall_seconds: 1.7e9 + self.now.as_secs_f64(),
             client: self.client,
             annotate: self.annotate,
             start: Start::Baseline,

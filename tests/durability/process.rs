@@ -15,7 +15,7 @@ const JOBS: &str = "jobs_total ";
 
 fn settings(exporter: &Exporter, storage: &str, more: &str) -> String {
     format!(
-        "web: {{listen_address: ['127.0.0.1:0']}}\nstorage: {{path: '{storage}'}}\npolicy_files: [policy.yaml]\n{more}\
+        "web: {{listen_address: ['127.0.0.1:0']}}\nstorage: {{path: '{storage}'}}\npolicy_files: [policy.yaml]\nbuiltin_policy: false\n{more}\
          targets: [{{name: app, url: 'http://{0}/metrics'}}, {{name: any, address: '127.0.0.1:{1}'}}]\n",
         exporter.address,
         exporter.address.port()
@@ -77,6 +77,13 @@ fn scrape(address: SocketAddr, path: &str) -> Option<u64> {
     }
     let line = body.lines().find_map(|l| l.strip_prefix(JOBS)).expect("the folded counter");
     Some(line.parse::<f64>().unwrap() as u64)
+}
+
+/// The folded series of a body and what they show.
+fn folds(body: &str) -> Vec<(String, u64)> {
+    let of_jobs = body.lines().filter(|line| line.starts_with(JOBS.trim()));
+    let pairs = of_jobs.map(|line| line.rsplit_once(' ').unwrap());
+    pairs.map(|(series, value)| (series.to_owned(), value.parse::<f64>().unwrap() as u64)).collect()
 }
 
 fn kill(mut server: Server) -> String {
@@ -253,7 +260,7 @@ fn endpoints_that_go_take_their_files_along() {
 }
 
 #[test]
-fn what_is_remembered_in_memory_only_starts_again() {
+fn rule_7_1_without_a_state_it_starts_at_zero_and_costs_the_gap() {
     let case = Case::new();
     let text = fs::read_to_string(case.dir.path("guard.yaml")).unwrap();
     fs::write(case.dir.path("guard.yaml"), text.replace(&case.dir.path("data"), "")).unwrap();
@@ -261,6 +268,62 @@ fn what_is_remembered_in_memory_only_starts_again() {
     case.scrape_exactly(&server);
     case.scrape_exactly(&server);
     kill(server);
-    assert_eq!(scrape(case.start().address(), "/scrape/app"), Some(0));
+    let server = case.start();
+    assert_eq!(scrape(server.address(), "/scrape/app"), Some(0));
+    let before = case.exporter.increments();
+    let shown = scrape(server.address(), "/scrape/app");
+    assert_eq!(shown, Some(case.exporter.increments() - before), "the gap is lost, and nothing else");
     assert!(!Path::new(&case.dir.path("data")).exists());
+}
+
+#[test]
+fn rule_7_5_a_policy_that_changed_while_the_guard_was_down_keeps_the_members() {
+    let case = Case::new();
+    let server = case.start();
+    case.scrape_exactly(&server);
+    case.scrape_exactly(&server);
+    let before = case.exporter.increments();
+    kill(server);
+    let hashed = POLICY.replace("action: drop", "action: hash, buckets: 1");
+    fs::write(case.dir.path("policy.yaml"), hashed).unwrap();
+    let server = case.start();
+    let show = || folds(&server.get("/scrape/app").body);
+    show();
+    let folds = show();
+    let after = case.exporter.increments() - before;
+    assert_eq!(folds, [("jobs_total".to_owned(), before), ("jobs_total{job_id=\"0/1\"}".to_owned(), after)]);
+}
+
+#[test]
+fn rule_7_5_state_is_keyed_by_endpoint() {
+    let case = Case::new();
+    let other = format!("/scrape?target=http://{}/other", case.exporter.address);
+    let server = case.start();
+    case.scrape_exactly(&server);
+    assert_eq!(scrape(server.address(), &other), Some(0), "a memory of its own");
+    kill(server);
+    let server = case.start();
+    let between = case.exporter.increments();
+    let shown = scrape(server.address(), &other);
+    // Its baseline was taken one body later than the other one's.
+    assert_eq!(shown, Some(case.exporter.increments() - between), "gone on from its own");
+    case.scrape_exactly(&server);
+}
+
+#[test]
+fn rule_6_the_epoch_is_as_old_as_the_memory() {
+    let case = Case::new();
+    let epoch = |server: &Server| {
+        let body = server.get("/scrape/app").body;
+        let line = body.lines().find_map(|l| l.strip_prefix("cardinality_guard_scrape_epoch_seconds "));
+        line.expect("whose memory it is").parse::<f64>().unwrap()
+    };
+    let server = case.start();
+    let first = epoch(&server);
+    kill(server);
+    let server = case.start();
+    assert_eq!(epoch(&server), first, "the same memory in another process");
+    kill(server);
+    fs::remove_dir_all(case.dir.path("data")).unwrap();
+    assert!(epoch(&case.start()) > first, "another memory: changes() > 0");
 }

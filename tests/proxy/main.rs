@@ -13,6 +13,7 @@ mod outcomes;
 mod pass;
 mod streaming;
 mod tls;
+mod truth;
 mod waits;
 mod ways;
 
