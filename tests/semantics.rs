@@ -723,18 +723,28 @@ fn rule_4_3_a_folded_line_has_one_exemplar_of_a_member_that_moved() {
     assert_eq!(e.scrape(&body(3, 2)), "# TYPE m counter\nm_total 3\n# EOF\n");
 }
 
+/// A member's line with an explicit timestamp.
+fn stamped(value: f64, stamp: i64) -> String {
+    format!("# TYPE m_total counter\nm_total{{q=\"x\",job_id=\"a\"}} {value} {stamp}\n")
+}
+
 #[test]
-fn rule_4_4_explicit_timestamps_are_dropped_and_4_5_old_samples_ignored() {
-    let at =
-        |value: f64, stamp: i64| format!("# TYPE m_total counter\nm_total{{q=\"x\",job_id=\"a\"}} {value} {stamp}\n");
+fn rule_4_4_explicit_timestamps_are_dropped() {
     let mut e = Endpoint::new(DROP);
-    e.scrape(&at(10.0, 1000));
-    let out = e.scrape(&at(12.0, 2000));
+    e.scrape(&stamped(10.0, 1000));
+    let out = e.scrape(&stamped(12.0, 2000));
     assert!(out.ends_with("m_total{q=\"x\"} 2\n"), "{out}");
-    let (out, report) = e.try_scrape(&at(11.0, 1500), BodyEnd::Framed).unwrap();
+}
+
+#[test]
+fn rule_4_5_a_sample_older_than_its_members_last_one_is_ignored() {
+    let mut e = Endpoint::new(DROP);
+    e.scrape(&stamped(10.0, 1000));
+    e.scrape(&stamped(12.0, 2000));
+    let (out, report) = e.try_scrape(&stamped(11.0, 1500), BodyEnd::Framed).unwrap();
     assert_eq!(value(&out, M), 2.0);
     assert_eq!(report.bad_samples.len(), 1);
-    assert_eq!(e.value(M, &at(13.0, 3000)), 3.0);
+    assert_eq!(e.value(M, &stamped(13.0, 3000)), 3.0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::engine::guard::{BodyEnd, EndpointState, Guard, Report, Scrape, ScrapeError};
+use crate::engine::guard::{BodyEnd, EndpointState, Guard, Jumps, Report, Scrape, ScrapeError};
 use crate::engine::model::{Format, Seed};
 
 use crate::telemetry::LiveEndpoint;
@@ -174,6 +174,17 @@ impl Lease {
             (Some(_), None) => Some(Format::Text),
             (None, None) => None,
         }
+    }
+
+    /// What would jump if the guard were taken away, `limit` at most.
+    pub fn jumps(&self, limit: usize) -> Jumps {
+        let mut jumps = Jumps::default();
+        for state in [&self.slot.text.state, &self.slot.openmetrics.state].into_iter().flatten() {
+            let more = state.jumps(limit - jumps.first.len());
+            jumps.first.extend(more.first);
+            jumps.all += more.all;
+        }
+        jumps
     }
 
     /// The connection of the scrape before, if it may still be used.

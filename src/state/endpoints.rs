@@ -118,6 +118,16 @@ impl Endpoints {
         self.table.iter().map(|entry| entry.value().live()).collect()
     }
 
+    /// The endpoints in memory, in the order of their names; those of one target, where one is
+    /// named.
+    pub fn all_of(&self, target: Option<&str>) -> Vec<(EndpointKey, Arc<Endpoint>)> {
+        let is_meant = |endpoint: &Endpoint| target.is_none_or(|target| endpoint.live().target == target);
+        let meant = self.table.iter().filter(|entry| is_meant(entry.value()));
+        let mut all: Vec<_> = meant.map(|entry| (entry.key().clone(), entry.value().clone())).collect();
+        all.sort_by_cached_key(|(key, _)| key.to_string());
+        all
+    }
+
     /// Closes connections that have rested too long, where no scrape is under way.
     pub fn close_idle_connections(&self) {
         let all: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();

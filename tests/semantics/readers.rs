@@ -117,3 +117,56 @@ fn rule_6_the_guard_says_whose_memory_it_is() {
     assert_eq!(first, 1_701_000_615.0, "when it began to remember");
     assert_eq!((epoch(), epoch()), (first, first), "as long as it remembers");
 }
+
+/// What would jump, as `series: shown -> raw`.
+fn jumps(e: &Endpoint, limit: usize) -> (Vec<String>, u64) {
+    let jumps = e.state.as_ref().unwrap().jumps(limit);
+    let text = |j: &cardinality_guard::engine::guard::Jump| format!("{}: {} -> {:?}", j.series, j.shown, j.raw);
+    (jumps.first.iter().map(text).collect(), jumps.all)
+}
+
+#[test]
+fn without_the_guard_a_fold_over_an_untouched_series_jumps() {
+    let mut e = Endpoint::new(DROP);
+    let body = |n: u32| {
+        format!(
+            "# TYPE m_total counter\nm_total{{q=\"x\"}} {}\nm_total{{job_id=\"a\",q=\"x\"}} {n}\n\
+             m_total{{job_id=\"a\",q=\"y\"}} 1\nm_total{{q=\"z\"}} 7\n# TYPE g gauge\ng 1\ng{{job_id=\"a\"}} 2\n",
+            5_000 + n
+        )
+    };
+    e.scrape(&body(1));
+    e.scrape(&body(3));
+    assert_eq!(
+        jumps(&e, 10),
+        (vec!["m_total{q=\"x\"}: 4 -> Some(5003.0)".to_owned()], 1),
+        "y ends, z was never folded"
+    );
+    e.reload("policies: []");
+    e.scrape(&body(3));
+    assert_eq!(jumps(&e, 10).1, 1, "rule 0.11: it stays a fold");
+}
+
+#[test]
+fn without_the_guard_every_line_of_an_untouched_histogram_jumps() {
+    let mut e = Endpoint::new(DROP);
+    let untouched = |n: f64| h("a", [n, n, n], n).replace("job_id=\"a\",", "").replace("{job_id=\"a\"}", "");
+    for n in [10.0, 12.0] {
+        e.scrape(&format!("{H}{}{}", untouched(n), h("b", [n, n, n], n)));
+    }
+    let (all, _) = jumps(&e, 10);
+    assert_eq!(all[..2], ["h_bucket{le=\"1\"}: 4 -> Some(12.0)", "h_bucket{le=\"10\"}: 4 -> Some(12.0)"]);
+    assert_eq!(
+        all[2..],
+        ["h_bucket{le=\"+Inf\"}: 4 -> Some(12.0)", "h_sum: 4 -> Some(12.0)", "h_count: 4 -> Some(12.0)"]
+    );
+    assert_eq!(jumps(&e, 2), (all[..2].to_vec(), 5), "no more than was asked for");
+}
+
+#[test]
+fn what_has_shown_zero_so_far_jumps_from_zero() {
+    let mut e = Endpoint::new(DROP);
+    e.scrape("# TYPE m_total counter\nm_total{q=\"x\",job_id=\"a\"} 1\n");
+    e.scrape("# TYPE m_total counter\nm_total{q=\"y\"} 3\nm_total{q=\"y\",job_id=\"a\"} 5\n");
+    assert_eq!(jumps(&e, 10).0, ["m_total{q=\"y\"}: 0 -> Some(3.0)"], "as rule 2.1 has it");
+}

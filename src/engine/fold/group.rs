@@ -278,7 +278,7 @@ impl Group {
 }
 
 impl Composite {
-    fn lines(&self, shape: Shape, zero: bool, mut line: impl FnMut(Line<'_>)) {
+    pub(super) fn lines(&self, shape: Shape, zero: bool, mut line: impl FnMut(Line<'_>)) {
         let show = |slot: &Slot| if zero { 0.0 } else { slot.value() };
         if shape != Shape::Summary {
             for bucket in self.buckets.iter().filter(|b| !b.leaving) {

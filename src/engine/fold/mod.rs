@@ -21,6 +21,7 @@ mod rows;
 mod settle;
 mod sum;
 mod table;
+mod untouched;
 
 pub use clock::EndpointClock;
 pub use evict::Moved;
@@ -33,6 +34,7 @@ pub use member::{Member, MemberId, MemberSeed, Members};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
+pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 

@@ -14,6 +14,7 @@ mod observed;
 mod output;
 mod process;
 mod report;
+mod seams;
 mod series;
 mod show;
 mod snapshot;
@@ -22,6 +23,7 @@ mod survey;
 mod types;
 
 pub use report::{Attributed, BadSample, Report};
+pub use seams::{Jump, Jumps};
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
