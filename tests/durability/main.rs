@@ -7,6 +7,8 @@ mod binary;
 #[path = "../support/server.rs"]
 mod server;
 
+mod disk;
 mod exporter;
+mod machine;
 mod process;
 mod state;
