@@ -7,6 +7,7 @@ mod binary;
 #[path = "../support/server.rs"]
 mod server;
 
+mod crowd;
 mod disk;
 mod exporter;
 mod machine;

@@ -9,6 +9,7 @@ mod books;
 mod commit;
 mod headers;
 mod limits;
+mod memory;
 mod outcomes;
 mod pass;
 mod streaming;

@@ -16,6 +16,7 @@ mod process;
 mod report;
 mod seams;
 mod series;
+mod shed;
 mod show;
 mod snapshot;
 mod state;
@@ -24,6 +25,7 @@ mod types;
 
 pub use report::{Attributed, BadSample, Report};
 pub use seams::{Jump, Jumps};
+pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
