@@ -357,6 +357,20 @@ fn rule_1_8_other_label_names_on_the_whole_family_are_a_baseline() {
 }
 
 #[test]
+fn rule_1_8_what_comes_back_after_other_label_names_is_a_baseline_too() {
+    let mut e = Endpoint::new("policies: [{name: p, hold: 0s, labels: [{label: 'job_id|region', action: drop}]}]");
+    let with_region = |v: f64| m(&[("a", v)]).replace("q=", "region=\"eu\",q=");
+    e.scrape(&m(&[("a", 50_000.0)]));
+    assert_eq!(e.value(M, &with_region(50_003.0)), 0.0);
+    assert_eq!(e.value(M, &with_region(50_007.0)), 4.0);
+    assert_eq!(e.value(M, &m(&[("a", 50_009.0)])), 4.0, "known, but what it did meanwhile is counted already");
+    assert_eq!(e.value(M, &m(&[("a", 50_010.0)])), 5.0);
+    let both = |v: f64| format!("{}m_total{{q=\"x\"}} {v}\n", m(&[("a", 50_010.0)]));
+    assert_eq!(e.value(M, &both(2.0)), 7.0, "not the whole family: a birth");
+    assert_eq!(e.value(M, "# TYPE m_total counter\nm_total{q=\"x\"} 5\n"), 10.0, "nor is this a change");
+}
+
+#[test]
 fn rule_1_8_other_values_alone_are_churn() {
     let mut e = Endpoint::new(DROP);
     e.scrape(&m(&[("a", 50.0)]));

@@ -38,30 +38,42 @@ fn ask(guard: &Arc<Guard>, place: &'static str) -> JoinHandle<Answer> {
     tokio::spawn(async move { guard.get(place, "").await })
 }
 
-/// A body that dawdles must not be committed after one that is newer.
-#[tokio::test]
-async fn rule_0_4_from_fetch_to_commit_one_scrape_of_an_endpoint_at_a_time() {
+/// An answer that dawdles must not be committed after one that is newer. `slow` is told when it may
+/// go on.
+async fn a_slow_answer_and_a_newer_one(slow: impl Fn(Arc<Notify>, Arc<Notify>) -> Vec<Act> + Send + Sync + 'static) {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (begun.clone(), go.clone());
     let exporter = Exporter::start(move |number, _| match number {
         0 => answer(650_000),
-        1 => {
-            let head = response("Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", b"");
-            let first = [head, chunk(b"# TYPE m_total counter\n")].concat();
-            let rest = [chunk(b"m_total{job_id=\"a\"} 650005\n"), b"0\r\n\r\n".to_vec()].concat();
-            vec![Act::Write(first), Act::Tell(tell.clone()), Act::Wait(wait.clone()), Act::Write(rest)]
-        }
+        1 => slow(tell.clone(), wait.clone()),
         _ => answer(650_024),
     })
     .await;
     let guard = guard_of(&["app"], &exporter).await;
     assert_eq!(shown(&guard.scrape().await), 0);
     let slow = ask(&guard, "/scrape/app");
-    soon("the slow body", begun.notified()).await;
+    soon("the slow answer", begun.notified()).await;
     let newer = ask(&guard, "/scrape/app");
     tokio::time::sleep(Duration::from_millis(100)).await;
     go.notify_one();
     assert_eq!((shown(&slow.await.unwrap()), shown(&newer.await.unwrap())), (5, 24));
+}
+
+#[tokio::test]
+async fn rule_0_4_from_fetch_to_commit_one_scrape_of_an_endpoint_at_a_time() {
+    a_slow_answer_and_a_newer_one(|tell, wait| {
+        let head = response("Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", b"");
+        let first = [head, chunk(b"# TYPE m_total counter\n")].concat();
+        let rest = [chunk(b"m_total{job_id=\"a\"} 650005\n"), b"0\r\n\r\n".to_vec()].concat();
+        vec![Act::Write(first), Act::Tell(tell), Act::Wait(wait), Act::Write(rest)]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_0_4_nor_is_another_one_asked_for_before_the_first_has_a_head() {
+    a_slow_answer_and_a_newer_one(|tell, wait| [vec![Act::Tell(tell), Act::Wait(wait)], answer(650_005)].concat())
+        .await;
 }
 
 #[tokio::test]

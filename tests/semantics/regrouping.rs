@@ -1,5 +1,7 @@
 //! What a policy that changes makes of members and groups (section 5).
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 const BY_QUEUE: &str = DROP;
@@ -7,10 +9,10 @@ const ALL_IN_ONE: &str = "policies: [{name: p, hold: 0s, labels: [{label: 'job_i
 const HASHED: &str = "policies: [{name: p, hold: 0s, labels: [{label: job_id, action: hash, buckets: 8}]}]";
 const ELSEWHERE: &str = "policies: [{name: p, match: other, labels: [{label: job_id, action: drop}]}]";
 
-/// Everything that the folds of a body show.
-fn sum_of_all(body: &str) -> f64 {
-    let values = body.lines().filter(|l| l.starts_with("m_total")).map(|l| l.rsplit(' ').next().unwrap());
-    values.map(|v| v.parse::<f64>().unwrap()).sum()
+/// What the folds of a body show.
+fn folds(body: &str) -> BTreeMap<&str, f64> {
+    let lines = body.lines().filter_map(|line| line.strip_prefix("m_total")?.rsplit_once(' '));
+    lines.map(|(labels, value)| (labels, value.parse().unwrap())).collect()
 }
 
 /// Jobs 0 to 12, in three queues, after `done` rounds of work.
@@ -24,17 +26,31 @@ fn fleet(done: u32) -> String {
 
 #[test]
 fn rule_5_1_an_increment_goes_where_its_member_maps_to_now_and_nothing_moves() {
+    let by_queue = |labels: &str| labels.starts_with("{q=");
+    let in_one = |labels: &str| labels.is_empty();
+    let hashed = |labels: &str| labels.starts_with("{job_id=");
+    let rounds: [(&str, &dyn Fn(&str) -> bool); 6] = [
+        (BY_QUEUE, &by_queue),
+        (ALL_IN_ONE, &in_one),
+        (HASHED, &hashed),
+        (BY_QUEUE, &by_queue),
+        (HASHED, &hashed),
+        (ALL_IN_ONE, &in_one),
+    ];
     let mut e = Endpoint::new(BY_QUEUE);
-    e.scrape(&fleet(0));
-    let mut before = 0.0;
+    let mut before = e.scrape(&fleet(0));
     let a_round = f64::from((1..=13).sum::<u32>());
-    for (round, policy) in [BY_QUEUE, ALL_IN_ONE, HASHED, BY_QUEUE, HASHED, ALL_IN_ONE].into_iter().enumerate() {
+    for (done, (policy, is_theirs)) in (1..).zip(rounds) {
         e.reload(policy);
         // A group that is born now shows 0 once, whatever `hold` says.
-        e.scrape(&fleet(round as u32 + 1));
-        let out = e.scrape(&fleet(round as u32 + 1));
-        assert_eq!(sum_of_all(&out), before + a_round, "every increment once, in round {round}:\n{out}");
-        before += a_round;
+        e.scrape(&fleet(done));
+        let out = e.scrape(&fleet(done));
+        let (was, is) = (folds(&before), folds(&out));
+        assert_eq!(is.values().sum::<f64>(), was.values().sum::<f64>() + a_round, "every increment once:\n{out}");
+        let moved = is.iter().filter(|(labels, value)| was.get(*labels).unwrap_or(&0.0) != *value);
+        let strangers: Vec<_> = moved.filter(|(labels, _)| !is_theirs(labels)).collect();
+        assert!(strangers.is_empty(), "in round {done} these are frozen: {strangers:?}");
+        before = out;
     }
 }
 

@@ -34,7 +34,7 @@ impl Fold {
         let family = &mut self.families[id.index()];
         if family.primed {
             family.primed = false;
-            family.label_names.clear();
+            family.names.clear();
             self.dropped.push(id);
         }
     }
@@ -125,6 +125,7 @@ impl Fold {
 
     fn follow(&mut self, moved: &[Option<MemberId>]) {
         let new = |id: MemberId| moved.get(id.index()).copied().flatten();
+        self.names = self.names.drain().filter_map(|(id, n)| Some((new(id)?, n))).collect();
         self.created = self.created.drain().filter_map(|(id, c)| Some((new(id)?, c))).collect();
         self.stamps = self.stamps.drain().filter_map(|((id, f), s)| Some(((new(id)?, f), s))).collect();
     }

@@ -17,6 +17,7 @@ mod hold;
 mod journal;
 mod layout;
 mod member;
+mod names;
 mod rows;
 mod settle;
 mod sum;
@@ -31,6 +32,7 @@ pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Show
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
 pub use member::{Member, MemberId, MemberSeed, Members};
+pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
@@ -95,6 +97,8 @@ pub struct Fold {
     created: HashMap<MemberId, f64>,
     /// Explicit timestamps by member and field, likewise (rule 4.5).
     stamps: HashMap<(MemberId, u32), i64>,
+    /// Label-name sets by member, but for those that have the first one of their family: most have.
+    names: HashMap<MemberId, NamesId>,
     /// What this scrape did to members that were there before it, for a rollback.
     moved: Vec<(MemberId, Option<GroupId>)>,
     /// Families whose state goes with the next sweep.
@@ -198,6 +202,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
+    /// A member that was made just now has these label names.
+    pub fn names_of(&mut self, family: FamilyId, member: MemberId, names: u64) {
+        let id = self.families[family.index()].names.place(names);
+        if id != NamesId::default() {
+            self.names.insert(member, id);
+        }
+    }
+
     /// Finds the group of an output label set.
     pub fn find_group(&self, key: SeriesHash) -> Option<GroupId> {
         self.groups.find(key)
@@ -256,6 +268,8 @@ impl Fold {
             self.members.get_mut(member).group = group;
         }
         self.members.truncate(self.watermark.members);
+        let members = self.watermark.members;
+        self.names.retain(|member, _| member.index() < members);
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
@@ -272,6 +286,7 @@ impl Fold {
             + self.fingerprints.memory()
             + self.created.capacity() * 24
             + self.stamps.capacity() * 32
+            + self.names.capacity() * 8
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
     }
 
