@@ -170,3 +170,25 @@ fn what_has_shown_zero_so_far_jumps_from_zero() {
     e.scrape("# TYPE m_total counter\nm_total{q=\"y\"} 3\nm_total{q=\"y\",job_id=\"a\"} 5\n");
     assert_eq!(jumps(&e, 10).0, ["m_total{q=\"y\"}: 0 -> Some(3.0)"], "as rule 2.1 has it");
 }
+
+#[test]
+fn rule_0_1_bodies_that_fail_leave_no_boundary_and_no_memory_behind() {
+    let mut e = Endpoint::new(DROP);
+    e.limits.hold_output = 1;
+    let count = "h_count{job_id=\"a\"} 3\n";
+    e.scrape(&format!("{H}{count}"));
+    let before = e.state.as_ref().unwrap().memory();
+    for turn in 0..50 {
+        let bucket = |i: i32| format!("h_bucket{{job_id=\"a\",le=\"{}\"}} 1\n", turn * 20 + i);
+        let buckets: String = (0..20).map(bucket).collect();
+        let sum = "h_sum{job_id=\"a\"} 7\n";
+        let fails =
+            format!("{H}{buckets}h_bucket{{job_id=\"a\",le=\"+Inf\"}} 4\n{sum}{count}# TYPE z gauge\nz 1\n<html>\n");
+        assert!(e.try_scrape(&fails.replace("} 3", "} 4"), BodyEnd::Framed).is_err());
+    }
+    let grown = e.state.as_ref().unwrap().memory() - before;
+    assert!(grown < 20_000, "{grown} bytes more");
+    let out = e.scrape(&format!("{H}{count}"));
+    assert!(!out.contains("h_sum") && !out.contains("le=\"0\""), "{out}");
+    assert_eq!(value(&out, "h_count"), 0.0);
+}

@@ -151,6 +151,7 @@ impl FoldFamily {
             }
         }
         self.names.commit();
+        self.layouts.commit();
         self.primed = true;
         self.end();
     }
@@ -158,6 +159,7 @@ impl FoldFamily {
     pub(super) fn rollback(&mut self, groups: usize) {
         self.groups.retain(|g| g.index() < groups);
         self.names.rollback();
+        self.layouts.rollback();
         self.end();
     }
 

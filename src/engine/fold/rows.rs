@@ -195,6 +195,7 @@ impl Fold {
             let fields = super::field::BUCKETS as usize + family.layouts.get(id).len();
             family.usual_fields = family.usual_fields.max(fields).min(MOST_USUAL);
         }
+        family.layouts.commit();
         Ok(())
     }
 

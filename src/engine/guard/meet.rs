@@ -105,8 +105,7 @@ impl EndpointState {
             let names = names_hash(&self.seed, labels, buffer);
             self.fold.names_of(seed.family, member, names);
         } else {
-            let m = self.fold.members.get_mut(member);
-            (m.cause, m.shadow) = (seed.cause, seed.shadow);
+            self.fold.blame(member, seed.cause, seed.shadow);
         }
         self.fold.regroup(member, group);
         let field = match (role, reserved) {
