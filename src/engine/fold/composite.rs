@@ -17,17 +17,18 @@ pub(super) const MOST_USUAL: usize = 40;
 impl Fold {
     /// The field of a bucket of this member, which learns the boundary when it is new to it.
     pub fn bucket_field(&mut self, family: FamilyId, id: MemberId, le: f64, text: &str) -> u32 {
-        let layouts = &mut self.families[family.index()].layouts;
-        let member = self.members.get_mut(id);
-        if let Some(at) = layouts.position(member.layout, le) {
+        let layouts = &self.families[family.index()].layouts;
+        let layout = self.members.get(id).layout;
+        if let Some(at) = layouts.position(layout, le) {
             return field::BUCKETS + at as u32;
         }
-        let at = layouts.get(member.layout).len() as u32;
+        let at = layouts.get(layout).len() as u32;
         if at >= MOST_BOUNDARIES {
             return field::OTHER;
         }
-        member.layout = layouts.extend(member.layout, le, text);
+        self.changing(id);
         let family = &mut self.families[family.index()];
+        self.members.get_mut(id).layout = family.layouts.extend(layout, le, text);
         family.usual_fields = family.usual_fields.max((field::BUCKETS + at + 1) as usize).min(MOST_USUAL);
         field::BUCKETS + at
     }
@@ -152,7 +153,9 @@ impl Fold {
         self.tally.layout_conflicts += u64::from(group.keep_common(boundaries, now));
         let Totals::Composite(composite) = &mut group.totals else { return };
         let sum = now[field::SUM as usize];
-        composite.has_sum |= !sum.is_nan();
+        if !composite.has_sum && !sum.is_nan() {
+            (composite.has_sum, composite.fresh.sum) = (true, true);
+        }
         past.add(&mut composite.sum, member, field::SUM, sum);
         past.add(&mut composite.count, member, field::COUNT, now[field::COUNT as usize]);
         add_buckets(composite, boundaries, |slot, at| {
@@ -261,6 +264,7 @@ impl Group {
         if composite.infinity.is_none() {
             let infinity = boundaries.iter().find(|b| b.le == f64::INFINITY);
             composite.infinity = infinity.map(|b| b.text.clone());
+            composite.fresh.infinity = true;
         }
         let finite = present(boundaries, now).filter(|b| b.le.is_finite()).count();
         let mut conflict = !pinned && finite > composite.buckets.len();

@@ -17,10 +17,12 @@ mod hold;
 mod journal;
 mod layout;
 mod member;
+mod names;
 mod rows;
 mod settle;
 mod sum;
 mod table;
+mod untouched;
 
 pub use clock::EndpointClock;
 pub use evict::Moved;
@@ -30,9 +32,11 @@ pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Show
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
 pub use member::{Member, MemberId, MemberSeed, Members};
+pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
+pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
@@ -93,13 +97,25 @@ pub struct Fold {
     created: HashMap<MemberId, f64>,
     /// Explicit timestamps by member and field, likewise (rule 4.5).
     stamps: HashMap<(MemberId, u32), i64>,
-    /// What this scrape did to members that were there before it, for a rollback.
-    moved: Vec<(MemberId, Option<GroupId>)>,
+    /// Label-name sets by member, but for those that have the first one of their family: most have.
+    names: HashMap<MemberId, NamesId>,
+    /// What members that were there before this scrape were like before it changed them, for a
+    /// rollback.
+    before: Vec<(MemberId, Before)>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     watermark: Watermark,
     pub journal: Journal,
     pub tally: Tally,
+}
+
+/// What of a member changes before its scrape is committed.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    group: Option<GroupId>,
+    cause: u32,
+    shadow: u32,
+    layout: layout::LayoutId,
 }
 
 /// Lengths at the start of a scrape: whatever is younger goes in a rollback.
@@ -155,7 +171,7 @@ impl Fold {
     pub fn begin(&mut self) {
         self.watermark =
             Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
-        self.moved.clear();
+        self.before.clear();
         self.tally = Tally::default();
     }
 
@@ -196,6 +212,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
+    /// A member that was made just now has these label names.
+    pub fn names_of(&mut self, family: FamilyId, member: MemberId, names: u64) {
+        let id = self.families[family.index()].names.place(names);
+        if id != NamesId::default() {
+            self.names.insert(member, id);
+        }
+    }
+
     /// Finds the group of an output label set.
     pub fn find_group(&self, key: SeriesHash) -> Option<GroupId> {
         self.groups.find(key)
@@ -204,17 +228,33 @@ impl Fold {
     /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
-        let m = self.members.get_mut(member);
-        if m.group != group {
-            if member.index() < self.watermark.members {
-                self.moved.push((member, m.group));
-            }
-            m.group = group;
+        if self.members.get(member).group != group {
+            self.changing(member);
+            self.members.get_mut(member).group = group;
         }
+        let m = self.members.get_mut(member);
         if let Some(group) = group
             && m.cause == 0
         {
             m.cause = self.groups.get(group).cause;
+        }
+    }
+
+    /// Who changes the labels of a member that was met again, and what observers make of it.
+    pub fn blame(&mut self, member: MemberId, cause: u32, shadow: u32) {
+        let m = self.members.get(member);
+        if (m.cause, m.shadow) != (cause, shadow) {
+            self.changing(member);
+            let m = self.members.get_mut(member);
+            (m.cause, m.shadow) = (cause, shadow);
+        }
+    }
+
+    /// A member is about to change before anybody knows how the scrape ends.
+    fn changing(&mut self, member: MemberId) {
+        if member.index() < self.watermark.members {
+            let &Member { group, cause, shadow, layout, .. } = self.members.get(member);
+            self.before.push((member, Before { group, cause, shadow, layout }));
         }
     }
 
@@ -245,15 +285,18 @@ impl Fold {
         }
         self.groups.commit(now, hold_seconds, &mut self.journal);
         self.primed = true;
-        self.moved.clear();
+        self.before.clear();
     }
 
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
-        for (member, group) in self.moved.drain(..).rev() {
-            self.members.get_mut(member).group = group;
+        for (member, before) in self.before.drain(..).rev() {
+            let m = self.members.get_mut(member);
+            (m.group, m.cause, m.shadow, m.layout) = (before.group, before.cause, before.shadow, before.layout);
         }
         self.members.truncate(self.watermark.members);
+        let members = self.watermark.members;
+        self.names.retain(|member, _| member.index() < members);
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
@@ -270,6 +313,7 @@ impl Fold {
             + self.fingerprints.memory()
             + self.created.capacity() * 24
             + self.stamps.capacity() * 32
+            + self.names.capacity() * 8
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
     }
 

@@ -103,10 +103,9 @@ impl EndpointState {
         let member = self.fold.member(seed);
         if self.fold.members.len() > before {
             let names = names_hash(&self.seed, labels, buffer);
-            self.fold.families[seed.family.index()].saw_label_names(names);
+            self.fold.names_of(seed.family, member, names);
         } else {
-            let m = self.fold.members.get_mut(member);
-            (m.cause, m.shadow) = (seed.cause, seed.shadow);
+            self.fold.blame(member, seed.cause, seed.shadow);
         }
         self.fold.regroup(member, group);
         let field = match (role, reserved) {

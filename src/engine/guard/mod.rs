@@ -14,7 +14,9 @@ mod observed;
 mod output;
 mod process;
 mod report;
+mod seams;
 mod series;
+mod shed;
 mod show;
 mod snapshot;
 mod state;
@@ -22,6 +24,8 @@ mod survey;
 mod types;
 
 pub use report::{Attributed, BadSample, Report};
+pub use seams::{Jump, Jumps};
+pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
