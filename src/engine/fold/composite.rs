@@ -9,8 +9,6 @@ use super::member::{Member, MemberId};
 use super::settle::{Bad, Run, bad_count};
 use super::{FamilyId, Fold, field};
 
-/// A histogram with more boundaries is no histogram; the rest of them is not folded.
-const MOST_BOUNDARIES: u32 = 512;
 /// One wide member must not make each that follows it wide.
 pub(super) const MOST_USUAL: usize = 40;
 
@@ -23,7 +21,7 @@ impl Fold {
             return field::BUCKETS + at as u32;
         }
         let at = layouts.get(member.layout).len() as u32;
-        if at >= MOST_BOUNDARIES {
+        if field::BUCKETS + at > field::HIGHEST {
             return field::OTHER;
         }
         member.layout = layouts.extend(member.layout, le, text);

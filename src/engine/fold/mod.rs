@@ -49,6 +49,9 @@ pub mod field {
     pub const COUNT: u32 = 1;
     /// The first bucket; the others follow in the order of the member's layout.
     pub const BUCKETS: u32 = 2;
+    /// The last bucket there can be: a histogram with more boundaries is no histogram, and the rest
+    /// of them is not folded.
+    pub const HIGHEST: u32 = BUCKETS + 511;
     /// Above this, fields are no numbers of the member.
     pub const REAL: u32 = u32::MAX - 8;
     /// `_created`: when the member began.
