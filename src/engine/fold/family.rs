@@ -140,7 +140,6 @@ impl FoldFamily {
         }
         let mut stamp = None;
         for p in &self.pending {
-            let member = members.get_mut(p.member);
             match p.field {
                 field::IGNORED => stamp = None,
                 field::CREATED => {
@@ -150,16 +149,16 @@ impl FoldFamily {
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
                 field::OTHER | field::QUANTILE => {
-                    member.seen = now as u32;
+                    members.get_mut(p.member).seen = now as u32;
                     journal.saw(p.member);
                 }
                 _ => {
-                    member.seen = now as u32;
+                    members.get_mut(p.member).seen = now as u32;
                     journal.saw(p.member);
-                    if member.last(p.field).to_bits() != p.value.to_bits() {
+                    if members.last(p.member, p.field).to_bits() != p.value.to_bits() {
                         journal.changed(p.member);
                     }
-                    member.set_last(p.field, p.value);
+                    members.set_last(p.member, p.field, p.value);
                     if let Some(stamp) = stamp.take() {
                         stamps.insert((p.member, p.field), stamp);
                         journal.stamped(p.member, p.field);

@@ -6,6 +6,7 @@
 //! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
 //! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
 
+mod class;
 mod clock;
 mod composite;
 mod cumulative;
@@ -29,7 +30,7 @@ pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
-pub use member::{Member, MemberId, MemberSeed, Members};
+pub use member::{Member, MemberId, MemberSeed, Members, Remembered};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
@@ -177,11 +178,7 @@ impl Fold {
         for id in families {
             self.families[id.index()].primed = false;
         }
-        self.members.for_each_mut(|m| {
-            if m.scrape != last_scrape && families.contains(&m.family) {
-                m.forget();
-            }
-        });
+        self.members.forget_values(|m| m.scrape != last_scrape && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -208,16 +205,18 @@ impl Fold {
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
         let m = self.members.get_mut(member);
-        if m.group != group {
+        let before = m.group();
+        if before != group {
             if member.index() < self.watermark.members {
-                self.moved.push((member, m.group));
+                self.moved.push((member, before));
             }
-            m.group = group;
+            m.set_group(group);
         }
+        let class = *self.members.class(member);
         if let Some(group) = group
-            && m.cause == 0
+            && class.cause == 0
         {
-            m.cause = self.groups.get(group).cause;
+            self.members.attribute(member, self.groups.get(group).cause, class.shadow);
         }
     }
 
@@ -254,7 +253,7 @@ impl Fold {
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
         for (member, group) in self.moved.drain(..).rev() {
-            self.members.get_mut(member).group = group;
+            self.members.get_mut(member).set_group(group);
         }
         self.members.truncate(self.watermark.members);
         self.groups.truncate(self.watermark.groups);
@@ -278,6 +277,6 @@ impl Fold {
 
     /// The lone member whose own label set is `key`, if one is remembered.
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
-        self.members.find(key).filter(|&m| self.members.get(m).group.is_none())
+        self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
 }

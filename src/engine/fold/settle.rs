@@ -57,7 +57,7 @@ impl Fold {
         let (shape, has_extras) = (family.shape, family.has_extras);
         let mut pending = std::mem::take(&mut family.pending);
         let began = if has_extras { self.take_extras(&mut pending) } else { HashMap::new() };
-        let known = pending.iter().any(|p| p.field < field::REAL && !self.members.get(p.member).last(p.field).is_nan());
+        let known = pending.iter().any(|p| p.field < field::REAL && !self.members.last(p.member, p.field).is_nan());
         let run = Run { id, occasion, new: self.new_members(id, known, occasion), began: &began };
         match shape {
             Shape::Cumulative => self.settle_counter(&run, &mut pending),
@@ -122,7 +122,7 @@ impl Fold {
                 continue;
             }
             let past = self.past(run, p.member, field::VALUE);
-            let Some(group) = self.members.get(p.member).group else { continue };
+            let Some(group) = self.members.get(p.member).group() else { continue };
             let gain = gain(past, p.value);
             self.tally.resets += u64::from(gain.reset == Reset::Yes);
             let group = self.groups.get_mut(group);
@@ -143,7 +143,7 @@ impl Fold {
             if !self.is_first(run, p) {
                 continue;
             }
-            let Some(group) = self.members.get(p.member).group else { continue };
+            let Some(group) = self.members.get(p.member).group() else { continue };
             let group = self.groups.get_mut(group);
             if let Totals::Gauge(gain) = &mut group.totals {
                 gain.add(p.value);
@@ -167,8 +167,7 @@ impl Fold {
 
     /// Where a member comes from, and with it the rules that baseline it.
     pub(super) fn past(&mut self, run: &Run<'_>, id: MemberId, at: u32) -> Past {
-        let member = self.members.get(id);
-        let last = member.last(at);
+        let last = self.members.last(id, at);
         let created = run.began.get(&id).copied();
         if !last.is_nan() {
             let newer = matches!((created, self.created.get(&id)), (Some(now), Some(&before)) if now > before);
@@ -185,7 +184,7 @@ impl Fold {
             NewMembers::Born => {
                 let newest = self.families[run.id.index()].newest_created;
                 run.occasion.process == Process::Same
-                    && (self.fingerprints.contains(member.key) || created.is_some_and(|c| c <= newest))
+                    && (self.fingerprints.contains(self.members.key(id)) || created.is_some_and(|c| c <= newest))
             }
         };
         self.tally.rebaselined += u64::from(old);
@@ -195,8 +194,7 @@ impl Fold {
     /// A line of a folded member: it has an output line of its own only if it is the first.
     pub(super) fn account(&mut self, id: MemberId, turn: Turn) {
         let is_new = id.index() >= self.watermark.members;
-        let member = self.members.get(id);
-        let cause = match (member.cause, member.group) {
+        let cause = match (self.members.class(id).cause, self.members.get(id).group()) {
             // It came unchanged, before anybody who was changed had claimed the group.
             (0, Some(group)) => self.groups.get(group).cause,
             (cause, _) => cause,
@@ -211,12 +209,13 @@ impl Fold {
 
     /// A line that holds no number of its member goes when the member is folded.
     pub(super) fn account_aside(&mut self, p: &Pending) {
-        let member = self.members.get(p.member);
-        if member.group.is_none() || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE) {
+        if self.members.get(p.member).group().is_none()
+            || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE)
+        {
             return;
         }
         if p.field == field::QUANTILE {
-            self.tally.cause(member.cause).quantiles += 1;
+            self.tally.cause(self.members.class(p.member).cause).quantiles += 1;
         }
         self.account(p.member, Turn::Later);
     }

@@ -57,12 +57,11 @@ impl Guard {
             match series.what(id) {
                 What::Pass(of) if of == family => stretch.passed += 1,
                 What::Noted { member: id, field } if field < field::REAL => {
-                    let member = members.get(id);
-                    if member.family != family {
+                    if members.family(id) != family {
                         break;
                     }
                     pending.push(Pending { member: id, field, value: plain.value(input) });
-                    if member.group.is_none() {
+                    if members.get(id).group().is_none() {
                         let at = self.output.position() + (stretch.at - stretch.kept_from) as u64;
                         self.body.lone.push(LoneLine { member: id, at, len: plain.end as u32, seen: Seen::First });
                         stretch.passed += 1;

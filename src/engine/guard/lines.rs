@@ -148,7 +148,7 @@ impl Guard {
         let what = state.series.what(id);
         let family = match what {
             What::Pass(family) | What::Dropped { family, .. } => family,
-            What::Noted { member, .. } => state.fold.members.get(member).family,
+            What::Noted { member, .. } => state.fold.members.family(member),
         };
         let is_new = self.watermark.is_new_series(id);
         self.body.received += u64::from(seen == Seen::First);
@@ -208,7 +208,7 @@ impl Guard {
         seen: Seen,
     ) -> Result<(), ScrapeError> {
         let fold = &mut self.state.fold;
-        let is_alone = fold.members.get(member).group.is_none();
+        let is_alone = fold.members.get(member).group().is_none();
         if seen == Seen::First {
             let value = number::parse(&self.input[self.at..][tail.value.clone()]);
             if let Some(exemplar) = &tail.exemplar {
@@ -242,11 +242,11 @@ impl Guard {
     /// Rule 4.3: a member that moved may lend its exemplar to the line it is folded into.
     fn offer_exemplar(&mut self, family: FamilyId, id: MemberId, at: u32, value: f64, text: Range<usize>) {
         let fold = &self.state.fold;
-        let member = fold.members.get(id);
+        let last = fold.members.last(id, at);
         let primed = fold.families[family.index()].primed;
-        let moved = at < field::REAL && member.last(at) != value && (primed || !member.last(at).is_nan());
-        let Some(group) = member.group.filter(|_| moved) else { return };
-        let slot = match fold.families[family.index()].boundary(member.layout, at) {
+        let moved = at < field::REAL && last != value && (primed || !last.is_nan());
+        let Some(group) = fold.members.get(id).group().filter(|_| moved) else { return };
+        let slot = match fold.families[family.index()].boundary(fold.members.class(id).layout, at) {
             Some(le) => Slot::bucket(le),
             None => Slot::Field(at),
         };

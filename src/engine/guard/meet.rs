@@ -104,8 +104,7 @@ impl EndpointState {
             let names = names_hash(&self.seed, labels, buffer);
             self.fold.families[seed.family.index()].saw_label_names(names);
         } else {
-            let m = self.fold.members.get_mut(member);
-            (m.cause, m.shadow) = (seed.cause, seed.shadow);
+            self.fold.members.attribute(member, seed.cause, seed.shadow);
         }
         self.fold.regroup(member, group);
         let field = match (role, reserved) {
