@@ -6,7 +6,7 @@ use super::field;
 use super::group::GroupId;
 use super::journal::Journal;
 use super::layout::{LayoutId, Layouts};
-use super::member::{MemberId, Members};
+use super::member::{Difference, MemberId, Members};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FamilyId(pub u32);
@@ -140,6 +140,16 @@ impl FoldFamily {
         }
         let mut stamp = None;
         for p in &self.pending {
+            if p.field == field::VALUE
+                && !self.has_extras
+                && let Some(difference) = members.commit_one(p.member, p.value, now as u32)
+            {
+                journal.saw(p.member);
+                if difference == Difference::Some {
+                    journal.changed(p.member);
+                }
+                continue;
+            }
             match p.field {
                 field::IGNORED => stamp = None,
                 field::CREATED => {

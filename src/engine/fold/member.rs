@@ -52,6 +52,13 @@ const UPPER: u64 = 0xffff_ffff_0000_0000;
 
 const ALONE: u32 = u32::MAX;
 
+/// Whether a commit has left something as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Difference {
+    None,
+    Some,
+}
+
 /// What decides whether a member stays.
 #[derive(Clone, Copy, Debug)]
 pub struct Remembered {
@@ -92,6 +99,14 @@ impl Member {
     #[inline]
     pub fn class(&self) -> ClassId {
         self.class
+    }
+
+    /// The last good value of a member that holds one number.
+    #[inline]
+    pub(super) fn known_one(&self) -> Option<f64> {
+        // Places of many numbers are NaN as well.
+        let value = f64::from_bits(self.value.0);
+        (!value.is_nan()).then_some(value)
     }
 }
 
@@ -167,6 +182,19 @@ impl Members {
         } else {
             self.many.set(&mut member.value, field as usize, value);
         }
+    }
+
+    /// A scrape with this value of a member that holds one number is committed; `None` when it
+    /// holds several.
+    #[inline]
+    pub(super) fn commit_one(&mut self, id: MemberId, value: f64, now: u32) -> Option<Difference> {
+        let member = &mut self.all[id.index()];
+        if member.value.place().is_some() {
+            return None;
+        }
+        let before = std::mem::replace(&mut member.value, Value::one(value));
+        member.seen = now;
+        Some(if before.0 == member.value.0 { Difference::None } else { Difference::Some })
     }
 
     /// Every field, from the first.

@@ -46,22 +46,26 @@ impl Guard {
     fn stretch(&mut self, family: FamilyId, longest: usize) -> Stretch {
         let EndpointState { series, fold, .. } = &mut *self.state;
         let (members, pending) = (&fold.members, &mut fold.families[family.index()].pending);
+        let (mut ahead, mut class) = (series.ahead(), None);
         let mut stretch = Stretch { at: self.at, kept_from: self.at, lines: 0, passed: 0 };
         while let Some(input) = self.input.get(stretch.at..)
-            && let Some((id, len)) = series.predict(input)
+            && let Some((len, what)) = ahead.look(input)
             && let Some(plain) = plain(input, len)
             && plain.end <= longest
-            && series.would_be(id) == Seen::First
         {
             let end = stretch.at + plain.end;
-            match series.what(id) {
+            match what {
                 What::Pass(of) if of == family => stretch.passed += 1,
                 What::Noted { member: id, field } if field < field::REAL => {
-                    if members.family(id) != family {
-                        break;
+                    let member = members.get(id);
+                    if class != Some(member.class()) {
+                        if members.family(id) != family {
+                            break;
+                        }
+                        class = Some(member.class());
                     }
                     pending.push(Pending { member: id, field, value: plain.value(input) });
-                    if members.get(id).group().is_none() {
+                    if member.group().is_none() {
                         let at = self.output.position() + (stretch.at - stretch.kept_from) as u64;
                         self.body.lone.push(LoneLine { member: id, at, len: plain.end as u32, seen: Seen::First });
                         stretch.passed += 1;
@@ -74,7 +78,7 @@ impl Guard {
                 }
                 _ => break,
             }
-            series.came_as_predicted(id);
+            ahead.take();
             stretch.at = end;
             stretch.lines += 1;
         }

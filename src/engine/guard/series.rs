@@ -112,6 +112,12 @@ impl Series {
         }
     }
 
+    /// What is expected from here on, one after the other.
+    pub fn ahead(&mut self) -> Ahead<'_> {
+        let (next, last) = (self.expected(), &mut self.last);
+        Ahead { all: &mut self.all, seed: &self.seed, dropped: &self.dropped, now: self.now, next, last }
+    }
+
     /// This spelling came now: the one before it points to it from here on.
     #[inline]
     pub fn came(&mut self, id: KnownId) -> Seen {
@@ -119,22 +125,11 @@ impl Series {
             Some(last) => last.next = id.0,
             None => self.first = id.0,
         }
-        self.came_as_predicted(id)
-    }
-
-    /// The same for what [`Series::predict`] said.
-    #[inline]
-    pub fn came_as_predicted(&mut self, id: KnownId) -> Seen {
-        let seen = self.would_be(id);
         self.last = id.0;
-        self.all[id.0 as usize].set_stamp(self.now);
+        let known = &mut self.all[id.0 as usize];
+        let seen = if known.stamp() == self.now { Seen::Again } else { Seen::First };
+        known.set_stamp(self.now);
         seen
-    }
-
-    /// What this spelling would be if it came now.
-    #[inline]
-    pub fn would_be(&self, id: KnownId) -> Seen {
-        if self.all[id.0 as usize].stamp() == self.now { Seen::Again } else { Seen::First }
     }
 
     #[inline]
@@ -205,6 +200,39 @@ impl Series {
 
     pub fn memory(&self) -> usize {
         self.all.capacity() * size_of::<Known>() + self.index.allocation_size() + self.dropped.memory()
+    }
+}
+
+/// A walk along the forecast.
+pub struct Ahead<'a> {
+    all: &'a mut [Known],
+    seed: &'a Seed,
+    dropped: &'a Dropped,
+    now: Stamp,
+    next: u32,
+    last: &'a mut u32,
+}
+
+impl Ahead<'_> {
+    /// Length and fate of the expected spelling, if `input` begins with it for the first time in
+    /// this body. Whether a bare name goes on is for the caller to see.
+    #[inline]
+    pub fn look(&self, input: &[u8]) -> Option<(usize, What)> {
+        let known = self.all.get(self.next as usize)?;
+        let len = known.len();
+        let series = input.get(..len)?;
+        let is_here = known.stamp() != self.now && self.seed.hash(series) == known.hash();
+        is_here.then(|| (len, known.what(self.dropped)))
+    }
+
+    /// It came.
+    #[inline]
+    pub fn take(&mut self) {
+        if let Some(known) = self.all.get_mut(self.next as usize) {
+            known.set_stamp(self.now);
+            *self.last = self.next;
+            self.next = known.next;
+        }
     }
 }
 
