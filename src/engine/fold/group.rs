@@ -9,6 +9,7 @@ use super::gauge::{GaugeFold, GaugeGain};
 use super::hold::Hold;
 use super::journal::Journal;
 use super::layout::Boundary;
+use super::member::Difference;
 use super::sum::Sum;
 use super::table::Index;
 use crate::engine::model::SeriesHash;
@@ -147,13 +148,6 @@ pub struct View {
 pub enum Turn {
     First,
     Later,
-}
-
-/// Whether a commit has left a group as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Difference {
-    None,
-    Some,
 }
 
 /// Whether a group is on show, for the account.

@@ -6,6 +6,7 @@
 //! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
 //! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
 
+mod class;
 mod clock;
 mod composite;
 mod cumulative;
@@ -31,7 +32,7 @@ pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
-pub use member::{Member, MemberId, MemberSeed, Members};
+pub use member::{Member, MemberId, MemberSeed, Members, Remembered};
 pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
@@ -42,6 +43,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
 use evict::Fingerprints;
+use member::Role;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -53,6 +55,9 @@ pub mod field {
     pub const COUNT: u32 = 1;
     /// The first bucket; the others follow in the order of the member's layout.
     pub const BUCKETS: u32 = 2;
+    /// The last bucket there can be: a histogram with more boundaries is no histogram, and the rest
+    /// of them is not folded.
+    pub const HIGHEST: u32 = BUCKETS + 511;
     /// Above this, fields are no numbers of the member.
     pub const REAL: u32 = u32::MAX - 8;
     /// `_created`: when the member began.
@@ -101,21 +106,12 @@ pub struct Fold {
     names: HashMap<MemberId, NamesId>,
     /// What members that were there before this scrape were like before it changed them, for a
     /// rollback.
-    before: Vec<(MemberId, Before)>,
+    before: Vec<(MemberId, Role)>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     watermark: Watermark,
     pub journal: Journal,
     pub tally: Tally,
-}
-
-/// What of a member changes before its scrape is committed.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    group: Option<GroupId>,
-    cause: u32,
-    shadow: u32,
-    layout: layout::LayoutId,
 }
 
 /// Lengths at the start of a scrape: whatever is younger goes in a rollback.
@@ -190,11 +186,7 @@ impl Fold {
         for id in families {
             self.families[id.index()].primed = false;
         }
-        self.members.for_each_mut(|m| {
-            if m.scrape != last_scrape && families.contains(&m.family) {
-                m.forget();
-            }
-        });
+        self.members.forget_values(|m| m.scrape != last_scrape && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -228,33 +220,31 @@ impl Fold {
     /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
-        if self.members.get(member).group != group {
+        if self.members.get(member).group() != group {
             self.changing(member);
-            self.members.get_mut(member).group = group;
+            self.members.get_mut(member).set_group(group);
         }
-        let m = self.members.get_mut(member);
+        let class = *self.members.class(member);
         if let Some(group) = group
-            && m.cause == 0
+            && class.cause == 0
         {
-            m.cause = self.groups.get(group).cause;
+            self.members.attribute(member, self.groups.get(group).cause, class.shadow);
         }
     }
 
     /// Who changes the labels of a member that was met again, and what observers make of it.
     pub fn blame(&mut self, member: MemberId, cause: u32, shadow: u32) {
-        let m = self.members.get(member);
-        if (m.cause, m.shadow) != (cause, shadow) {
+        let class = self.members.class(member);
+        if (class.cause, class.shadow) != (cause, shadow) {
             self.changing(member);
-            let m = self.members.get_mut(member);
-            (m.cause, m.shadow) = (cause, shadow);
+            self.members.attribute(member, cause, shadow);
         }
     }
 
     /// A member is about to change before anybody knows how the scrape ends.
     fn changing(&mut self, member: MemberId) {
         if member.index() < self.watermark.members {
-            let &Member { group, cause, shadow, layout, .. } = self.members.get(member);
-            self.before.push((member, Before { group, cause, shadow, layout }));
+            self.before.push((member, self.members.get(member).role()));
         }
     }
 
@@ -291,8 +281,7 @@ impl Fold {
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
         for (member, before) in self.before.drain(..).rev() {
-            let m = self.members.get_mut(member);
-            (m.group, m.cause, m.shadow, m.layout) = (before.group, before.cause, before.shadow, before.layout);
+            self.members.get_mut(member).become_again(before);
         }
         self.members.truncate(self.watermark.members);
         let members = self.watermark.members;
@@ -319,6 +308,6 @@ impl Fold {
 
     /// The lone member whose own label set is `key`, if one is remembered.
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
-        self.members.find(key).filter(|&m| self.members.get(m).group.is_none())
+        self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
 }

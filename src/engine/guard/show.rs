@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::exemplars::Slot;
 use super::families::{Family, Phase, Tracking};
-use super::lines::{LoneLine, Seen};
+use super::lines::LoneLine;
+use super::series::Seen;
 use super::{Guard, Start};
 use crate::engine::exposition::{write_label_value, write_name_and_labels, write_number};
 use crate::engine::fold::{
