@@ -17,5 +17,5 @@ pub use distinct::{Count, Distinct, Estimated, Novelty};
 pub use label::{Label, Look};
 pub use lately::{Arrival, Lately};
 pub use places::{Admission, Answer, Place, Places};
-pub use responsible::{Rank, Responsible};
+pub use responsible::{Rank, Responsible, TRIED_LAST};
 pub use suspects::Suspects;

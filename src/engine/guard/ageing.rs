@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::budgets::{Collapse, FamilyKey, Origin, Slot};
 use super::limits::limits;
 use super::observed::UNNOTED;
+use super::series::{Forget, What};
 use super::state::EndpointState;
 use crate::engine::fold::FamilyId;
 use crate::engine::policy::{LimitAction, Manner};
@@ -40,11 +41,11 @@ impl EndpointState {
     /// Who was there keeps the places of his values.
     fn keep_places(&mut self) {
         let (shadows, budgets) = (&self.shadows, &mut self.budgets);
-        self.fold.members.for_each_mut(|m| {
-            for &slot in shadows.slots(m.shadow) {
-                budgets.saw(slot, m.seen);
+        for member in self.fold.members.iter() {
+            for &slot in shadows.slots(member.shadow) {
+                budgets.saw(slot, member.seen);
             }
-        });
+        }
     }
 
     /// A collapse ends by itself once it is older than `group_ttl` and there would be less than
@@ -81,9 +82,17 @@ impl EndpointState {
     /// Forgets what was decided about the spellings of a family.
     pub(super) fn decide_anew(&mut self, key: FamilyKey) {
         if let Some(id) = self.families.id_by_hash(key) {
-            // No scrape has this number: all of them.
-            self.series.forget(id, 0);
+            self.forget_spellings(id, Forget::All);
         }
+    }
+
+    /// Forgets what was decided about spellings of a family.
+    pub(super) fn forget_spellings(&mut self, id: FamilyId, which: Forget) {
+        let members = &self.fold.members;
+        self.series.forget(which, |what| match what {
+            What::Pass(family) | What::Dropped { family, .. } => family == id,
+            What::Noted { member, .. } => members.family(member) == id,
+        });
     }
 
     /// Demand for what a collapse limits, as a part of the limit.
@@ -142,12 +151,9 @@ impl EndpointState {
         if !self.shadows.is_bloated(self.fold.members.len()) {
             return;
         }
-        let mut used = HashSet::new();
-        self.fold.members.for_each_mut(|m| {
-            used.insert(m.shadow);
-        });
+        let used: HashSet<u32> = self.fold.members.iter().map(|m| m.shadow).collect();
         let renumbered = self.shadows.compact(&used);
-        self.fold.members.for_each_mut(|m| m.shadow = renumbered.get(&m.shadow).copied().unwrap_or(UNNOTED));
+        self.fold.members.renumber_shadows(|old| renumbered.get(&old).copied().unwrap_or(UNNOTED));
     }
 
     /// Least free part of any limit: `None` without limits.

@@ -156,7 +156,7 @@ impl EndpointState {
             // It joins one that stands for itself already.
             None => self.fold.lone(out).is_none(),
             // Known, and not counted: folded until now, or read from the store.
-            Some(id) => self.fold.members.get(id).group.is_some() || self.fold.members.get(id).scrape == 0,
+            Some(id) => self.fold.members.get(id).group().is_some() || self.fold.members.get(id).scrape == 0,
         }
     }
 

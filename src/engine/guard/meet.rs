@@ -18,7 +18,6 @@ use crate::engine::policy::{Action, Aggregate, Cause, Decision, FoldSettings, Ou
 
 /// What became of a new series.
 pub(super) struct Met {
-    pub family: FamilyId,
     pub what: What,
     /// A member that had passed alone and is folded from now on (rule 0.11).
     pub uplifted: Option<MemberId>,
@@ -63,7 +62,7 @@ impl EndpointState {
     ) -> Result<Met, Trouble> {
         let Sample { family: id, role } = sample;
         let family = self.families.get(id);
-        let pass = Met { family: id, what: What::Pass, uplifted: None };
+        let pass = Met { what: What::Pass(id), uplifted: None };
         let is_start_time = &*family.name == START_TIME && labels.is_empty();
         if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
             return Ok(pass);
@@ -84,13 +83,13 @@ impl EndpointState {
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
                 let cause = self.causes.number(cause, &metric);
-                return Ok(Met { family: id, what: What::Dropped(cause), uplifted: None });
+                return Ok(Met { what: What::Dropped { family: id, cause }, uplifted: None });
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
                     let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
-                    return Ok(Met { family: id, what: What::Dropped(cause), uplifted: None });
+                    return Ok(Met { what: What::Dropped { family: id, cause }, uplifted: None });
                 }
                 let number = self.causes.number(cause, &metric);
                 let (group, uplifted) = self.group_for(id, number, cause.action, &settings, scratch);
@@ -100,7 +99,7 @@ impl EndpointState {
         let seed = MemberSeed { key, family: id, cause, shadow };
         let what = self.join(seed, group, role, reserved, &scratch.labels, &mut scratch.key);
         self.count_line(id, what);
-        Ok(Met { family: id, what, uplifted })
+        Ok(Met { what, uplifted })
     }
 
     /// Asks the policies; those that give places are asked for one.
@@ -140,10 +139,9 @@ impl EndpointState {
         let member = self.fold.member(seed);
         if self.fold.members.len() > before {
             let names = names_hash(&self.seed, labels, buffer);
-            self.fold.families[seed.family.index()].saw_label_names(names);
+            self.fold.names_of(seed.family, member, names);
         } else {
-            let m = self.fold.members.get_mut(member);
-            (m.cause, m.shadow) = (seed.cause, seed.shadow);
+            self.fold.blame(member, seed.cause, seed.shadow);
         }
         self.fold.regroup(member, group);
         let field = match (role, reserved) {

@@ -8,6 +8,7 @@ use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
 use super::lines::LoneLine;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
+use super::series::Forget;
 use super::meet::{key, labels_as_written, take_reserved};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
@@ -193,14 +194,14 @@ impl Guard {
         let lines: Vec<LoneLine> = self.lone_lines(id).collect();
         self.state.families.get_mut(id).count.all = 0;
         self.state.regroup_family(id);
-        self.state.series.forget(id, self.state.scrape);
+        self.state.forget_spellings(id, Forget::Absent);
         let mut tokens = self.line_tokens();
         for line in lines {
             let Some((name, labels)) = read(&mut tokens, self.output.peek(&self.input, line.at, line.len)) else {
                 continue;
             };
             self.meet_again(&name, &labels)?;
-            if self.state.fold.members.get(line.member).group.is_some() {
+            if self.state.fold.members.get(line.member).group().is_some() {
                 self.body.uplifted.push(line.member);
             }
         }
@@ -230,8 +231,8 @@ impl Guard {
     fn lone_lines(&self, id: FamilyId) -> impl Iterator<Item = LoneLine> {
         let (fold, base) = (&self.state.fold, self.output.base());
         self.body.lone.iter().copied().filter(move |line| {
-            let member = fold.members.get(line.member);
-            member.family == id && member.group.is_none() && line.at >= base
+            let is_alone = fold.members.get(line.member).group().is_none();
+            is_alone && fold.members.family(line.member) == id && line.at >= base
         })
     }
 
