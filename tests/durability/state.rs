@@ -66,6 +66,7 @@ impl Endpoint {
             client: self.client,
             annotate: Annotate::Yes,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().unwrap(), scrape);
         let mut out = Vec::new();
@@ -113,6 +114,7 @@ struct Step {
     series: Vec<(usize, u8, u8, u16)>,
     /// When the process says it began; 0 = it does not say.
     start: u16,
+    commons: None,
     gap: u64,
     event: Event,
 }

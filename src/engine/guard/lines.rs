@@ -37,6 +37,8 @@ pub(super) struct Body {
     pub exemplars: Exemplars,
     /// TYPE lines of state sets, which are gauges once they are folded (rule 3.11).
     pub statesets: Vec<TypeLine>,
+    /// `received` and `passed` when the family at hand began.
+    pub counted: (u64, u64),
     /// OpenMetrics' last line.
     pub eof: Option<Vec<u8>>,
     pub ends_in_newline: bool,
@@ -146,8 +148,7 @@ impl Guard {
     fn meet(&mut self) -> Result<Met, ScrapeError> {
         loop {
             let patience = if self.is_leaving { Patience::None } else { Patience::Wait };
-            let terms =
-                Terms { plan: &self.scrape.plan, endpoint_series: self.scrape.limits.endpoint_series, patience };
+            let terms = Terms::of(&self.scrape, patience);
             match self.state.meet(self.tokens.name(), self.tokens.labels(), terms) {
                 Ok(met) => return Ok(met),
                 Err(trouble) => self.relieve(trouble)?,
@@ -273,6 +274,7 @@ impl Guard {
         if self.body.current == family {
             return Ok(());
         }
+        self.count_turnout();
         if let Some(before) = self.body.current {
             self.relieve_family(before)?;
             self.leave(before);

@@ -6,6 +6,7 @@ use super::exemplars::Slot;
 use super::families::{Family, Phase, Tracking};
 use super::lines::LoneLine;
 use super::series::Seen;
+use super::state::EndpointState;
 use super::{Guard, Start};
 use crate::engine::exposition::{write_label_value, write_name_and_labels, write_number};
 use crate::engine::fold::{
@@ -140,6 +141,7 @@ impl Guard {
         };
         let family = state.families.get(id);
         let names = SampleNames::of(family, state.format);
+        let mut written = 0;
         let fold = &state.fold.families[id.index()];
         for &group in &fold.groups {
             let is_off = |group: &Group| group.retired && group.scrape != state.scrape;
@@ -150,7 +152,10 @@ impl Guard {
             let lines = names.write(state.fold.groups.get(group), fold.shape, view, exemplar, out);
             self.shown.all += lines.all;
             self.shown.frozen += lines.frozen;
+            written += lines.all;
         }
+        let scrape = state.scrape;
+        state.turnout(id, scrape).forwarded += written;
     }
 
     /// Whether the process has restarted, as far as the body has told; fixed by the first family
@@ -171,15 +176,21 @@ impl Guard {
             return;
         }
         let uplifted: HashSet<MemberId> = self.body.uplifted.drain(..).collect();
+        self.count_turnout();
+        let EndpointState { families, fold, .. } = &mut *self.state;
         let (output, passed) = (&mut self.output, &mut self.body.passed);
         self.body.lone.retain(|&LoneLine { member, at, len, seen }| {
             let goes = uplifted.contains(&member);
             if goes {
                 output.cut(at..at + u64::from(len));
-                *passed = passed.saturating_sub(u64::from(seen == Seen::First));
+                let gone = u64::from(seen == Seen::First);
+                *passed = passed.saturating_sub(gone);
+                let turnout = &mut families.get_mut(fold.members.family(member)).turnout;
+                turnout.forwarded = turnout.forwarded.saturating_sub(gone);
             }
             !goes
         });
+        self.body.counted.1 = self.body.passed;
     }
 }
 

@@ -7,7 +7,7 @@ use super::compiled::{Enforcement, Policy};
 use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
-use super::plan::Planned;
+use super::plan::{Planned, Watch};
 use super::{Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
@@ -57,9 +57,11 @@ pub(super) enum Reach {
 }
 
 impl FamilyPlan {
-    pub(super) fn new(policies: &Arc<[Planned]>, family: FamilyRef<'_>) -> FamilyPlan {
+    pub(super) fn new(policies: &Arc<[Planned]>, family: FamilyRef<'_>, watch: Watch) -> FamilyPlan {
         let links = links(policies, family);
-        let reach = links.iter().map(|link| reach(&policies[link.policy])).max().unwrap_or(Reach::Untouched);
+        let passes = links.last().is_some_and(|link| policies[link.policy].passes() && matches!(link.gate, Gate::Every));
+        let least = if watch == Watch::All && !passes { Reach::Editing } else { Reach::Untouched };
+        let reach = links.iter().map(|link| reach(&policies[link.policy])).fold(least, Reach::max);
         FamilyPlan {
             budget: FamilyBudget::new(policies, &links),
             policies: policies.clone(),
