@@ -305,6 +305,7 @@ mod explain {
 fn every_command_explains_itself() {
     for args in [
         &["--help"][..],
+        &["analyze", "--help"],
         &["check", "--help"],
         &["demo", "--help"],
         &["explain", "--help"],

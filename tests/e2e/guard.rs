@@ -51,6 +51,13 @@ impl Guard {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
+    /// Writes a policy file with a mistake and asks for a reload, which is refused.
+    pub fn refuse(&self, policies: &str) {
+        std::fs::write(self.files.path().join("policy.yaml"), policies).unwrap();
+        let answer = http::request(self.address, "POST", "/-/reload", &[("Content-Length", "0")]);
+        assert_eq!(answer.status, 500, "{}", answer.text());
+    }
+
     /// SIGTERM; gives the exit code.
     pub fn terminate(self) -> Option<i32> {
         self.process.lock().unwrap().end_with("-TERM")
