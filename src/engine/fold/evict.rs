@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 
 use super::group::Group;
-use super::member::{Member, MemberId};
+use super::member::{MemberId, Remembered};
 use super::{FamilyId, Fold, GroupId};
 use crate::engine::model::SeriesHash;
 
@@ -45,16 +45,18 @@ impl Fold {
         let now = self.clock.seconds();
         let over = members_limit > 0 && self.members.len() > members_limit + members_limit / SLACK;
         let dropped = std::mem::take(&mut self.dropped);
-        if !over && dropped.is_empty() && now - *last_sweep < SWEEP_SECONDS {
+        let doomed = std::mem::take(&mut self.doomed);
+        if !over && dropped.is_empty() && doomed.is_empty() && now - *last_sweep < SWEEP_SECONDS {
             return None;
         }
         *last_sweep = now;
         let (oldest_kept, mut ties) = self.oldest_kept(over, members_limit);
         let groups = &self.groups;
-        let frozen_out = |m: &Member| m.group.is_some_and(|g| is_due(groups.get(g), now));
-        let due = |m: &Member, families: &[super::FoldFamily]| {
+        let frozen_out = |m: Remembered| m.group.is_some_and(|g| is_due(groups.get(g), now));
+        let due = |m: Remembered, families: &[super::FoldFamily]| {
             let ttl = families[m.family.index()].member_ttl_seconds;
             m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family) || frozen_out(m)
+                || doomed.contains(&m.shadow)
         };
         if ties == 0
             && !self.members.iter().any(|m| due(m, &self.families))
@@ -140,9 +142,9 @@ impl Fold {
             return;
         }
         let now = self.clock.seconds();
-        let moved = self.groups.retain(|g| g.last_member + g.group_ttl_seconds >= now && !dropped.contains(&g.family));
+        let moved = self.groups.retain(|g| !is_due(g, now) && !dropped.contains(&g.family));
         let new = |id: GroupId| moved[id.index()];
-        self.members.for_each_mut(|m| m.group = m.group.and_then(new));
+        self.members.follow_groups(new);
         for family in &mut self.families {
             family.groups = family.groups.iter().filter_map(|&g| new(g)).collect();
         }
@@ -151,7 +153,7 @@ impl Fold {
 
 /// Rule 2.4.
 fn is_due(group: &Group, now: f64) -> bool {
-    group.last_member + group.group_ttl_seconds < now
+    group.retired || group.last_member + group.group_ttl_seconds < now
 }
 
 impl Fingerprints {

@@ -6,7 +6,7 @@ use super::field;
 use super::group::GroupId;
 use super::journal::Journal;
 use super::layout::{LayoutId, Layouts};
-use super::member::{MemberId, Members};
+use super::member::{Difference, MemberId, Members};
 use super::names::NameSets;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,7 +123,16 @@ impl FoldFamily {
         }
         let mut stamp = None;
         for p in &self.pending {
-            let member = members.get_mut(p.member);
+            if p.field == field::VALUE
+                && !self.has_extras
+                && let Some(difference) = members.commit_one(p.member, p.value, now as u32)
+            {
+                journal.saw(p.member);
+                if difference == Difference::Some {
+                    journal.changed(p.member);
+                }
+                continue;
+            }
             match p.field {
                 field::IGNORED => stamp = None,
                 field::CREATED => {
@@ -133,16 +142,16 @@ impl FoldFamily {
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
                 field::OTHER | field::QUANTILE => {
-                    member.seen = now as u32;
+                    members.get_mut(p.member).seen = now as u32;
                     journal.saw(p.member);
                 }
                 _ => {
-                    member.seen = now as u32;
+                    members.get_mut(p.member).seen = now as u32;
                     journal.saw(p.member);
-                    if member.last(p.field).to_bits() != p.value.to_bits() {
+                    if members.last(p.member, p.field).to_bits() != p.value.to_bits() {
                         journal.changed(p.member);
                     }
-                    member.set_last(p.field, p.value);
+                    members.set_last(p.member, p.field, p.value);
                     if let Some(stamp) = stamp.take() {
                         stamps.insert((p.member, p.field), stamp);
                         journal.stamped(p.member, p.field);

@@ -6,6 +6,7 @@
 //! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
 //! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
 
+mod class;
 mod clock;
 mod composite;
 mod cumulative;
@@ -31,7 +32,7 @@ pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
-pub use member::{Member, MemberId, MemberSeed, Members};
+pub use member::{Member, MemberId, MemberSeed, Members, Remembered};
 pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
@@ -42,6 +43,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
 use evict::Fingerprints;
+use member::Role;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -53,6 +55,9 @@ pub mod field {
     pub const COUNT: u32 = 1;
     /// The first bucket; the others follow in the order of the member's layout.
     pub const BUCKETS: u32 = 2;
+    /// The last bucket there can be: a histogram with more boundaries is no histogram, and the rest
+    /// of them is not folded.
+    pub const HIGHEST: u32 = BUCKETS + 511;
     /// Above this, fields are no numbers of the member.
     pub const REAL: u32 = u32::MAX - 8;
     /// `_created`: when the member began.
@@ -65,6 +70,14 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
+}
+
+/// The group that takes over from another, and who is to blame for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Heir {
+    pub of: GroupId,
+    pub group: GroupId,
+    pub cause: u32,
 }
 
 /// What the scrape at hand brings, before any family is settled.
@@ -101,21 +114,14 @@ pub struct Fold {
     names: HashMap<MemberId, NamesId>,
     /// What members that were there before this scrape were like before it changed them, for a
     /// rollback.
-    before: Vec<(MemberId, Before)>,
+    before: Vec<(MemberId, Role)>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
+    /// Notes of members whose place went to another.
+    doomed: HashSet<u32>,
     watermark: Watermark,
     pub journal: Journal,
     pub tally: Tally,
-}
-
-/// What of a member changes before its scrape is committed.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    group: Option<GroupId>,
-    cause: u32,
-    shadow: u32,
-    layout: layout::LayoutId,
 }
 
 /// Lengths at the start of a scrape: whatever is younger goes in a rollback.
@@ -190,11 +196,7 @@ impl Fold {
         for id in families {
             self.families[id.index()].primed = false;
         }
-        self.members.for_each_mut(|m| {
-            if m.scrape != last_scrape && families.contains(&m.family) {
-                m.forget();
-            }
-        });
+        self.members.forget_values(|m| m.scrape != last_scrape && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -228,33 +230,38 @@ impl Fold {
     /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
-        if self.members.get(member).group != group {
+        if self.members.get(member).group() != group {
             self.changing(member);
-            self.members.get_mut(member).group = group;
+            self.members.get_mut(member).set_group(group);
         }
-        let m = self.members.get_mut(member);
+        if let Some(id) = group {
+            let group = self.groups.get_mut(id);
+            (group.retired, group.superseded) = (false, false);
+            if id.index() >= self.watermark.groups {
+                group.founder.get_or_insert(member);
+            }
+        }
+        let class = *self.members.class(member);
         if let Some(group) = group
-            && m.cause == 0
+            && class.cause == 0
         {
-            m.cause = self.groups.get(group).cause;
+            self.members.attribute(member, self.groups.get(group).cause, class.shadow);
         }
     }
 
     /// Who changes the labels of a member that was met again, and what observers make of it.
     pub fn blame(&mut self, member: MemberId, cause: u32, shadow: u32) {
-        let m = self.members.get(member);
-        if (m.cause, m.shadow) != (cause, shadow) {
+        let class = self.members.class(member);
+        if (class.cause, class.shadow) != (cause, shadow) {
             self.changing(member);
-            let m = self.members.get_mut(member);
-            (m.cause, m.shadow) = (cause, shadow);
+            self.members.attribute(member, cause, shadow);
         }
     }
 
     /// A member is about to change before anybody knows how the scrape ends.
     fn changing(&mut self, member: MemberId) {
         if member.index() < self.watermark.members {
-            let &Member { group, cause, shadow, layout, .. } = self.members.get(member);
-            self.before.push((member, Before { group, cause, shadow, layout }));
+            self.before.push((member, self.members.get(member).role()));
         }
     }
 
@@ -291,8 +298,7 @@ impl Fold {
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
         for (member, before) in self.before.drain(..).rev() {
-            let m = self.members.get_mut(member);
-            (m.group, m.cause, m.shadow, m.layout) = (before.group, before.cause, before.shadow, before.layout);
+            self.members.get_mut(member).become_again(before);
         }
         self.members.truncate(self.watermark.members);
         let members = self.watermark.members;
@@ -303,6 +309,7 @@ impl Fold {
             family.rollback(self.watermark.groups);
         }
         self.groups.forget_gains();
+        self.groups.forget_heirs();
         self.tally = Tally::default();
     }
 
@@ -317,8 +324,86 @@ impl Fold {
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
     }
 
+    /// Whether a line of a member makes an output line that was not counted before.
+    pub fn stands(&self, id: MemberId, at: u32) -> bool {
+        let member = self.members.get(id);
+        let is_counted = member.scrape != 0 && (at > field::REAL || !self.members.last(id, at).is_nan());
+        !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
+    }
+
+    /// Keys of the output label sets of a family: of groups, and of members that stand for themselves.
+    pub fn standing(&self, id: FamilyId) -> impl Iterator<Item = u64> {
+        let groups = self.families[id.index()].groups.iter().map(|&g| self.groups.get(g));
+        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| g.key.0);
+        let lone = self.members.iter().filter(move |m| m.family == id && m.group.is_none()).map(|m| m.key.0);
+        groups.chain(lone)
+    }
+
+    /// Output lines by family, of what was seen since `oldest`.
+    pub fn count_series(&self, oldest: impl Fn(FamilyId) -> u32) -> Vec<u64> {
+        let oldest: Vec<u32> = (0..self.families.len() as u32).map(|at| oldest(FamilyId(at))).collect();
+        let mut counts = vec![0; self.families.len()];
+        for (member, id) in self.members.iter().zip(0..) {
+            let at = member.family.index();
+            // What was read from the store and not met since may have been folded.
+            if member.group.is_none() && member.scrape != 0 && member.seen >= oldest[at] {
+                counts[at] += self.members.numbers(MemberId(id));
+            }
+        }
+        for group in self.groups.iter().filter(|group| !group.retired) {
+            counts[group.family.index()] += group.line_count();
+        }
+        counts
+    }
+
+    /// Sends every member of a group to its heir. One of them takes the blame for the line that the
+    /// group had; the others had none before.
+    pub fn regroup_all(&mut self, family: FamilyId, heirs: &[Heir]) {
+        let mut unblamed: HashMap<GroupId, u32> = heirs.iter().map(|heir| (heir.of, heir.cause)).collect();
+        let heirs: HashMap<GroupId, GroupId> = heirs.iter().map(|heir| (heir.of, heir.group)).collect();
+        for at in 0..self.members.len() as u32 {
+            let id = MemberId(at);
+            let group = self.members.get(id).group();
+            let Some(old) = group.filter(|_| self.members.family(id) == family) else { continue };
+            let Some(&heir) = heirs.get(&old) else { continue };
+            let founder = self.groups.get(old).founder;
+            if founder.is_none_or(|founder| founder == id)
+                && let Some(cause) = unblamed.remove(&old)
+            {
+                let shadow = self.members.class(id).shadow;
+                self.blame(id, cause, shadow);
+            }
+            self.regroup(id, Some(heir));
+        }
+        for &old in heirs.keys() {
+            let group = self.groups.get_mut(old);
+            // What nobody has seen yet need not freeze.
+            (group.superseded, group.retired) = (true, group.first_shown.is_none());
+        }
+    }
+
+    /// Takes the group that was longest without a member off show; says how many lines it had.
+    pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
+        let (groups, now) = (&self.groups, self.clock.before());
+        let frozen = |g: &&GroupId| {
+            let group = groups.get(**g);
+            let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < now);
+            !group.retired && group.scrape != groups.scrape && is_old
+        };
+        let oldest = self.families[id.index()].groups.iter().filter(frozen);
+        let oldest = *oldest.min_by(|a, b| groups.get(**a).last_member.total_cmp(&groups.get(**b).last_member))?;
+        let group = self.groups.get_mut(oldest);
+        group.retired = true;
+        Some(group.line_count())
+    }
+
+    /// Members with these notes go with the next sweep: their place is another's.
+    pub fn doom(&mut self, notes: HashSet<u32>) {
+        self.doomed = notes;
+    }
+
     /// The lone member whose own label set is `key`, if one is remembered.
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
-        self.members.find(key).filter(|&m| self.members.get(m).group.is_none())
+        self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
 }

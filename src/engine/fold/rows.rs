@@ -15,7 +15,7 @@ use super::group::{Bucket, Composite, Group, GroupId, GroupSeed, Slot, Totals};
 use super::hold::Hold;
 use super::journal::{Extent, Signature};
 use super::layout::{Boundary, LayoutId};
-use super::member::{Member, MemberId, MemberSeed};
+use super::member::{Member, MemberId, MemberSeed, Members};
 use super::names::{NameSets, NamesId};
 use super::sum::Sum;
 use crate::engine::model::SeriesHash;
@@ -132,7 +132,7 @@ impl Fold {
         let mut rows = Rows {
             now: self.clock.seconds(),
             primed: self.primed.into(),
-            members: self.members.iter().skip(born).map(MemberRow::of).collect(),
+            members: (born..self.members.len()).map(|at| MemberRow::of(&self.members, MemberId(at as u32))).collect(),
             groups: self.groups.iter().skip(groups_born).map(GroupRow::of).collect(),
             names: self.names.iter().filter(|(id, _)| id.index() >= born).map(|(id, names)| (id.0, names.0)).collect(),
             ..Rows::default()
@@ -150,7 +150,7 @@ impl Fold {
 
     fn changed_rows(&self, rows: &mut Rows) {
         let journal = &self.journal;
-        rows.changed = journal.changed_members.iter().map(|&id| (id.0, Values::of(self.members.get(id)))).collect();
+        rows.changed = journal.changed_members.iter().map(|&id| (id.0, Values::of(&self.members, id))).collect();
         rows.present.clone_from(&journal.present);
         let state = |&id: &GroupId| (id.0, GroupState::of(self.groups.get(id)));
         rows.changed_groups = journal.changed_groups.iter().map(state).collect();
@@ -220,7 +220,8 @@ impl Fold {
             state.give(self.groups.get_mut(GroupId(at)))?;
         }
         for (at, names) in rows.names {
-            let family = self.member_at(at)?.family;
+            self.member_at(at)?;
+            let family = self.members.family(MemberId(at));
             if usize::from(names) >= self.families[family.index()].names.hashes().len() {
                 return Err(Misfit);
             }
@@ -256,14 +257,14 @@ impl Fold {
     }
 
     fn read_values(&mut self, id: MemberId, values: Values) -> Result<(), Misfit> {
-        let family = self.member_at(id.0)?.family;
+        self.member_at(id.0)?;
+        let family = self.members.family(id);
         if values.layout as usize >= self.families[family.index()].layouts.len() {
             return Err(Misfit);
         }
-        let member = self.members.get_mut(id);
-        member.layout = LayoutId(values.layout);
+        self.members.set_layout(id, LayoutId(values.layout));
         for (at, value) in values.fields.into_iter().enumerate() {
-            member.set_last(at as u32, value.into());
+            self.members.set_last(id, at as u32, value.into());
         }
         Ok(())
     }
@@ -305,19 +306,20 @@ impl FamilyRow {
 }
 
 impl MemberRow {
-    fn of(member: &Member) -> MemberRow {
+    fn of(members: &Members, id: MemberId) -> MemberRow {
         MemberRow {
-            key: member.key.0.to_le_bytes(),
-            family: member.family.0,
-            seen: member.seen,
-            values: Values::of(member),
+            key: members.key(id).0.to_le_bytes(),
+            family: members.family(id).0,
+            seen: members.get(id).seen,
+            values: Values::of(members, id),
         }
     }
 }
 
 impl Values {
-    fn of(member: &Member) -> Values {
-        Values { layout: member.layout.0, fields: member.values().iter().map(|&v| v.into()).collect() }
+    fn of(members: &Members, id: MemberId) -> Values {
+        let fields = members.values(id).into_iter().map(Number::from).collect();
+        Values { layout: members.class(id).layout.0, fields }
     }
 }
 

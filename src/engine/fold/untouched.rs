@@ -3,7 +3,7 @@
 
 use super::family::{FoldFamily, Shape};
 use super::group::{Composite, Group, Line, Totals};
-use super::member::Member;
+use super::member::{MemberId, Members};
 use super::{Fold, field};
 
 /// A line of a group as it was last shown, and the same line of its untouched member.
@@ -16,19 +16,19 @@ pub struct Seam<'a> {
 
 impl Fold {
     /// Groups that add up and have such a member. Between two scrapes.
-    pub fn untouched(&self) -> impl Iterator<Item = (&Group, &Member)> {
+    pub fn untouched(&self) -> impl Iterator<Item = (&Group, MemberId)> {
         let adds_up = |group: &&Group| self.families[group.family.index()].shape.accumulates();
         self.groups.iter().filter(adds_up).filter_map(|group| {
-            let member = self.members.get(self.members.find(group.key)?);
+            let member = self.members.find(group.key)?;
             // Where its family is let go of, the group is frozen and the member passes beside it.
-            member.group.is_some().then_some((group, member))
+            self.members.get(member).group().is_some().then_some((group, member))
         })
     }
 
     /// Calls `seam` for each line of the two.
-    pub fn seams(&self, group: &Group, member: &Member, mut seam: impl FnMut(Seam<'_>)) {
+    pub fn seams(&self, group: &Group, member: MemberId, mut seam: impl FnMut(Seam<'_>)) {
         let family = &self.families[group.family.index()];
-        group.last_lines(family.shape, |shown| seam(Seam { shown, raw: raw(family, member, shown) }));
+        group.last_lines(family.shape, |shown| seam(Seam { shown, raw: raw(family, &self.members, member, shown) }));
     }
 }
 
@@ -45,14 +45,14 @@ impl Group {
     }
 }
 
-fn raw(family: &FoldFamily, member: &Member, line: Line<'_>) -> f64 {
+fn raw(family: &FoldFamily, members: &Members, member: MemberId, line: Line<'_>) -> f64 {
     match line {
-        Line::Value(_) => member.last(field::VALUE),
-        Line::Sum(_) => member.last(field::SUM),
-        Line::Count(_) => member.last(field::COUNT),
+        Line::Value(_) => members.last(member, field::VALUE),
+        Line::Sum(_) => members.last(member, field::SUM),
+        Line::Count(_) => members.last(member, field::COUNT),
         Line::Bucket { le, .. } => {
-            let at = le.parse().ok().and_then(|le: f64| family.layouts.position(member.layout, le));
-            at.map_or(f64::NAN, |at| member.last(field::BUCKETS + at as u32))
+            let at = le.parse().ok().and_then(|le: f64| family.layouts.position(members.class(member).layout, le));
+            at.map_or(f64::NAN, |at| members.last(member, field::BUCKETS + at as u32))
         }
     }
 }

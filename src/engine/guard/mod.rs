@@ -4,15 +4,21 @@
 //! scrape ends, well or badly. Everything that drives scrapes (proxy, CLI, benches, tests,
 //! fuzzers) drives this one type.
 
+mod ageing;
+mod ahead;
 mod annotate;
+mod budgets;
 mod causes;
 mod exemplars;
 mod families;
+mod known;
+mod limits;
 mod lines;
 mod meet;
 mod observed;
 mod output;
 mod process;
+mod relieve;
 mod report;
 mod seams;
 mod series;
@@ -41,6 +47,7 @@ use crate::engine::policy::{Cause, Plan};
 use annotate::write_annotation;
 use lines::{Body, Verdict};
 use output::Output;
+use series::Keep;
 use show::ShownLines;
 use state::Watermark;
 
@@ -117,11 +124,13 @@ pub struct Limits {
     pub hold_output: u64,
     /// Members remembered.
     pub members: usize,
+    /// Output series over `series_ttl`.
+    pub endpoint_series: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { body_size: 256 << 20, sample_size: 1 << 20, labels: 4096, hold_output: 8 << 20, members: 1_000_000 }
+        Limits { body_size: 256 << 20, sample_size: 1 << 20, labels: 4096, hold_output: 8 << 20, members: 1_000_000, endpoint_series: 0 }
     }
 }
 
@@ -148,6 +157,8 @@ pub enum ScrapeError {
     FamilyReturned(Arc<str>),
     #[error("a TYPE line changed what had left already; the next scrape knows it")]
     TypesChanged,
+    #[error("{family}: more than {limit} series (series_limit_action: fail)")]
+    SeriesLimit { family: Arc<str>, limit: u64 },
     #[error("the process restarted, which the body said after what had left already; the next scrape knows it")]
     Restarted,
 }
@@ -156,7 +167,7 @@ impl ScrapeError {
     /// The `result` of `cardinality_guard_scrapes_total`: `malformed` or `limit`.
     pub fn is_limit(&self) -> bool {
         match self {
-            ScrapeError::BodySize(_) => true,
+            ScrapeError::BodySize(_) | ScrapeError::SeriesLimit { .. } => true,
             ScrapeError::Syntax(error) => error.kind.is_limit(),
             _ => false,
         }
@@ -176,11 +187,13 @@ impl Guard {
         state.fold.clock.advance(scrape.now);
         let watermark = state.begin_pass();
         let limits = SyntaxLimits { sample_size: scrape.limits.sample_size, labels: scrape.limits.labels };
+        let mut input = std::mem::take(&mut state.spare);
+        input.clear();
         Guard {
             tokens: Tokens::new(state.format, limits),
             state,
             scrape,
-            input: Vec::new(),
+            input,
             at: 0,
             received: 0,
             retained: Retained::Whole,
@@ -208,23 +221,46 @@ impl Guard {
             self.retained = Retained::No;
         }
         if self.retained == Retained::No && self.at as u64 >= STEP.min(hold) {
+            self.let_go();
+        }
+        if !self.is_leaving && self.output.held() > hold {
+            self.relieve_all()?;
+            self.begin_leaving();
+        }
+        Ok(())
+    }
+
+    /// Lets consumed input go, unless most of it waits to leave.
+    fn let_go(&mut self) {
+        if self.output.run_len() < self.at / 2 {
             self.output.settle_run(&self.input);
             self.input.drain(..self.at);
             self.output.input_moved(self.at);
             self.at = 0;
         }
-        if !self.is_leaving && self.output.held() > hold {
-            self.begin_leaving();
-        }
-        Ok(())
     }
 
     /// Appends to `out` what may leave already: nothing while the output is held whole. Once this
     /// has given bytes, a failure can only be told by aborting the connection.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
         if self.is_leaving && self.output.held() >= LEAST_DRAIN.min(self.hold()) {
-            let barrier = self.barrier();
-            self.output.take(&self.input, barrier, out);
+            // What has left cannot be read again.
+            self.retained = Retained::No;
+            self.leave_before(self.barrier(), out);
+        }
+    }
+
+    /// Hands over the input's own buffer when what leaves is its beginning, else copies.
+    fn leave_before(&mut self, barrier: u64, out: &mut Vec<u8>) {
+        match self.output.prefix(barrier) {
+            Some(len) if out.is_empty() && len > 0 => {
+                out.extend_from_slice(&self.input[len..]);
+                std::mem::swap(out, &mut self.input);
+                out.truncate(len);
+                self.output.prefix_left(len);
+                self.at -= len;
+            }
+            _ => self.output.take(&self.input, barrier, out),
         }
     }
 
@@ -235,8 +271,7 @@ impl Guard {
         }
         if self.received == 0 {
             // A zero-byte body stays one, and commits nothing but the clock.
-            self.state.rollback(self.watermark);
-            return (self.state, Ok(Report::default()));
+            return (self.give_back(), Ok(Report::default()));
         }
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
@@ -245,13 +280,20 @@ impl Guard {
             write_annotation(&mut tail, &report);
         }
         self.write_rest(tail, out);
+        self.state.spare = self.input;
         (self.state, Ok(report))
     }
 
     /// The body failed: gives the state back as it was before this scrape.
     pub fn abort(mut self) -> Box<EndpointState> {
-        self.state.rollback(self.watermark);
         self.state.fold.clock.take_back();
+        self.give_back()
+    }
+
+    /// The state as it was when the pass began.
+    fn give_back(mut self) -> Box<EndpointState> {
+        self.state.rollback(self.watermark);
+        self.state.spare = self.input;
         self.state
     }
 
@@ -273,10 +315,10 @@ impl Guard {
         // Once for TYPE lines that came late, once more for untyped parts that are left alone by it.
         for _ in 0..MOST_PASSES {
             match self.types_hold() {
-                Verdict::Holds => return Ok(()),
+                Verdict::Holds => return self.relieve_all(),
                 Verdict::Untouched => {
                     self.relearn();
-                    return Ok(());
+                    return self.relieve_all();
                 }
                 Verdict::Broken if self.retained == Retained::No => {
                     self.relearn();
@@ -288,7 +330,7 @@ impl Guard {
                 }
             }
         }
-        Ok(())
+        self.relieve_all()
     }
 
     /// What this body declared is in force; what was made of names and spellings is made again.
@@ -332,11 +374,16 @@ impl Guard {
         for family in state.families.retyped(state.format, state.scrape) {
             state.fold.drop_family(family);
         }
+        state.age();
+        let swept = state.last_sweep;
         let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
-            let scrape = stale.then_some(state.scrape);
-            state.series.retain(scrape, moved.as_ref().map(|m| m.members.as_slice()));
+            let keep = if stale { Keep::Present } else { Keep::All };
+            state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        if moved.is_some() || state.last_sweep > swept {
+            state.recount();
         }
         self.report()
     }
@@ -351,6 +398,8 @@ impl Guard {
             dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
                 + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
             frozen: self.shown.frozen,
+            headroom: state.headroom(),
+            collapsed_labels: state.budgets.enforced_collapses() as u64,
             epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
             members: state.fold.members.len() as u64,
             members_evicted: tally.evicted,
@@ -366,6 +415,7 @@ impl Guard {
         let folded = |n: usize| tally.by_cause.get(n).copied().unwrap_or_default();
         report.dropped_by = by(&|n| folded(n).lines - folded(n).quantiles + dropped_lines(n));
         report.dropped_by.extend(by(&|n| folded(n).quantiles).into_iter().map(as_quantile));
+        report.over_budget = report.dropped_by.iter().filter(|by| by.cause.action.is_budget()).map(|by| by.count).sum();
         report.blocked_by = by(&|n| folded(n).new_lines + self.body.dropped.get(n).map_or(0, |d| d.1));
         report.folded_by = by(&|n| folded(n).folded);
         let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
@@ -377,14 +427,7 @@ impl Guard {
     /// What was kept, what follows it, and the last line.
     fn write_rest(&mut self, tail: Vec<u8>, out: &mut Vec<u8>) {
         let eof = self.body.eof.take().unwrap_or_default();
-        let body_len = self.input.len() - if self.retained == Retained::Whole { eof.len() } else { 0 };
-        if self.retained == Retained::Whole && out.is_empty() && self.output.is_verbatim(&self.input[..body_len]) {
-            std::mem::swap(out, &mut self.input);
-            out.truncate(body_len);
-        } else {
-            let end = self.output.position();
-            self.output.take(&self.input, end, out);
-        }
+        self.leave_before(self.output.position(), out);
         if !tail.is_empty() {
             // The last line was the exporter's, and it may lack its newline.
             if eof.is_empty() && !self.body.ends_in_newline && out.last() != Some(&b'\n') {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::series::Keep;
 use super::state::EndpointState;
 
 /// Bytes by how many seconds of the endpoint clock their members have been absent, roughly.
@@ -39,7 +40,7 @@ impl EndpointState {
             return 0;
         }
         let moved = self.fold.forget_absent(seconds, members_limit);
-        self.series.retain(None, Some(&moved.members));
+        self.series.retain(Keep::All, Some(&moved.members));
         moved.members.iter().filter(|to| to.is_none()).count() as u64
     }
 }

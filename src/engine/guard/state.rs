@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::causes::Causes;
 use super::families::Families;
-use super::observed::Shadows;
+use super::budgets::Budgets;
+use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Series};
 use super::types::Types;
@@ -27,6 +28,9 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) shadows: Shadows,
+    pub(super) budgets: Budgets,
+    /// The scrape in which the endpoint came to have more series than it may.
+    pub(super) crowded: u32,
     /// Families whose block must wait for the end, because one came back after it had left.
     pub(super) held_families: HashSet<Arc<str>>,
     /// Fingerprint of the plan that the remembered decisions are of.
@@ -36,15 +40,24 @@ pub struct EndpointState {
     /// Wall time of the first commit, seconds since the epoch.
     pub(super) epoch_seconds: Option<f64>,
     pub(super) scratch: Scratch,
+    /// A buffer for the next body.
+    pub(super) spare: Vec<u8>,
 }
 
 /// Buffers for meeting a new series.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub labels: LabelSet,
-    pub out: LabelSet,
+    pub books: Books,
     pub key: Vec<u8>,
     pub body: Vec<u8>,
+}
+
+/// What becomes of a series while policies and limits are asked.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub out: LabelSet,
+    pub note: Note,
 }
 
 /// Where a rollback goes back to.
@@ -87,11 +100,14 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             shadows: Shadows::default(),
+            budgets: Budgets::default(),
+            crowded: 0,
             held_families: HashSet::new(),
             plan: None,
             last_sweep: 0.0,
             epoch_seconds: None,
             scratch: Scratch::default(),
+            spare: Vec::new(),
         })
     }
 
@@ -99,9 +115,19 @@ impl EndpointState {
         self.format
     }
 
-    /// Bytes this state takes, roughly.
+    /// Bytes this state takes, roughly, the buffer aside.
     pub fn memory(&self) -> usize {
-        size_of::<EndpointState>() + self.series.memory() + self.families.memory() + self.fold.memory()
+        size_of::<EndpointState>() + self.series.memory() + self.families.memory() + self.fold.memory() + self.budgets.memory()
+    }
+
+    /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.
+    pub fn lend(&mut self, buffer: Vec<u8>) {
+        self.spare = buffer;
+    }
+
+    /// Takes the buffer that the last scrape left, so that another endpoint may have it.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
     }
 
     /// Members remembered.
@@ -115,14 +141,16 @@ impl EndpointState {
         self.fold.groups.scrape = self.scrape;
         self.fold.begin();
         self.types.begin(self.scrape);
-        self.series.rewind();
+        self.series.rewind(self.scrape);
         self.shadows.begin();
+        self.budgets.begin();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
         self.fold.rollback();
+        self.rollback_limits();
         self.series.truncate(watermark.series);
         self.families.truncate(watermark.families);
     }
@@ -138,7 +166,9 @@ impl EndpointState {
         let mut anew = self.series.unremembered();
         self.series.clear();
         self.shadows.clear();
+        self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));
+        self.replan_limits(plan);
         if !anew.is_empty() {
             self.fold.look_anew(&anew, self.scrape);
         }
