@@ -4,9 +4,8 @@
 use crate::engine::policy::yaml::{Checker, Entry, Node, Value};
 
 /// Key, and what does not happen.
-const NOT_YET: [(&str, &str); 1] = [
-    ("web.config_file", "the guard's own port speaks plain HTTP and asks nobody who they are"),
-];
+const NOT_YET: [(&str, &str); 1] =
+    [("web.config_file", "the guard's own port speaks plain HTTP and asks nobody who they are")];
 
 /// Notes every such key that asks for something.
 pub(super) fn warn(check: &mut Checker, root: &Node) {

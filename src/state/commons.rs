@@ -141,4 +141,3 @@ fn note(events: &mut VecDeque<Event>, event: Event) {
         events.pop_front();
     }
 }
-

@@ -114,7 +114,6 @@ struct Step {
     series: Vec<(usize, u8, u8, u16)>,
     /// When the process says it began; 0 = it does not say.
     start: u16,
-    commons: None,
     gap: u64,
     event: Event,
 }

@@ -99,7 +99,21 @@ impl SeriesCount {
 pub enum Tracking {
     /// No policy reaches it: bytes pass.
     No,
+    /// Only a limit of the whole endpoint may come to fold it: its output waits for nothing.
+    Watched,
     Yes,
+}
+
+impl Tracking {
+    fn by(plan: &FamilyPlan) -> Tracking {
+        if plan.is_untouched() {
+            Tracking::No
+        } else if plan.is_only_watched() {
+            Tracking::Watched
+        } else {
+            Tracking::Yes
+        }
+    }
 }
 
 /// Where a family's first block stands in the output at hand.
@@ -130,6 +144,8 @@ pub enum Phase {
     Closed,
     /// It came back after another family: held to the end.
     Returned,
+    /// It came back after its lines had left, and nothing of it is folded.
+    Reopened,
     /// Its folded lines are in the output.
     Shown,
 }
@@ -173,6 +189,10 @@ impl Families {
         let count = &mut self.all[id.index()].count;
         self.series = self.series.saturating_sub(count.all) + all;
         count.all = all;
+    }
+
+    pub fn forget_censuses(&mut self) {
+        self.all.iter_mut().for_each(|family| family.census = None);
     }
 
     /// Tells the other endpoints of the target.
@@ -274,7 +294,7 @@ impl Families {
         self.all.push(Family {
             name: Arc::from(&*place.family),
             kind: place.kind,
-            tracking: if plan.is_untouched() { Tracking::No } else { Tracking::Yes },
+            tracking: Tracking::by(&plan),
             plan,
             hash: seed.hash(&key),
             scrape: 0,
@@ -298,8 +318,8 @@ impl Families {
         for (at, family) in self.all.iter_mut().enumerate() {
             let place = Place { family: (&*family.name).into(), kind: family.kind, role: Role::Value };
             family.plan = family_plan(plan, &place, format);
-            let tracking = if family.plan.is_untouched() { Tracking::No } else { Tracking::Yes };
-            if family.tracking == Tracking::No && tracking == Tracking::Yes {
+            let tracking = Tracking::by(&family.plan);
+            if family.tracking == Tracking::No && tracking != Tracking::No {
                 begun.push(FamilyId(at as u32));
             }
             family.tracking = tracking;
@@ -317,7 +337,9 @@ impl Families {
     }
 
     pub fn memory(&self) -> usize {
-        self.all.len() * (size_of::<Family>() + 512) + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>() + self.samples.capacity() * 64
+        self.all.len() * (size_of::<Family>() + 512)
+            + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>()
+            + self.samples.capacity() * 64
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
-use super::lines::LoneLine;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
-use super::series::Forget;
+use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
+use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::cardinality::{Rank, Suspects};
@@ -111,12 +111,24 @@ impl Guard {
     /// A family whose lines have left cannot be folded in this scrape any more: it fails, once.
     fn can_rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
         let family = self.state.families.get(id);
-        if family.block.scrape == self.state.scrape && family.block.phase == Phase::Shown {
+        let block = &family.block;
+        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
+        if block.scrape == self.state.scrape && has_left {
             let name = family.name.clone();
             self.state.held_families.insert(name.clone());
             return Err(ScrapeError::FamilyReturned(name));
         }
         Ok(())
+    }
+
+    /// The same where a series is folded although nothing of its family was.
+    pub(super) fn can_fold(&mut self, what: What) -> Result<(), ScrapeError> {
+        let What::Noted { member, .. } = what else { return Ok(()) };
+        let members = &self.state.fold.members;
+        if !self.is_leaving || members.get(member).group().is_none() {
+            return Ok(());
+        }
+        self.can_rewind(members.family(member))
     }
 
     /// The labels whose removal brings the family well under its limit, or at least under it.

@@ -48,7 +48,13 @@ impl Guard {
     /// Whether a family's lines can still change, or lines of its own follow them.
     fn matters(&self, id: FamilyId) -> bool {
         let fold = &self.state.fold.families[id.index()];
-        self.state.families.get(id).tracking == Tracking::Yes || !fold.groups.is_empty() || !fold.pending.is_empty()
+        let family = self.state.families.get(id);
+        !fold.groups.is_empty()
+            || match family.tracking {
+                Tracking::Yes => true,
+                Tracking::Watched => self.state.held_families.contains(&family.name),
+                Tracking::No => !fold.pending.is_empty(),
+            }
     }
 
     /// How far the output may leave: to the first block whose lines can still change.
@@ -65,6 +71,11 @@ impl Guard {
         }
         let family = self.state.families.get(id);
         if self.is_leaving && self.state.held_families.contains(&family.name) && !self.is_ending {
+            return;
+        }
+        if !self.is_ending && self.state.fold.families[id.index()].groups.is_empty() {
+            // There is nothing to show, and the family may come back.
+            self.state.families.get_mut(id).block.phase = Phase::Shown;
             return;
         }
         let (at, order) = (family.block.insert_at, family.block.order);
@@ -101,8 +112,10 @@ impl Guard {
             let family = self.state.families.get(id);
             if family.block.scrape != self.state.scrape {
                 self.show_absent(id, tail);
-            } else if family.block.phase != Phase::Shown {
+            } else if family.block.phase != Phase::Shown && self.matters(id) {
                 self.show_block(id);
+            } else {
+                self.settle(id);
             }
         }
         self.cut_uplifted();
@@ -125,14 +138,23 @@ impl Guard {
         }
     }
 
-    fn settle_and_write(&mut self, id: FamilyId, out: &mut Vec<u8>) {
+    fn settle(&mut self, id: FamilyId) {
         let process = self.process();
-        let state = &mut *self.state;
-        let (priming, limit) = match self.scrape.start {
-            Start::Baseline => (Priming::Baseline, ACCUMULATOR_LIMIT),
-            Start::Sum => (Priming::Sum, f64::INFINITY),
+        let priming = match self.scrape.start {
+            Start::Baseline => Priming::Baseline,
+            Start::Sum => Priming::Sum,
         };
-        state.fold.settle(id, Occasion { process, priming, scrape: state.scrape });
+        let scrape = self.state.scrape;
+        self.state.fold.settle(id, Occasion { process, priming, scrape });
+    }
+
+    fn settle_and_write(&mut self, id: FamilyId, out: &mut Vec<u8>) {
+        self.settle(id);
+        let state = &mut *self.state;
+        let limit = match self.scrape.start {
+            Start::Baseline => ACCUMULATOR_LIMIT,
+            Start::Sum => f64::INFINITY,
+        };
         let view = View {
             now: state.fold.clock.seconds(),
             hold_seconds: state.clients.hold_seconds(),

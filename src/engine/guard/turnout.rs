@@ -69,4 +69,3 @@ impl EndpointState {
         Collapsed { learned: Learned::of(collapse), aggregate, action, novelty }
     }
 }
-
