@@ -13,6 +13,7 @@ mod text;
 mod exemplar;
 mod labels;
 mod meta;
+mod plain;
 mod quoted;
 
 mod cursor;
@@ -26,6 +27,7 @@ mod testing;
 pub mod number;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
+pub use plain::{Plain, plain};
 pub use step::{Keyword, Meta, Sample, Step, Tail};
 pub use tokens::{SyntaxLimits, Tokens};
 pub use write::{write_label_value, write_name_and_labels, write_number};

@@ -108,6 +108,22 @@ impl Tokens {
         self.tail_framed(input, from, last)
     }
 
+    /// How long a line may be that the caller reads with [`super::plain`] instead, its newline not
+    /// counted; `None` when the place at hand needs a closer look.
+    #[inline]
+    pub fn longest_plain(&self) -> Option<usize> {
+        (self.framing.is_fresh() && self.progress != Progress::Eof).then(|| self.longest())
+    }
+
+    /// The caller has read so many plain lines, none of which holds another newline.
+    #[inline]
+    pub fn accept_plain(&mut self, lines: u64) {
+        if lines > 0 {
+            self.line += lines;
+            self.progress = Progress::Lines;
+        }
+    }
+
     fn next_of_nothing(&self, last: bool) -> Result<Step, SyntaxError> {
         match (last, self.format, self.progress) {
             (false, ..) => Ok(Step::NeedMore),
@@ -191,11 +207,15 @@ impl Tokens {
         step
     }
 
-    /// Label positions are 32 bits wide, which bounds a line that nothing else does.
     #[inline]
     fn check_length(&self, length: usize) -> Result<(), SyntaxError> {
-        let longest = if self.limits.sample_size == 0 { u32::MAX as usize } else { self.limits.sample_size };
-        if length > longest { Err(self.error(SyntaxErrorKind::SampleSize)) } else { Ok(()) }
+        if length > self.longest() { Err(self.error(SyntaxErrorKind::SampleSize)) } else { Ok(()) }
+    }
+
+    /// Label positions are 32 bits wide, which bounds a line that nothing else does.
+    #[inline]
+    fn longest(&self) -> usize {
+        if self.limits.sample_size == 0 { u32::MAX as usize } else { self.limits.sample_size }
     }
 
     #[cold]

@@ -5,29 +5,28 @@ use super::cumulative::Past;
 use super::family::{Pending, Shape};
 use super::group::{Bucket, Composite, Group, Slot, Totals, Turn};
 use super::layout::Boundary;
-use super::member::{Member, MemberId};
+use super::member::MemberId;
 use super::settle::{Bad, Run, bad_count};
 use super::{FamilyId, Fold, field};
 
-/// A histogram with more boundaries is no histogram; the rest of them is not folded.
-const MOST_BOUNDARIES: u32 = 512;
 /// One wide member must not make each that follows it wide.
 pub(super) const MOST_USUAL: usize = 40;
 
 impl Fold {
     /// The field of a bucket of this member, which learns the boundary when it is new to it.
     pub fn bucket_field(&mut self, family: FamilyId, id: MemberId, le: f64, text: &str) -> u32 {
-        let layouts = &mut self.families[family.index()].layouts;
-        let member = self.members.get_mut(id);
-        if let Some(at) = layouts.position(member.layout, le) {
+        let layouts = &self.families[family.index()].layouts;
+        let layout = self.members.class(id).layout;
+        if let Some(at) = layouts.position(layout, le) {
             return field::BUCKETS + at as u32;
         }
-        let at = layouts.get(member.layout).len() as u32;
-        if at >= MOST_BOUNDARIES {
+        let at = layouts.get(layout).len() as u32;
+        if field::BUCKETS + at > field::HIGHEST {
             return field::OTHER;
         }
-        member.layout = layouts.extend(member.layout, le, text);
+        self.changing(id);
         let family = &mut self.families[family.index()];
+        self.members.set_layout(id, family.layouts.extend(layout, le, text));
         family.usual_fields = family.usual_fields.max((field::BUCKETS + at + 1) as usize).min(MOST_USUAL);
         field::BUCKETS + at
     }
@@ -106,7 +105,7 @@ impl Fold {
     /// which of the two no line said.
     fn check(&self, run: &Run<'_>, id: MemberId, shape: Shape, now: &mut Vec<f64>) -> Result<Option<Pending>, Bad> {
         let layouts = &self.families[run.id.index()].layouts;
-        let infinity = layouts.position(self.members.get(id).layout, f64::INFINITY);
+        let infinity = layouts.position(self.members.class(id).layout, f64::INFINITY);
         let infinity_field = infinity.map(|at| field::BUCKETS as usize + at);
         if let Some(at) = infinity_field.filter(|&at| at >= now.len()) {
             now.resize(at + 1, f64::NAN);
@@ -142,9 +141,9 @@ impl Fold {
             Shape::GaugeHistogram => MemberPast::Whole,
             _ => self.member_past(run, id, now),
         };
-        let member = self.members.get(id);
-        let Some(group) = member.group else { return };
-        let boundaries = self.families[run.id.index()].layouts.get(member.layout);
+        let Some(group) = self.members.get(id).group() else { return };
+        let boundaries = self.families[run.id.index()].layouts.get(self.members.class(id).layout);
+        let last = |at: u32| self.members.last(id, at);
         let group = self.groups.get_mut(group);
         if !group.is_shaped() {
             group.shape_as(boundaries, now);
@@ -152,11 +151,13 @@ impl Fold {
         self.tally.layout_conflicts += u64::from(group.keep_common(boundaries, now));
         let Totals::Composite(composite) = &mut group.totals else { return };
         let sum = now[field::SUM as usize];
-        composite.has_sum |= !sum.is_nan();
-        past.add(&mut composite.sum, member, field::SUM, sum);
-        past.add(&mut composite.count, member, field::COUNT, now[field::COUNT as usize]);
+        if !composite.has_sum && !sum.is_nan() {
+            (composite.has_sum, composite.fresh.sum) = (true, true);
+        }
+        past.add(&mut composite.sum, last(field::SUM), sum);
+        past.add(&mut composite.count, last(field::COUNT), now[field::COUNT as usize]);
         add_buckets(composite, boundaries, |slot, at| {
-            past.add(slot, member, at, now.get(at as usize).copied().unwrap_or(f64::NAN));
+            past.add(slot, last(at), now.get(at as usize).copied().unwrap_or(f64::NAN));
         });
     }
 
@@ -172,8 +173,8 @@ impl Fold {
                 MemberPast::Whole
             }
             Past::Known(_) => {
-                let member = self.members.get(id);
-                let fell = (field::COUNT..now.len() as u32).any(|at| now[at as usize] < member.last(at));
+                let last = |at| self.members.last(id, at);
+                let fell = (field::COUNT..now.len() as u32).any(|at| now[at as usize] < last(at));
                 self.tally.resets += u64::from(fell);
                 if fell { MemberPast::Whole } else { MemberPast::Known }
             }
@@ -183,9 +184,8 @@ impl Fold {
     /// Lines whose output label set another member showed first have none of their own, nor have
     /// boundaries that are not common.
     fn account_lines(&mut self, run: &Run<'_>, id: MemberId, lines: &[Pending]) {
-        let member = self.members.get(id);
-        let Some(group_id) = member.group else { return };
-        let layout = member.layout;
+        let Some(group_id) = self.members.get(id).group() else { return };
+        let layout = self.members.class(id).layout;
         let turn = self.groups.get_mut(group_id).turn(run.occasion.scrape);
         for p in lines {
             if p.field > field::REAL {
@@ -211,7 +211,7 @@ enum MemberPast {
 }
 
 impl MemberPast {
-    fn add(self, slot: &mut Slot, member: &Member, at: u32, now: f64) {
+    fn add(self, slot: &mut Slot, last: f64, now: f64) {
         if !now.is_finite() {
             return;
         }
@@ -219,7 +219,6 @@ impl MemberPast {
             MemberPast::Baseline => {}
             MemberPast::Whole => slot.gain.add(now),
             MemberPast::Known => {
-                let last = member.last(at);
                 if !last.is_nan() {
                     slot.gain.add(now - last);
                 }
@@ -261,6 +260,7 @@ impl Group {
         if composite.infinity.is_none() {
             let infinity = boundaries.iter().find(|b| b.le == f64::INFINITY);
             composite.infinity = infinity.map(|b| b.text.clone());
+            composite.fresh.infinity = true;
         }
         let finite = present(boundaries, now).filter(|b| b.le.is_finite()).count();
         let mut conflict = !pinned && finite > composite.buckets.len();

@@ -9,6 +9,7 @@ use super::gauge::{GaugeFold, GaugeGain};
 use super::hold::Hold;
 use super::journal::Journal;
 use super::layout::Boundary;
+use super::member::Difference;
 use super::sum::Sum;
 use super::table::Index;
 use crate::engine::model::SeriesHash;
@@ -83,6 +84,15 @@ pub struct Composite {
     /// A gauge histogram: nothing outlives its scrape (rule 3.12).
     per_scrape: bool,
     pub has_sum: bool,
+    pub(super) fresh: Fresh,
+}
+
+/// What of its form the scrape at hand has settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fresh {
+    pub shape: bool,
+    pub sum: bool,
+    pub infinity: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -138,13 +148,6 @@ pub struct View {
 pub enum Turn {
     First,
     Later,
-}
-
-/// Whether a commit has left a group as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Difference {
-    None,
-    Some,
 }
 
 /// Whether a group is on show, for the account.
@@ -269,7 +272,8 @@ impl Group {
             .collect();
         composite.buckets.sort_by(|a, b| a.boundary.le.total_cmp(&b.boundary.le));
         composite.infinity = boundaries.iter().find(|b| b.le == f64::INFINITY).map(|b| b.text.clone());
-        composite.shaped = true;
+        (composite.shaped, composite.fresh.shape) = (true, true);
+        composite.fresh.infinity = true;
     }
 
     pub fn is_pinned(&self) -> bool {
@@ -278,7 +282,7 @@ impl Group {
 }
 
 impl Composite {
-    fn lines(&self, shape: Shape, zero: bool, mut line: impl FnMut(Line<'_>)) {
+    pub(super) fn lines(&self, shape: Shape, zero: bool, mut line: impl FnMut(Line<'_>)) {
         let show = |slot: &Slot| if zero { 0.0 } else { slot.value() };
         if shape != Shape::Summary {
             for bucket in self.buckets.iter().filter(|b| !b.leaving) {
@@ -299,6 +303,7 @@ impl Composite {
 
     fn commit(&mut self, overflows: bool) {
         self.buckets.retain(|b| !b.leaving);
+        self.fresh = Fresh::default();
         let forget = overflows || self.per_scrape;
         for slot in self.slots() {
             slot.commit();
@@ -309,6 +314,15 @@ impl Composite {
     }
 
     fn forget_gain(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        if fresh.shape {
+            self.shaped = false;
+            self.buckets.clear();
+        }
+        if fresh.infinity {
+            self.infinity = None;
+        }
+        self.has_sum &= !fresh.sum;
         self.buckets.iter_mut().for_each(|b| b.leaving = false);
         self.slots().for_each(|slot| slot.gain = Sum::default());
     }

@@ -1,5 +1,6 @@
 //! Members: what is remembered about each input series.
 
+use super::class::{Class, ClassId, Classes};
 use super::family::FamilyId;
 use super::group::GroupId;
 use super::layout::LayoutId;
@@ -27,85 +28,102 @@ pub struct MemberSeed {
     pub shadow: u32,
 }
 
+/// 24 bytes, and 8 of a key that no steady scrape looks at.
 #[derive(Debug)]
 pub struct Member {
-    pub key: SeriesHash,
-    /// Last good values by field; NaN where none was seen.
-    values: Values,
-    pub family: FamilyId,
-    /// `None`: alone, and passes as it came (rule 0.11).
-    pub group: Option<GroupId>,
-    pub cause: u32,
-    pub shadow: u32,
-    pub layout: LayoutId,
+    value: Value,
+    /// A position, or [`ALONE`].
+    group: u32,
+    class: ClassId,
     /// Second of the endpoint clock at which it was last in a committed scrape.
     pub seen: u32,
     /// The scrape in which it was last noted.
     pub scrape: u32,
 }
 
-/// Most members hold one number.
-#[derive(Debug)]
-enum Values {
-    One(f64),
-    Many(Vec<f64>),
+/// A member's group and class at some time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Role {
+    group: u32,
+    class: ClassId,
+}
+
+/// The last good value; NaN where none was seen. Most members hold one number, the bits are then
+/// its own; else they are [`MANY`] and the place of the numbers.
+#[derive(Clone, Copy, Debug)]
+struct Value(u64);
+
+/// A NaN that no arithmetic gives and no parser: what stands in its lower half is a place.
+const MANY: u64 = 0xfff7_5eed_0000_0000;
+const UPPER: u64 = 0xffff_ffff_0000_0000;
+
+const ALONE: u32 = u32::MAX;
+
+/// Whether a commit has left something as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Difference {
+    None,
+    Some,
+}
+
+/// What decides whether a member stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Remembered {
+    pub key: SeriesHash,
+    pub family: FamilyId,
+    pub group: Option<GroupId>,
+    pub seen: u32,
+    pub scrape: u32,
+}
+
+impl Value {
+    const UNKNOWN: Value = Value(0x7ff8_0000_0000_0000);
+
+    #[inline]
+    fn one(value: f64) -> Value {
+        Value(if value.is_nan() { Value::UNKNOWN.0 } else { value.to_bits() })
+    }
+
+    /// Where the numbers are, when there are several.
+    #[inline]
+    fn place(self) -> Option<usize> {
+        (self.0 & UPPER == MANY).then_some((self.0 & !UPPER) as usize)
+    }
 }
 
 impl Member {
+    /// `None`: alone, and passes as it came (rule 0.11).
     #[inline]
-    pub fn last(&self, field: u32) -> f64 {
-        match &self.values {
-            Values::One(v) if field == 0 => *v,
-            Values::One(_) => f64::NAN,
-            Values::Many(values) => values.get(field as usize).copied().unwrap_or(f64::NAN),
-        }
+    pub fn group(&self) -> Option<GroupId> {
+        (self.group != ALONE).then_some(GroupId(self.group))
     }
 
     #[inline]
-    pub fn set_last(&mut self, field: u32, value: f64) {
-        match &mut self.values {
-            Values::One(v) if field == 0 => *v = value,
-            Values::One(v) => {
-                let mut values = vec![f64::NAN; field as usize + 1];
-                values[0] = *v;
-                values[field as usize] = value;
-                self.values = Values::Many(values);
-            }
-            Values::Many(values) => {
-                if values.len() <= field as usize {
-                    values.resize(field as usize + 1, f64::NAN);
-                }
-                values[field as usize] = value;
-            }
-        }
+    pub fn set_group(&mut self, group: Option<GroupId>) {
+        self.group = group.map_or(ALONE, |g| g.0);
     }
 
-    /// What it was is not known any more.
-    pub fn forget(&mut self) {
-        match &mut self.values {
-            Values::One(v) => *v = f64::NAN,
-            Values::Many(values) => values.clear(),
-        }
+    /// Where its increments go and who is to blame: what changes before a scrape is committed.
+    pub(super) fn role(&self) -> Role {
+        Role { group: self.group, class: self.class }
     }
 
-    /// Every field, from the first.
-    pub(super) fn values(&self) -> &[f64] {
-        match &self.values {
-            Values::One(v) => std::slice::from_ref(v),
-            Values::Many(values) => values,
-        }
+    /// The scrape has failed.
+    pub(super) fn become_again(&mut self, role: Role) {
+        (self.group, self.class) = (role.group, role.class);
     }
 
-    fn restart(&mut self) {
-        let zero = |v: &mut f64| {
-            if !v.is_nan() {
-                *v = 0.0;
-            }
-        };
-        match &mut self.values {
-            Values::One(v) => zero(v),
-            Values::Many(values) => values.iter_mut().for_each(zero),
-        }
+    #[inline]
+    pub fn class(&self) -> ClassId {
+        self.class
+    }
+
+    /// The last good value of a member that holds one number.
+    #[inline]
+    pub(super) fn known_one(&self) -> Option<f64> {
+        // Places of many numbers are NaN as well.
+        let value = f64::from_bits(self.value.0);
+        (!value.is_nan()).then_some(value)
     }
 }
 
@@ -113,6 +131,9 @@ impl Member {
 #[derive(Debug, Default)]
 pub struct Members {
     all: Vec<Member>,
+    keys: Vec<SeriesHash>,
+    many: Many,
+    classes: Classes,
     index: Index,
 }
 
@@ -135,72 +156,287 @@ impl Members {
         &mut self.all[id.index()]
     }
 
+    pub fn key(&self, id: MemberId) -> SeriesHash {
+        self.keys[id.index()]
+    }
+
+    #[inline]
+    pub fn class(&self, id: MemberId) -> &Class {
+        self.classes.get(self.get(id).class)
+    }
+
+    #[inline]
+    pub fn family(&self, id: MemberId) -> FamilyId {
+        self.class(id).family
+    }
+
+    /// Who changed its label set, and what observers would make of it.
+    pub fn attribute(&mut self, id: MemberId, cause: u32, shadow: u32) {
+        let class = Class { cause, shadow, ..*self.class(id) };
+        self.all[id.index()].class = self.classes.number(class);
+    }
+
+    pub(super) fn set_layout(&mut self, id: MemberId, layout: LayoutId) {
+        let class = Class { layout, ..*self.class(id) };
+        self.all[id.index()].class = self.classes.number(class);
+    }
+
+    #[inline]
+    pub fn last(&self, id: MemberId, field: u32) -> f64 {
+        let Value(bits) = self.get(id).value;
+        match Value(bits).place() {
+            None if field == 0 => f64::from_bits(bits),
+            None => f64::NAN,
+            Some(at) => self.many.numbers[at].get(field as usize).copied().unwrap_or(f64::NAN),
+        }
+    }
+
+    #[inline]
+    pub fn set_last(&mut self, id: MemberId, field: u32, value: f64) {
+        let member = &mut self.all[id.index()];
+        if field == 0 && member.value.place().is_none() {
+            member.value = Value::one(value);
+        } else {
+            self.many.set(&mut member.value, field as usize, value);
+        }
+    }
+
+    /// A scrape with this value of a member that holds one number is committed; `None` when it
+    /// holds several.
+    #[inline]
+    pub(super) fn commit_one(&mut self, id: MemberId, value: f64, now: u32) -> Option<Difference> {
+        let member = &mut self.all[id.index()];
+        if member.value.place().is_some() {
+            return None;
+        }
+        let before = std::mem::replace(&mut member.value, Value::one(value));
+        member.seen = now;
+        Some(if before.0 == member.value.0 { Difference::None } else { Difference::Some })
+    }
+
+    /// Every field, from the first.
+    pub(super) fn values(&self, id: MemberId) -> Vec<f64> {
+        let value = self.get(id).value;
+        match value.place() {
+            None => vec![f64::from_bits(value.0)],
+            Some(at) => self.many.numbers[at].clone(),
+        }
+    }
+
     pub fn find(&self, key: SeriesHash) -> Option<MemberId> {
-        self.index.find(key, |i| self.all[i as usize].key).map(MemberId)
+        self.index.find(key, |i| self.keys[i as usize]).map(MemberId)
     }
 
     pub(super) fn insert(&mut self, seed: MemberSeed, capacity: usize) -> MemberId {
         let id = self.all.len() as u32;
-        let values = match capacity {
-            0 | 1 => Values::One(f64::NAN),
-            n => Values::Many(Vec::with_capacity(n)),
+        let value = match capacity {
+            0 | 1 => Value::UNKNOWN,
+            n => self.many.insert(Vec::with_capacity(n)),
         };
-        self.all.push(Member {
-            key: seed.key,
-            values,
-            family: seed.family,
-            group: None,
-            cause: seed.cause,
-            shadow: seed.shadow,
-            layout: LayoutId::default(),
-            seen: 0,
-            scrape: 0,
-        });
-        self.index.insert(seed.key, id, |i| self.all[i as usize].key);
+        let MemberSeed { key, family, cause, shadow } = seed;
+        let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
+        self.all.push(Member { value, group: ALONE, class, seen: 0, scrape: 0 });
+        self.keys.push(key);
+        self.index.insert(key, id, |i| self.keys[i as usize]);
         MemberId(id)
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
-            self.index.remove(self.all[at].key, at as u32);
+            self.index.remove(self.keys[at], at as u32);
+            self.many.remove(self.all[at].value);
         }
         self.all.truncate(len);
+        self.keys.truncate(len);
     }
 
+    /// Every value becomes 0 (rule 1.4).
     pub(super) fn restart(&mut self) {
-        self.all.iter_mut().for_each(Member::restart);
+        let zero = |v: &mut f64| {
+            if !v.is_nan() {
+                *v = 0.0;
+            }
+        };
+        for member in &mut self.all {
+            match member.value.place() {
+                Some(at) => self.many.numbers[at].iter_mut().for_each(zero),
+                None if f64::from_bits(member.value.0).is_nan() => {}
+                None => member.value = Value::one(0.0),
+            }
+        }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.all.iter()
+    /// What these were is not known any more.
+    pub(super) fn forget_values(&mut self, due: impl Fn(Remembered) -> bool) {
+        for at in 0..self.all.len() {
+            if due(self.remembered(at)) {
+                match self.all[at].value.place() {
+                    Some(place) => self.many.numbers[place].clear(),
+                    None => self.all[at].value = Value::UNKNOWN,
+                }
+            }
+        }
+    }
+
+    /// Groups went to other places, or away.
+    pub(super) fn follow_groups(&mut self, new: impl Fn(GroupId) -> Option<GroupId>) {
+        self.all.iter_mut().for_each(|m| m.set_group(m.group().and_then(&new)));
+    }
+
+    fn remembered(&self, at: usize) -> Remembered {
+        let member = &self.all[at];
+        Remembered {
+            key: self.keys[at],
+            family: self.classes.get(member.class).family,
+            group: member.group(),
+            seen: member.seen,
+            scrape: member.scrape,
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Remembered> {
+        (0..self.all.len()).map(|at| self.remembered(at))
     }
 
     /// Keeps the members `keep` wants, in order, and tells where each went.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Member) -> bool) -> Vec<Option<MemberId>> {
-        let mut moved = Vec::with_capacity(self.all.len());
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(Remembered) -> bool) -> Vec<Option<MemberId>> {
         let mut kept = 0;
-        self.all.retain(|member| {
-            let keep = keep(member);
-            moved.push(keep.then_some(MemberId(kept)));
-            kept += u32::from(keep);
-            keep
-        });
+        let mut moved = Vec::with_capacity(self.all.len());
+        for at in 0..self.all.len() {
+            let stays = keep(self.remembered(at));
+            moved.push(stays.then_some(MemberId(kept)));
+            if stays {
+                self.all.swap(kept as usize, at);
+                self.keys.swap(kept as usize, at);
+                kept += 1;
+            } else {
+                self.many.remove(self.all[at].value);
+            }
+        }
+        self.all.truncate(kept as usize);
+        self.keys.truncate(kept as usize);
         self.all.shrink_to(self.all.len() + self.all.len() / 4);
-        self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
+        self.keys.shrink_to(self.keys.len() + self.keys.len() / 4);
+        self.index.rebuild(self.all.len(), |i| self.keys[i as usize]);
+        self.forget_classes();
         moved
     }
 
-    pub(super) fn for_each_mut(&mut self, f: impl FnMut(&mut Member)) {
-        self.all.iter_mut().for_each(f);
+    /// Classes of nobody go.
+    fn forget_classes(&mut self) {
+        let before = std::mem::take(&mut self.classes);
+        for member in &mut self.all {
+            member.class = self.classes.number(*before.get(member.class));
+        }
     }
 
     pub(super) fn memory(&self) -> usize {
-        let values = |m: &Member| match &m.values {
-            Values::One(_) => 0,
-            Values::Many(v) => v.capacity() * 8,
-        };
         self.all.capacity() * size_of::<Member>()
+            + self.keys.capacity() * size_of::<SeriesHash>()
+            + self.many.memory()
+            + self.classes.memory()
             + self.index.memory()
-            + self.all.first().map_or(0, values) * self.all.len()
+    }
+}
+
+/// The numbers of members that hold several.
+#[derive(Debug, Default)]
+struct Many {
+    numbers: Vec<Vec<f64>>,
+    free: Vec<u32>,
+}
+
+impl Many {
+    fn insert(&mut self, numbers: Vec<f64>) -> Value {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.numbers.push(Vec::new());
+            self.numbers.len() as u32 - 1
+        });
+        self.numbers[at as usize] = numbers;
+        Value(MANY | u64::from(at))
+    }
+
+    fn set(&mut self, member: &mut Value, field: usize, value: f64) {
+        let at = match member.place() {
+            Some(at) => at,
+            None => {
+                *member = self.insert(vec![f64::from_bits(member.0)]);
+                member.place().unwrap_or_default()
+            }
+        };
+        let numbers = &mut self.numbers[at];
+        if numbers.len() <= field {
+            numbers.resize(field + 1, f64::NAN);
+        }
+        numbers[field] = value;
+    }
+
+    fn remove(&mut self, value: Value) {
+        if let Some(at) = value.place() {
+            self.numbers[at] = Vec::new();
+            self.free.push(at as u32);
+        }
+    }
+
+    fn memory(&self) -> usize {
+        let each = self.numbers.first().map_or(0, |n| n.capacity() * 8 + size_of::<Vec<f64>>());
+        self.numbers.len() * each + self.free.capacity() * 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(key: u64) -> MemberSeed {
+        MemberSeed { key: SeriesHash(key), family: FamilyId(0), cause: 0, shadow: 0 }
+    }
+
+    #[test]
+    fn one_number_or_many() {
+        let mut members = Members::default();
+        let id = members.insert(seed(1), 1);
+        assert!(members.last(id, 0).is_nan() && members.last(id, 1).is_nan());
+        members.set_last(id, 0, 5.0);
+        assert_eq!(members.values(id), [5.0]);
+        members.set_last(id, 2, 7.0);
+        assert_eq!([members.last(id, 0), members.last(id, 2)], [5.0, 7.0]);
+        assert!(members.last(id, 1).is_nan());
+        members.restart();
+        assert_eq!([members.last(id, 0), members.last(id, 2)], [0.0, 0.0]);
+    }
+
+    #[test]
+    fn no_number_is_taken_for_a_place() {
+        let mut members = Members::default();
+        let id = members.insert(seed(1), 1);
+        for bits in [MANY, MANY | 5, u64::MAX, f64::NEG_INFINITY.to_bits(), 0, 1 << 63] {
+            let value = f64::from_bits(bits);
+            members.set_last(id, 0, value);
+            let read = members.last(id, 0);
+            assert!(read.to_bits() == bits || read.is_nan() && value.is_nan(), "{bits:x}");
+        }
+        assert!(members.many.numbers.is_empty());
+    }
+
+    #[test]
+    fn places_of_the_forgotten_are_used_again() {
+        let mut members = Members::default();
+        for round in 0..10 {
+            for key in 0..3 {
+                let id = members.insert(seed(key), 4);
+                members.set_last(id, 3, f64::from(round));
+            }
+            let moved = members.retain(|m| m.key == SeriesHash(2));
+            assert_eq!(moved.last(), Some(&Some(MemberId(0))));
+            assert_eq!(members.last(MemberId(0), 3), f64::from(round));
+            members.truncate(0);
+        }
+        assert_eq!((members.many.numbers.len(), members.find(SeriesHash(2))), (3, None));
+    }
+
+    #[test]
+    fn a_member_is_as_small_as_can_be() {
+        assert_eq!(size_of::<Member>(), 24);
     }
 }

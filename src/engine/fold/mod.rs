@@ -6,6 +6,7 @@
 //! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
 //! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
 
+mod class;
 mod clock;
 mod composite;
 mod cumulative;
@@ -17,10 +18,12 @@ mod hold;
 mod journal;
 mod layout;
 mod member;
+mod names;
 mod rows;
 mod settle;
 mod sum;
 mod table;
+mod untouched;
 
 pub use clock::EndpointClock;
 pub use evict::Moved;
@@ -29,15 +32,18 @@ pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
-pub use member::{Member, MemberId, MemberSeed, Members};
+pub use member::{Member, MemberId, MemberSeed, Members, Remembered};
+pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
+pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
 use evict::Fingerprints;
+use member::Role;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -49,6 +55,9 @@ pub mod field {
     pub const COUNT: u32 = 1;
     /// The first bucket; the others follow in the order of the member's layout.
     pub const BUCKETS: u32 = 2;
+    /// The last bucket there can be: a histogram with more boundaries is no histogram, and the rest
+    /// of them is not folded.
+    pub const HIGHEST: u32 = BUCKETS + 511;
     /// Above this, fields are no numbers of the member.
     pub const REAL: u32 = u32::MAX - 8;
     /// `_created`: when the member began.
@@ -93,8 +102,11 @@ pub struct Fold {
     created: HashMap<MemberId, f64>,
     /// Explicit timestamps by member and field, likewise (rule 4.5).
     stamps: HashMap<(MemberId, u32), i64>,
-    /// What this scrape did to members that were there before it, for a rollback.
-    moved: Vec<(MemberId, Option<GroupId>)>,
+    /// Label-name sets by member, but for those that have the first one of their family: most have.
+    names: HashMap<MemberId, NamesId>,
+    /// What members that were there before this scrape were like before it changed them, for a
+    /// rollback.
+    before: Vec<(MemberId, Role)>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     watermark: Watermark,
@@ -155,7 +167,7 @@ impl Fold {
     pub fn begin(&mut self) {
         self.watermark =
             Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
-        self.moved.clear();
+        self.before.clear();
         self.tally = Tally::default();
     }
 
@@ -174,11 +186,7 @@ impl Fold {
         for id in families {
             self.families[id.index()].primed = false;
         }
-        self.members.for_each_mut(|m| {
-            if m.scrape != last_scrape && families.contains(&m.family) {
-                m.forget();
-            }
-        });
+        self.members.forget_values(|m| m.scrape != last_scrape && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -196,6 +204,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
+    /// A member that was made just now has these label names.
+    pub fn names_of(&mut self, family: FamilyId, member: MemberId, names: u64) {
+        let id = self.families[family.index()].names.place(names);
+        if id != NamesId::default() {
+            self.names.insert(member, id);
+        }
+    }
+
     /// Finds the group of an output label set.
     pub fn find_group(&self, key: SeriesHash) -> Option<GroupId> {
         self.groups.find(key)
@@ -204,17 +220,31 @@ impl Fold {
     /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
-        let m = self.members.get_mut(member);
-        if m.group != group {
-            if member.index() < self.watermark.members {
-                self.moved.push((member, m.group));
-            }
-            m.group = group;
+        if self.members.get(member).group() != group {
+            self.changing(member);
+            self.members.get_mut(member).set_group(group);
         }
+        let class = *self.members.class(member);
         if let Some(group) = group
-            && m.cause == 0
+            && class.cause == 0
         {
-            m.cause = self.groups.get(group).cause;
+            self.members.attribute(member, self.groups.get(group).cause, class.shadow);
+        }
+    }
+
+    /// Who changes the labels of a member that was met again, and what observers make of it.
+    pub fn blame(&mut self, member: MemberId, cause: u32, shadow: u32) {
+        let class = self.members.class(member);
+        if (class.cause, class.shadow) != (cause, shadow) {
+            self.changing(member);
+            self.members.attribute(member, cause, shadow);
+        }
+    }
+
+    /// A member is about to change before anybody knows how the scrape ends.
+    fn changing(&mut self, member: MemberId) {
+        if member.index() < self.watermark.members {
+            self.before.push((member, self.members.get(member).role()));
         }
     }
 
@@ -245,15 +275,17 @@ impl Fold {
         }
         self.groups.commit(now, hold_seconds, &mut self.journal);
         self.primed = true;
-        self.moved.clear();
+        self.before.clear();
     }
 
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
-        for (member, group) in self.moved.drain(..).rev() {
-            self.members.get_mut(member).group = group;
+        for (member, before) in self.before.drain(..).rev() {
+            self.members.get_mut(member).become_again(before);
         }
         self.members.truncate(self.watermark.members);
+        let members = self.watermark.members;
+        self.names.retain(|member, _| member.index() < members);
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
@@ -270,11 +302,12 @@ impl Fold {
             + self.fingerprints.memory()
             + self.created.capacity() * 24
             + self.stamps.capacity() * 32
+            + self.names.capacity() * 8
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
     }
 
     /// The lone member whose own label set is `key`, if one is remembered.
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
-        self.members.find(key).filter(|&m| self.members.get(m).group.is_none())
+        self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
 }

@@ -15,7 +15,8 @@ use super::group::{Bucket, Composite, Group, GroupId, GroupSeed, Slot, Totals};
 use super::hold::Hold;
 use super::journal::{Extent, Signature};
 use super::layout::{Boundary, LayoutId};
-use super::member::{Member, MemberId, MemberSeed};
+use super::member::{Member, MemberId, MemberSeed, Members};
+use super::names::{NameSets, NamesId};
 use super::sum::Sum;
 use crate::engine::model::SeriesHash;
 
@@ -31,6 +32,8 @@ pub struct Rows {
     changed_groups: Vec<(u32, GroupState)>,
     created: Vec<(u32, f64)>,
     stamps: Vec<(u32, u32, i64)>,
+    /// Of members that have another label-name set than the first one of their family.
+    names: Vec<(u32, u8)>,
     /// Only where everything is written; oldest first.
     fingerprints: Vec<Key>,
 }
@@ -42,7 +45,8 @@ pub struct FamilyRow {
     shape: u8,
     primed: u8,
     member_ttl_seconds: f64,
-    label_names: Vec<Key>,
+    names: Vec<Key>,
+    last_names: Key,
     newest_created: f64,
     /// Parent, boundary, spelling, in order of birth.
     layouts: Vec<(u32, f64, String)>,
@@ -128,8 +132,9 @@ impl Fold {
         let mut rows = Rows {
             now: self.clock.seconds(),
             primed: self.primed.into(),
-            members: self.members.iter().skip(born).map(MemberRow::of).collect(),
+            members: (born..self.members.len()).map(|at| MemberRow::of(&self.members, MemberId(at as u32))).collect(),
             groups: self.groups.iter().skip(groups_born).map(GroupRow::of).collect(),
+            names: self.names.iter().filter(|(id, _)| id.index() >= born).map(|(id, names)| (id.0, names.0)).collect(),
             ..Rows::default()
         };
         match extent {
@@ -145,7 +150,7 @@ impl Fold {
 
     fn changed_rows(&self, rows: &mut Rows) {
         let journal = &self.journal;
-        rows.changed = journal.changed_members.iter().map(|&id| (id.0, Values::of(self.members.get(id)))).collect();
+        rows.changed = journal.changed_members.iter().map(|&id| (id.0, Values::of(&self.members, id))).collect();
         rows.present.clone_from(&journal.present);
         let state = |&id: &GroupId| (id.0, GroupState::of(self.groups.get(id)));
         rows.changed_groups = journal.changed_groups.iter().map(state).collect();
@@ -179,7 +184,8 @@ impl Fold {
         let family = self.families.get_mut(id.index()).ok_or(Misfit)?;
         family.primed = row.primed != 0;
         family.member_ttl_seconds = row.member_ttl_seconds;
-        family.label_names = row.label_names.into_iter().map(u64::from_le_bytes).collect();
+        let names = row.names.into_iter().map(u64::from_le_bytes).collect();
+        family.names = NameSets::resume(names, u64::from_le_bytes(row.last_names));
         family.newest_created = row.newest_created;
         for (parent, le, text) in row.layouts {
             if parent as usize >= family.layouts.len() {
@@ -189,6 +195,7 @@ impl Fold {
             let fields = super::field::BUCKETS as usize + family.layouts.get(id).len();
             family.usual_fields = family.usual_fields.max(fields).min(MOST_USUAL);
         }
+        family.layouts.commit();
         Ok(())
     }
 
@@ -211,6 +218,14 @@ impl Fold {
                 return Err(Misfit);
             }
             state.give(self.groups.get_mut(GroupId(at)))?;
+        }
+        for (at, names) in rows.names {
+            self.member_at(at)?;
+            let family = self.members.family(MemberId(at));
+            if usize::from(names) >= self.families[family.index()].names.hashes().len() {
+                return Err(Misfit);
+            }
+            self.names.insert(MemberId(at), NamesId(names));
         }
         for (at, created) in rows.created {
             self.member_at(at)?;
@@ -242,14 +257,14 @@ impl Fold {
     }
 
     fn read_values(&mut self, id: MemberId, values: Values) -> Result<(), Misfit> {
-        let family = self.member_at(id.0)?.family;
+        self.member_at(id.0)?;
+        let family = self.members.family(id);
         if values.layout as usize >= self.families[family.index()].layouts.len() {
             return Err(Misfit);
         }
-        let member = self.members.get_mut(id);
-        member.layout = LayoutId(values.layout);
+        self.members.set_layout(id, LayoutId(values.layout));
         for (at, value) in values.fields.into_iter().enumerate() {
-            member.set_last(at as u32, value.into());
+            self.members.set_last(id, at as u32, value.into());
         }
         Ok(())
     }
@@ -282,7 +297,8 @@ impl FamilyRow {
             shape: family.shape as u8,
             primed: family.primed.into(),
             member_ttl_seconds: family.member_ttl_seconds,
-            label_names: family.label_names.iter().map(|n| n.to_le_bytes()).collect(),
+            names: family.names.hashes().iter().map(|n| n.to_le_bytes()).collect(),
+            last_names: family.names.last().to_le_bytes(),
             newest_created: family.newest_created,
             layouts: family.layouts.steps().map(|(parent, b)| (parent.0, b.le, b.text.clone().into())).collect(),
         }
@@ -290,19 +306,20 @@ impl FamilyRow {
 }
 
 impl MemberRow {
-    fn of(member: &Member) -> MemberRow {
+    fn of(members: &Members, id: MemberId) -> MemberRow {
         MemberRow {
-            key: member.key.0.to_le_bytes(),
-            family: member.family.0,
-            seen: member.seen,
-            values: Values::of(member),
+            key: members.key(id).0.to_le_bytes(),
+            family: members.family(id).0,
+            seen: members.get(id).seen,
+            values: Values::of(members, id),
         }
     }
 }
 
 impl Values {
-    fn of(member: &Member) -> Values {
-        Values { layout: member.layout.0, fields: member.values().iter().map(|&v| v.into()).collect() }
+    fn of(members: &Members, id: MemberId) -> Values {
+        let fields = members.values(id).into_iter().map(Number::from).collect();
+        Values { layout: members.class(id).layout.0, fields }
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 
+use super::class::ClassId;
 use super::cumulative::{Past, Reset, gain};
 use super::family::{FamilyId, Pending, Settled, Shape};
 use super::group::{Totals, Turn};
 use super::member::MemberId;
+use super::names::NamesId;
 use super::{Fold, Priming, Process, field};
 
 /// What a scrape knows when a family is settled.
@@ -27,6 +29,16 @@ pub(super) struct Run<'a> {
     pub began: &'a HashMap<MemberId, f64>,
 }
 
+/// Steady members of one class that came one after the other.
+#[derive(Default)]
+struct Steady {
+    class: Option<ClassId>,
+    cause: u32,
+    folded: u64,
+    later: u64,
+    resets: u64,
+}
+
 /// How the members that are new in this scrape are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewMembers {
@@ -35,7 +47,7 @@ pub(super) enum NewMembers {
     /// There is no before and after: they count whole.
     Summed,
     Baseline,
-    /// A baseline that is worth counting (rule 1.8).
+    /// A baseline for the members that are known, too, and worth counting (rule 1.8).
     Rebaselined,
 }
 
@@ -57,8 +69,8 @@ impl Fold {
         let (shape, has_extras) = (family.shape, family.has_extras);
         let mut pending = std::mem::take(&mut family.pending);
         let began = if has_extras { self.take_extras(&mut pending) } else { HashMap::new() };
-        let known = pending.iter().any(|p| p.field < field::REAL && !self.members.get(p.member).last(p.field).is_nan());
-        let run = Run { id, occasion, new: self.new_members(id, known, occasion), began: &began };
+        self.note_names(id, &pending);
+        let run = Run { id, occasion, new: self.new_members(id, occasion), began: &began };
         match shape {
             Shape::Cumulative => self.settle_counter(&run, &mut pending),
             Shape::Gauge => self.settle_gauge(&run, &mut pending),
@@ -69,7 +81,19 @@ impl Fold {
         family.settled = Settled::Yes;
     }
 
-    fn new_members(&self, id: FamilyId, known: bool, occasion: Occasion) -> NewMembers {
+    /// Which label names the members of this scrape have.
+    fn note_names(&mut self, id: FamilyId, pending: &[Pending]) {
+        let names = &mut self.families[id.index()].names;
+        if !names.are_mixed() {
+            names.came(NamesId::default());
+            return;
+        }
+        for p in pending.iter().filter(|p| p.field < field::REAL) {
+            names.came(self.names.get(&p.member).copied().unwrap_or_default());
+        }
+    }
+
+    fn new_members(&self, id: FamilyId, occasion: Occasion) -> NewMembers {
         let family = &self.families[id.index()];
         if !family.primed {
             return match occasion.priming {
@@ -77,7 +101,7 @@ impl Fold {
                 Priming::Sum => NewMembers::Summed,
             };
         }
-        if !known && occasion.process == Process::Same && family.label_names_changed() {
+        if occasion.process == Process::Same && family.names.have_changed() {
             return NewMembers::Rebaselined;
         }
         NewMembers::Born
@@ -108,30 +132,84 @@ impl Fold {
     }
 
     fn settle_counter(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
+        let mut steady = Steady::default();
+        let same = run.occasion.process == Process::Same && run.new != NewMembers::Rebaselined;
+        let nothing_special = same && run.began.is_empty();
         for p in pending {
-            if p.field != field::VALUE {
-                self.account_aside(p);
-                continue;
+            if !nothing_special || self.settle_steady(run.occasion.scrape, p, &mut steady) == Settled::No {
+                self.settle_count(run, p);
             }
-            if !self.is_first(run, p) {
-                continue;
-            }
-            if let Some(bad) = bad_count(p.value) {
-                self.count_bad(bad);
-                p.field = field::IGNORED;
-                continue;
-            }
-            let past = self.past(run, p.member, field::VALUE);
-            let Some(group) = self.members.get(p.member).group else { continue };
-            let gain = gain(past, p.value);
-            self.tally.resets += u64::from(gain.reset == Reset::Yes);
-            let group = self.groups.get_mut(group);
-            if let Totals::Counter { gain: total, .. } = &mut group.totals {
-                total.add(gain.delta);
-            }
-            let turn = group.turn(run.occasion.scrape);
-            self.account(p.member, turn);
         }
+        self.account_steady(&steady);
+    }
+
+    /// The way of nearly all: a folded member that was there before and has a number that counts.
+    #[inline]
+    fn settle_steady(&mut self, scrape: u32, p: &Pending, steady: &mut Steady) -> Settled {
+        let member = self.members.get_mut(p.member);
+        let (Some(last), Some(group)) = (member.known_one(), member.group()) else { return Settled::No };
+        let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
+        if p.field != field::VALUE || member.scrape == scrape || !is_number {
+            return Settled::No;
+        }
+        let class = member.class();
+        if steady.class != Some(class) && self.begin_steady(steady, p.member) == Settled::No {
+            return Settled::No;
+        }
+        self.members.get_mut(p.member).scrape = scrape;
+        let group = self.groups.get_mut(group);
+        let (delta, fell) = if p.value >= last { (p.value - last, 0) } else { (p.value, 1) };
+        if let Totals::Counter { gain, .. } = &mut group.totals {
+            gain.add(delta);
+        }
+        let turn = group.turn(scrape);
+        steady.resets += fell;
+        steady.folded += 1;
+        steady.later += u64::from(turn == Turn::Later);
+        Settled::Yes
+    }
+
+    /// Members of another class follow; those that came unchanged have a cause each.
+    fn begin_steady(&mut self, steady: &mut Steady, first: MemberId) -> Settled {
+        let cause = self.members.class(first).cause;
+        if cause == 0 {
+            return Settled::No;
+        }
+        self.account_steady(steady);
+        *steady = Steady { class: Some(self.members.get(first).class()), cause, ..Steady::default() };
+        Settled::Yes
+    }
+
+    /// None of these members is new.
+    fn account_steady(&mut self, steady: &Steady) {
+        self.tally.resets += steady.resets;
+        let cause = self.tally.cause(steady.cause);
+        cause.folded += steady.folded;
+        cause.lines += steady.later;
+    }
+
+    fn settle_count(&mut self, run: &Run<'_>, p: &mut Pending) {
+        if p.field != field::VALUE {
+            return self.account_aside(p);
+        }
+        if self.turn_of_member(run, p) == Turn::Later {
+            return;
+        }
+        if let Some(bad) = bad_count(p.value) {
+            self.count_bad(bad);
+            p.field = field::IGNORED;
+            return;
+        }
+        let past = self.past(run, p.member, field::VALUE);
+        let Some(group) = self.members.get(p.member).group() else { return };
+        let gain = gain(past, p.value);
+        self.tally.resets += u64::from(gain.reset == Reset::Yes);
+        let group = self.groups.get_mut(group);
+        if let Totals::Counter { gain: total, .. } = &mut group.totals {
+            total.add(gain.delta);
+        }
+        let turn = group.turn(run.occasion.scrape);
+        self.account(p.member, turn);
     }
 
     fn settle_gauge(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
@@ -140,10 +218,10 @@ impl Fold {
                 self.account_aside(p);
                 continue;
             }
-            if !self.is_first(run, p) {
+            if self.turn_of_member(run, p) == Turn::Later {
                 continue;
             }
-            let Some(group) = self.members.get(p.member).group else { continue };
+            let Some(group) = self.members.get(p.member).group() else { continue };
             let group = self.groups.get_mut(group);
             if let Totals::Gauge(gain) = &mut group.totals {
                 gain.add(p.value);
@@ -154,38 +232,50 @@ impl Fold {
     }
 
     /// Rule 0.10: of a series that comes twice in one body, the first wins.
-    fn is_first(&mut self, run: &Run<'_>, p: &mut Pending) -> bool {
+    #[inline]
+    fn turn_of_member(&mut self, run: &Run<'_>, p: &mut Pending) -> Turn {
         let member = self.members.get_mut(p.member);
         if member.scrape == run.occasion.scrape {
             p.field = field::IGNORED;
             self.tally.duplicates += 1;
-            return false;
+            return Turn::Later;
         }
         member.scrape = run.occasion.scrape;
-        true
+        Turn::First
     }
 
     /// Where a member comes from, and with it the rules that baseline it.
+    #[inline]
     pub(super) fn past(&mut self, run: &Run<'_>, id: MemberId, at: u32) -> Past {
-        let member = self.members.get(id);
-        let last = member.last(at);
-        let created = run.began.get(&id).copied();
-        if !last.is_nan() {
-            let newer = matches!((created, self.created.get(&id)), (Some(now), Some(&before)) if now > before);
-            return if newer || run.occasion.process == Process::Restarted {
-                Past::BeganAgain
-            } else {
-                Past::Known(last)
-            };
+        if run.new == NewMembers::Rebaselined {
+            self.tally.rebaselined += 1;
+            return Past::Baseline;
         }
+        let last = self.members.last(id, at);
+        if last.is_nan() {
+            return self.past_of_new(run, id);
+        }
+        if run.occasion.process == Process::Restarted || self.began_again(run, id) {
+            return Past::BeganAgain;
+        }
+        Past::Known(last)
+    }
+
+    /// Rule 1.5.
+    #[inline]
+    fn began_again(&self, run: &Run<'_>, id: MemberId) -> bool {
+        let now = if run.began.is_empty() { None } else { run.began.get(&id) };
+        now.is_some_and(|now| self.created.get(&id).is_some_and(|before| now > before))
+    }
+
+    fn past_of_new(&mut self, run: &Run<'_>, id: MemberId) -> Past {
         let old = match run.new {
             NewMembers::Baseline => return Past::Baseline,
             NewMembers::Summed => return Past::Birth,
-            NewMembers::Rebaselined => true,
-            NewMembers::Born => {
+            NewMembers::Rebaselined | NewMembers::Born => {
                 let newest = self.families[run.id.index()].newest_created;
-                run.occasion.process == Process::Same
-                    && (self.fingerprints.contains(member.key) || created.is_some_and(|c| c <= newest))
+                let is_old = || run.began.get(&id).is_some_and(|&c| c <= newest);
+                run.occasion.process == Process::Same && (self.fingerprints.contains(self.members.key(id)) || is_old())
             }
         };
         self.tally.rebaselined += u64::from(old);
@@ -193,14 +283,10 @@ impl Fold {
     }
 
     /// A line of a folded member: it has an output line of its own only if it is the first.
+    #[inline]
     pub(super) fn account(&mut self, id: MemberId, turn: Turn) {
         let is_new = id.index() >= self.watermark.members;
-        let member = self.members.get(id);
-        let cause = match (member.cause, member.group) {
-            // It came unchanged, before anybody who was changed had claimed the group.
-            (0, Some(group)) => self.groups.get(group).cause,
-            (cause, _) => cause,
-        };
+        let cause = self.cause_of(id);
         let cause = self.tally.cause(cause);
         cause.folded += 1;
         if turn == Turn::Later {
@@ -209,14 +295,24 @@ impl Fold {
         }
     }
 
+    #[inline]
+    fn cause_of(&self, id: MemberId) -> u32 {
+        match self.members.class(id).cause {
+            // It came unchanged, before anybody who was changed had claimed the group.
+            0 => self.members.get(id).group().map_or(0, |group| self.groups.get(group).cause),
+            cause => cause,
+        }
+    }
+
     /// A line that holds no number of its member goes when the member is folded.
     pub(super) fn account_aside(&mut self, p: &Pending) {
-        let member = self.members.get(p.member);
-        if member.group.is_none() || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE) {
+        if self.members.get(p.member).group().is_none()
+            || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE)
+        {
             return;
         }
         if p.field == field::QUANTILE {
-            self.tally.cause(member.cause).quantiles += 1;
+            self.tally.cause(self.members.class(p.member).cause).quantiles += 1;
         }
         self.account(p.member, Turn::Later);
     }

@@ -16,6 +16,11 @@ impl Sum {
     #[inline]
     pub fn add(&mut self, x: f64) {
         let (s, e) = two_sum(self.high, x);
+        // Counts: nothing was lost, now or before, and the next sum need not wait for the rest.
+        if self.low == 0.0 && e == 0.0 {
+            self.high = s;
+            return;
+        }
         let low = self.low + e;
         // NaN and infinities have no error term; keep what plain addition says.
         if low.is_finite() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::exemplars::{Exemplars, Slot};
 use super::families::{Block, Content, Phase, Tracking, family_plan};
 use super::process::is_start_time;
-use super::series::{KnownId, What};
+use super::series::{KnownId, Seen, What};
 use super::state::EndpointState;
 use super::types::{Role, Scope};
 use super::{Guard, ScrapeError};
@@ -59,17 +59,11 @@ pub(super) struct TypeLine {
 /// The guard's own names: a body that has them comes from another guard.
 const ANNOTATION: &str = "cardinality_guard_scrape_";
 
-/// Whether a line is the first of its spelling in this body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    First,
-    Again,
-}
-
 impl Guard {
     /// Reads all complete lines. `last`: nothing follows.
     pub(super) fn read(&mut self, last: bool) -> Result<(), ScrapeError> {
         while self.at < self.input.len() || last {
+            self.read_ahead();
             let input = &self.input[self.at..];
             if let Some((id, len)) = self.state.series.predict(input) {
                 match self.tokens.tail(input, len, last) {
@@ -139,7 +133,7 @@ impl Guard {
                     self.body.uplifted.push(lone);
                 }
                 let series = &self.input[self.at..self.at + sample.series_end];
-                self.state.series.insert(hash, series, met.family, met.what)
+                self.state.series.insert(hash, series, met.what)
             }
         };
         self.known(id, &sample.tail)?;
@@ -150,24 +144,31 @@ impl Guard {
     #[inline]
     fn known(&mut self, id: KnownId, tail: &Tail) -> Result<(), ScrapeError> {
         let state = &mut *self.state;
-        state.series.came(id);
-        let known = state.series.get_mut(id);
-        let seen = if known.scrape == state.scrape { Seen::Again } else { Seen::First };
-        known.scrape = state.scrape;
-        let (family, what) = (known.family, known.what());
+        let seen = state.series.came(id);
+        let what = state.series.what(id);
+        let family = match what {
+            What::Pass(family) | What::Dropped { family, .. } => family,
+            What::Noted { member, .. } => state.fold.members.family(member),
+        };
         let is_new = self.watermark.is_new_series(id);
         self.body.received += u64::from(seen == Seen::First);
         if self.body.current != Some(family) {
             self.enter(Some(family))?;
         }
-        self.state.families.get_mut(family).block.content = Content::Samples;
+        self.has_samples(family);
         let line = self.at..self.at + tail.end;
         match what {
-            What::Pass => self.pass(line, seen),
-            What::Dropped(cause) => self.drop_line(cause, is_new, seen),
+            What::Pass(_) => self.pass(line, seen),
+            What::Dropped { cause, .. } => self.drop_line(cause, is_new, seen),
             What::Noted { member, field } => self.note(family, member, field, tail, line, seen)?,
         }
         Ok(())
+    }
+
+    /// The block of the family at hand is one of samples.
+    #[inline]
+    pub(super) fn has_samples(&mut self, family: FamilyId) {
+        self.state.families.get_mut(family).block.content = Content::Samples;
     }
 
     #[inline]
@@ -207,7 +208,7 @@ impl Guard {
         seen: Seen,
     ) -> Result<(), ScrapeError> {
         let fold = &mut self.state.fold;
-        let is_alone = fold.members.get(member).group.is_none();
+        let is_alone = fold.members.get(member).group().is_none();
         if seen == Seen::First {
             let value = number::parse(&self.input[self.at..][tail.value.clone()]);
             if let Some(exemplar) = &tail.exemplar {
@@ -241,11 +242,11 @@ impl Guard {
     /// Rule 4.3: a member that moved may lend its exemplar to the line it is folded into.
     fn offer_exemplar(&mut self, family: FamilyId, id: MemberId, at: u32, value: f64, text: Range<usize>) {
         let fold = &self.state.fold;
-        let member = fold.members.get(id);
+        let last = fold.members.last(id, at);
         let primed = fold.families[family.index()].primed;
-        let moved = at < field::REAL && member.last(at) != value && (primed || !member.last(at).is_nan());
-        let Some(group) = member.group.filter(|_| moved) else { return };
-        let slot = match fold.families[family.index()].boundary(member.layout, at) {
+        let moved = at < field::REAL && last != value && (primed || !last.is_nan());
+        let Some(group) = fold.members.get(id).group().filter(|_| moved) else { return };
+        let slot = match fold.families[family.index()].boundary(fold.members.class(id).layout, at) {
             Some(le) => Slot::bucket(le),
             None => Slot::Field(at),
         };
@@ -302,7 +303,7 @@ impl Guard {
 
     /// The first block reaches to here: its own TYPE is still the last one.
     #[inline]
-    fn mark(&mut self) {
+    pub(super) fn mark(&mut self) {
         let Some(id) = self.body.current else { return };
         let position = self.output.position();
         let block = &mut self.state.families.get_mut(id).block;

@@ -16,7 +16,6 @@ use crate::engine::policy::{Action, Aggregate, Cause, Decision, FoldSettings, Ou
 
 /// What became of a new series.
 pub(super) struct Met {
-    pub family: FamilyId,
     pub what: What,
     /// A member that had passed alone and is folded from now on (rule 0.11).
     pub uplifted: Option<MemberId>,
@@ -52,7 +51,7 @@ impl EndpointState {
     fn meet_in(&mut self, sample: Sample, name: &str, labels: &LabelSet, scratch: &mut Scratch) -> Met {
         let Sample { family: id, role } = sample;
         let family = self.families.get_mut(id);
-        let pass = Met { family: id, what: What::Pass, uplifted: None };
+        let pass = Met { what: What::Pass(id), uplifted: None };
         let is_start_time = &*family.name == START_TIME && labels.is_empty();
         if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
             return pass;
@@ -71,13 +70,13 @@ impl EndpointState {
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
                 let cause = self.causes.number(cause, &metric);
-                return Met { family: id, what: What::Dropped(cause), uplifted: None };
+                return Met { what: What::Dropped { family: id, cause }, uplifted: None };
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
                     let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
-                    return Met { family: id, what: What::Dropped(cause), uplifted: None };
+                    return Met { what: What::Dropped { family: id, cause }, uplifted: None };
                 }
                 let cause = self.causes.number(cause, &metric);
                 let (group, uplifted) = self.group_for(id, cause, &settings, scratch);
@@ -86,7 +85,7 @@ impl EndpointState {
         };
         let seed = MemberSeed { key, family: id, cause, shadow };
         let what = self.join(seed, group, role, reserved, &scratch.labels, &mut scratch.key);
-        Met { family: id, what, uplifted }
+        Met { what, uplifted }
     }
 
     /// Finds or makes the member and the field this line is.
@@ -103,10 +102,9 @@ impl EndpointState {
         let member = self.fold.member(seed);
         if self.fold.members.len() > before {
             let names = names_hash(&self.seed, labels, buffer);
-            self.fold.families[seed.family.index()].saw_label_names(names);
+            self.fold.names_of(seed.family, member, names);
         } else {
-            let m = self.fold.members.get_mut(member);
-            (m.cause, m.shadow) = (seed.cause, seed.shadow);
+            self.fold.blame(member, seed.cause, seed.shadow);
         }
         self.fold.regroup(member, group);
         let field = match (role, reserved) {

@@ -4,17 +4,21 @@
 //! scrape ends, well or badly. Everything that drives scrapes (proxy, CLI, benches, tests,
 //! fuzzers) drives this one type.
 
+mod ahead;
 mod annotate;
 mod causes;
 mod exemplars;
 mod families;
+mod known;
 mod lines;
 mod meet;
 mod observed;
 mod output;
 mod process;
 mod report;
+mod seams;
 mod series;
+mod shed;
 mod show;
 mod snapshot;
 mod state;
@@ -22,6 +26,8 @@ mod survey;
 mod types;
 
 pub use report::{Attributed, BadSample, Report};
+pub use seams::{Jump, Jumps};
+pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
@@ -37,6 +43,7 @@ use crate::engine::policy::{Cause, Plan};
 use annotate::write_annotation;
 use lines::{Body, Verdict};
 use output::Output;
+use series::Keep;
 use show::ShownLines;
 use state::Watermark;
 
@@ -172,11 +179,13 @@ impl Guard {
         state.fold.clock.advance(scrape.now);
         let watermark = state.begin_pass();
         let limits = SyntaxLimits { sample_size: scrape.limits.sample_size, labels: scrape.limits.labels };
+        let mut input = std::mem::take(&mut state.spare);
+        input.clear();
         Guard {
             tokens: Tokens::new(state.format, limits),
             state,
             scrape,
-            input: Vec::new(),
+            input,
             at: 0,
             received: 0,
             retained: Retained::Whole,
@@ -204,10 +213,7 @@ impl Guard {
             self.retained = Retained::No;
         }
         if self.retained == Retained::No && self.at as u64 >= STEP.min(hold) {
-            self.output.settle_run(&self.input);
-            self.input.drain(..self.at);
-            self.output.input_moved(self.at);
-            self.at = 0;
+            self.let_go();
         }
         if !self.is_leaving && self.output.held() > hold {
             self.begin_leaving();
@@ -215,12 +221,37 @@ impl Guard {
         Ok(())
     }
 
+    /// Lets consumed input go, unless most of it waits to leave.
+    fn let_go(&mut self) {
+        if self.output.run_len() < self.at / 2 {
+            self.output.settle_run(&self.input);
+            self.input.drain(..self.at);
+            self.output.input_moved(self.at);
+            self.at = 0;
+        }
+    }
+
     /// Appends to `out` what may leave already: nothing while the output is held whole. Once this
     /// has given bytes, a failure can only be told by aborting the connection.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
         if self.is_leaving && self.output.held() >= LEAST_DRAIN.min(self.hold()) {
-            let barrier = self.barrier();
-            self.output.take(&self.input, barrier, out);
+            // What has left cannot be read again.
+            self.retained = Retained::No;
+            self.leave_before(self.barrier(), out);
+        }
+    }
+
+    /// Hands over the input's own buffer when what leaves is its beginning, else copies.
+    fn leave_before(&mut self, barrier: u64, out: &mut Vec<u8>) {
+        match self.output.prefix(barrier) {
+            Some(len) if out.is_empty() && len > 0 => {
+                out.extend_from_slice(&self.input[len..]);
+                std::mem::swap(out, &mut self.input);
+                out.truncate(len);
+                self.output.prefix_left(len);
+                self.at -= len;
+            }
+            _ => self.output.take(&self.input, barrier, out),
         }
     }
 
@@ -231,8 +262,7 @@ impl Guard {
         }
         if self.received == 0 {
             // A zero-byte body stays one, and commits nothing but the clock.
-            self.state.rollback(self.watermark);
-            return (self.state, Ok(Report::default()));
+            return (self.give_back(), Ok(Report::default()));
         }
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
@@ -241,13 +271,20 @@ impl Guard {
             write_annotation(&mut tail, &report);
         }
         self.write_rest(tail, out);
+        self.state.spare = self.input;
         (self.state, Ok(report))
     }
 
     /// The body failed: gives the state back as it was before this scrape.
     pub fn abort(mut self) -> Box<EndpointState> {
-        self.state.rollback(self.watermark);
         self.state.fold.clock.take_back();
+        self.give_back()
+    }
+
+    /// The state as it was when the pass began.
+    fn give_back(mut self) -> Box<EndpointState> {
+        self.state.rollback(self.watermark);
+        self.state.spare = self.input;
         self.state
     }
 
@@ -331,8 +368,8 @@ impl Guard {
         let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
-            let scrape = stale.then_some(state.scrape);
-            state.series.retain(scrape, moved.as_ref().map(|m| m.members.as_slice()));
+            let keep = if stale { Keep::Present } else { Keep::All };
+            state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
         }
         self.report()
     }
@@ -373,14 +410,7 @@ impl Guard {
     /// What was kept, what follows it, and the last line.
     fn write_rest(&mut self, tail: Vec<u8>, out: &mut Vec<u8>) {
         let eof = self.body.eof.take().unwrap_or_default();
-        let body_len = self.input.len() - if self.retained == Retained::Whole { eof.len() } else { 0 };
-        if self.retained == Retained::Whole && out.is_empty() && self.output.is_verbatim(&self.input[..body_len]) {
-            std::mem::swap(out, &mut self.input);
-            out.truncate(body_len);
-        } else {
-            let end = self.output.position();
-            self.output.take(&self.input, end, out);
-        }
+        self.leave_before(self.output.position(), out);
         if !tail.is_empty() {
             // The last line was the exporter's, and it may lack its newline.
             if eof.is_empty() && !self.body.ends_in_newline && out.last() != Some(&b'\n') {

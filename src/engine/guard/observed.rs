@@ -68,7 +68,7 @@ impl Shadows {
     pub fn count(&mut self, fold: &Fold, is_new: impl Fn(MemberId) -> bool) {
         for family in &fold.families {
             for p in &family.pending {
-                let number = fold.members.get(p.member).shadow;
+                let number = fold.members.class(p.member).shadow;
                 if number != UNOBSERVED && !matches!(p.field, field::TIMESTAMP | field::IGNORED) {
                     self.count_line(p, number, is_new(p.member));
                 }

@@ -75,24 +75,14 @@ impl Output {
         self.holes.push(hole);
     }
 
-    /// Whether output and input are the same bytes, all of them still there.
-    pub fn is_verbatim(&self, input: &[u8]) -> bool {
-        self.base == 0
-            && self.kept.is_empty()
-            && self.inserts.is_empty()
-            && self.holes.is_empty()
-            && self.run == (0..input.len())
-    }
-
     /// Moves everything before `barrier` to `out`.
     pub fn take(&mut self, input: &[u8], barrier: u64, out: &mut Vec<u8>) {
-        self.settle_run(input);
         self.inserts.sort_by_key(|i| (i.at, i.order));
         self.holes.sort_by_key(|h| h.start);
         let mut at = self.base;
-        let inserts = self.inserts.iter().take_while(|i| i.at <= barrier).count();
-        for insert in self.inserts.drain(..inserts) {
-            copy_around(&self.kept, self.base, &self.holes, at..insert.at, out);
+        let inserts = self.inserts.partition_point(|i| i.at <= barrier);
+        for insert in self.inserts.drain(..inserts).collect::<Vec<_>>() {
+            self.copy_around(input, at..insert.at, out);
             // The body's last line may lack its newline.
             if out.last().is_some_and(|&b| b != b'\n') {
                 out.push(b'\n');
@@ -100,26 +90,59 @@ impl Output {
             out.extend_from_slice(&insert.bytes);
             at = insert.at;
         }
-        copy_around(&self.kept, self.base, &self.holes, at..barrier, out);
-        self.kept.drain(..(barrier - self.base) as usize);
+        self.copy_around(input, at..barrier, out);
         self.holes.retain(|h| h.end > barrier);
+        let gone = (barrier - self.base) as usize;
+        let from_run = gone.saturating_sub(self.kept.len());
+        self.kept.drain(..gone - from_run);
+        self.run.start += from_run;
         self.base = barrier;
     }
-}
 
-/// Copies a range of positions, leaving the holes out.
-fn copy_around(kept: &[u8], base: u64, holes: &[Range<u64>], range: Range<u64>, out: &mut Vec<u8>) {
-    let mut at = range.start;
-    let mut copy = |from: u64, to: u64| {
-        if from < to {
-            out.extend_from_slice(&kept[(from - base) as usize..(to - base) as usize]);
-        }
-    };
-    for hole in holes.iter().filter(|h| h.end > range.start && h.start < range.end) {
-        copy(at, hole.start.max(range.start));
-        at = at.max(hole.end);
+    /// How many bytes of input are what stands before `barrier`, when that is the beginning of the
+    /// input as it came: they can be handed over instead of copied.
+    pub fn prefix(&self, barrier: u64) -> Option<usize> {
+        let len = (barrier - self.base) as usize;
+        let as_it_came = self.kept.is_empty()
+            && self.run.start == 0
+            && len <= self.run.end
+            && self.inserts.iter().all(|i| i.at > barrier)
+            && self.holes.iter().all(|h| h.start >= barrier);
+        as_it_came.then_some(len)
     }
-    copy(at, range.end);
+
+    /// The input lost the `n` bytes of its beginning that [`Output::prefix`] told, and they left.
+    pub fn prefix_left(&mut self, n: usize) {
+        self.base += n as u64;
+        self.run = 0..self.run.end - n;
+    }
+
+    /// Bytes of the input that are output and not copied yet.
+    pub fn run_len(&self) -> usize {
+        self.run.len()
+    }
+
+    /// Copies a range of positions, leaving the holes out.
+    fn copy_around(&self, input: &[u8], range: Range<u64>, out: &mut Vec<u8>) {
+        let mut at = range.start;
+        for hole in self.holes.iter().filter(|h| h.end > range.start && h.start < range.end) {
+            self.copy(input, at..hole.start.max(range.start), out);
+            at = at.max(hole.end);
+        }
+        self.copy(input, at..range.end, out);
+    }
+
+    /// Copies a range of positions: first from what was kept, then from the run.
+    fn copy(&self, input: &[u8], range: Range<u64>, out: &mut Vec<u8>) {
+        if range.is_empty() {
+            return;
+        }
+        let (from, to) = ((range.start - self.base) as usize, (range.end - self.base) as usize);
+        let kept = self.kept.len();
+        out.extend_from_slice(&self.kept[from.min(kept)..to.min(kept)]);
+        let run = &input[self.run.clone()];
+        out.extend_from_slice(&run[from.saturating_sub(kept)..to.saturating_sub(kept)]);
+    }
 }
 
 #[cfg(test)]
@@ -132,8 +155,27 @@ mod tests {
         let mut out = Output::default();
         out.keep(input, 0..4);
         out.keep(input, 4..8);
-        assert!(out.is_verbatim(input));
-        assert_eq!(out.position(), 8);
+        assert_eq!((out.prefix(4), out.prefix(8)), (Some(4), Some(8)));
+        assert_eq!((out.position(), out.kept.capacity()), (8, 0));
+        out.prefix_left(4);
+        assert_eq!((out.position(), out.prefix(8), out.held()), (8, Some(4), 4));
+    }
+
+    #[test]
+    fn what_is_put_in_or_taken_out_has_to_be_copied() {
+        let input = b"a 1\nb 2\n";
+        let with = |change: &dyn Fn(&mut Output)| {
+            let mut out = Output::default();
+            out.keep(input, 0..8);
+            change(&mut out);
+            [out.prefix(4), out.prefix(8)]
+        };
+        assert_eq!(with(&|out| out.insert(8, 0, b"x 1\n".to_vec())), [Some(4), None]);
+        assert_eq!(with(&|out| out.cut(4..8)), [Some(4), None]);
+        assert_eq!(with(&|out| out.settle_run(input)), [None, None]);
+        let mut late = Output::default();
+        late.keep(input, 4..8);
+        assert_eq!(late.prefix(4), None);
     }
 
     #[test]

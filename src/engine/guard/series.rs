@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use hashbrown::HashTable;
 
+use super::known::{Dropped, Known, Stamp};
 use crate::engine::fold::{FamilyId, MemberId};
 use crate::engine::model::{Seed, SeriesHash};
 
@@ -25,106 +26,85 @@ impl KnownId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// No policy touches it: verbatim, nothing remembered.
-    Pass,
-    /// Left out; the index of its cause.
-    Dropped(u32),
+    Pass(FamilyId),
+    /// Left out; the number of its cause.
+    Dropped { family: FamilyId, cause: u32 },
     /// A number of a member.
     Noted { member: MemberId, field: u32 },
-}
-
-/// One spelling of a series.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    hash: SeriesHash,
-    len: u32,
-    /// The spelling that followed in the last scrape.
-    next: u32,
-    /// The scrape that saw it last.
-    pub scrape: u32,
-    pub family: FamilyId,
-    member: u32,
-    field: u32,
 }
 
 #[derive(Debug)]
 pub struct Series {
     seed: Seed,
     all: Vec<Known>,
+    dropped: Dropped,
     index: HashTable<u32>,
     first: u32,
     last: u32,
+    now: Stamp,
 }
 
-const NONE: u32 = u32::MAX;
-/// Fields that `fold` cannot give (its own end at `u32::MAX - 8`).
-const PASS: u32 = u32::MAX - 9;
-const DROPPED: u32 = u32::MAX - 10;
-/// A length no input has: spellings that more bytes could continue, or that hold a newline, are
-/// found by the table and never predicted.
-const UNPREDICTABLE: u32 = 1 << 31;
+pub(super) const NONE: u32 = u32::MAX;
 /// Spellings kept beyond twice those of the last scrape.
 const SPARE: usize = 4096;
 
+/// Whether a line is the first of its spelling in this body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    First,
+    Again,
+}
+
 impl Series {
     pub fn new(seed: Seed) -> Series {
-        Series { seed, all: Vec::new(), index: HashTable::new(), first: NONE, last: NONE }
+        let (all, index) = (Vec::new(), HashTable::new());
+        Series { seed, all, dropped: Dropped::default(), index, first: NONE, last: NONE, now: Stamp::of(1) }
     }
 
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// A scrape begins: what comes first is what came first.
-    pub fn rewind(&mut self) {
+    /// A pass begins, its number never the same twice: what comes first is what came first.
+    pub fn rewind(&mut self, pass: u32) {
         self.last = NONE;
+        self.now = Stamp::of(pass);
+        if Stamp::wipes(pass) {
+            self.all.iter_mut().for_each(|k| k.set_stamp(Stamp::NEVER));
+        }
     }
 
     /// The expected spelling, if `input` begins with it.
     #[inline]
     pub fn predict(&self, input: &[u8]) -> Option<(KnownId, usize)> {
-        let id = match self.all.get(self.last as usize) {
-            Some(last) => last.next,
-            None => self.first,
-        };
+        let id = self.expected();
         let known = self.all.get(id as usize)?;
-        let len = known.len as usize;
+        let len = known.len();
         let (series, rest) = input.split_at_checked(len)?;
         let next = *rest.first()?;
         // A bare name goes on unless what follows its blanks is a value.
         if series.last() != Some(&b'}') && matches!(next, b' ' | b'\t' | b'{') {
             return None;
         }
-        (self.seed.hash(series) == known.hash).then_some((KnownId(id), len))
+        (self.seed.hash(series) == known.hash()).then_some((KnownId(id), len))
     }
 
     /// Looks a spelling up.
     pub fn find(&self, series: &[u8]) -> Result<KnownId, SeriesHash> {
         let hash = self.seed.hash(series);
-        let same = |&i: &u32| {
-            let known = &self.all[i as usize];
-            known.hash == hash && (known.len & !UNPREDICTABLE) as usize == series.len()
-        };
-        self.index.find(hash.0, same).map(|&i| KnownId(i)).ok_or(hash)
+        self.index.find(hash.0, |&i| self.all[i as usize].hash() == hash).map(|&i| KnownId(i)).ok_or(hash)
     }
 
     /// Remembers a spelling that [`Series::find`] does not know.
-    pub fn insert(&mut self, hash: SeriesHash, series: &[u8], family: FamilyId, what: What) -> KnownId {
+    pub fn insert(&mut self, hash: SeriesHash, series: &[u8], what: What) -> KnownId {
         let id = self.all.len() as u32;
-        let ends = matches!(series.last(), Some(b'}' | b' ' | b'\t'));
-        let predictable = ends && memchr::memchr(b'\n', series).is_none();
-        let len = series.len() as u32 | if predictable { 0 } else { UNPREDICTABLE };
-        let (member, field) = match what {
-            What::Pass => (NONE, PASS),
-            What::Dropped(cause) => (cause, DROPPED),
-            What::Noted { member, field } => (member.0, field),
-        };
-        let next = self.expected();
-        self.all.push(Known { hash, len, next, scrape: 0, family, member, field });
+        self.all.push(Known::new(hash, series, self.expected(), what, &mut self.dropped));
         let all = &self.all;
-        self.index.insert_unique(hash.0, id, |&i| all[i as usize].hash.0);
+        self.index.insert_unique(hash.0, id, |&i| all[i as usize].hash().0);
         KnownId(id)
     }
 
+    #[inline]
     fn expected(&self) -> u32 {
         match self.all.get(self.last as usize) {
             Some(last) => last.next,
@@ -132,29 +112,39 @@ impl Series {
         }
     }
 
+    /// What is expected from here on, one after the other.
+    pub fn ahead(&mut self) -> Ahead<'_> {
+        let (next, last) = (self.expected(), &mut self.last);
+        Ahead { all: &mut self.all, seed: &self.seed, dropped: &self.dropped, now: self.now, next, last }
+    }
+
     /// This spelling came now: the one before it points to it from here on.
     #[inline]
-    pub fn came(&mut self, id: KnownId) {
+    pub fn came(&mut self, id: KnownId) -> Seen {
         match self.all.get_mut(self.last as usize) {
             Some(last) => last.next = id.0,
             None => self.first = id.0,
         }
         self.last = id.0;
+        let known = &mut self.all[id.0 as usize];
+        let seen = if known.stamp() == self.now { Seen::Again } else { Seen::First };
+        known.set_stamp(self.now);
+        seen
     }
 
     #[inline]
-    pub fn get_mut(&mut self, id: KnownId) -> &mut Known {
-        &mut self.all[id.0 as usize]
+    pub fn what(&self, id: KnownId) -> What {
+        self.all[id.index()].what(&self.dropped)
     }
 
     pub fn clear(&mut self) {
-        *self = Series::new(self.seed);
+        *self = Series { now: self.now, ..Series::new(self.seed) };
     }
 
     /// Forgets the spellings that came after the first `len`.
     pub fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
-            if let Ok(entry) = self.index.find_entry(self.all[at].hash.0, |&i| i as usize == at) {
+            if let Ok(entry) = self.index.find_entry(self.all[at].hash().0, |&i| i as usize == at) {
                 entry.remove();
             }
         }
@@ -171,7 +161,11 @@ impl Series {
 
     /// Families with series that passed or were left out: their values are not remembered.
     pub fn unremembered(&self) -> HashSet<FamilyId> {
-        self.all.iter().filter(|k| !matches!(k.what(), What::Noted { .. })).map(|k| k.family).collect()
+        let family = |known: &Known| match known.what(&self.dropped) {
+            What::Pass(family) | What::Dropped { family, .. } => Some(family),
+            What::Noted { .. } => None,
+        };
+        self.all.iter().filter_map(family).collect()
     }
 
     /// Whether so much has gone that it is worth forgetting.
@@ -179,13 +173,14 @@ impl Series {
         self.all.len() > 2 * seen as usize + SPARE
     }
 
-    /// Keeps what `scrape` saw, and follows members to where they went.
-    pub fn retain(&mut self, scrape: Option<u32>, moved: Option<&[Option<MemberId>]>) {
+    /// Keeps what `keep` says, and follows members to where they went.
+    pub fn retain(&mut self, keep: Keep, moved: Option<&[Option<MemberId>]>) {
         let mut positions = vec![NONE; self.all.len()];
         let mut kept = 0_u32;
         let mut position = positions.iter_mut();
+        let (now, dropped) = (self.now, &self.dropped);
         self.all.retain_mut(|known| {
-            let stays = scrape.is_none_or(|s| known.scrape == s) && known.follow(moved);
+            let stays = (keep == Keep::All || known.stamp() == now) && known.follow(moved, dropped);
             if let (Some(position), true) = (position.next(), stays) {
                 *position = kept;
                 kept += 1;
@@ -199,48 +194,73 @@ impl Series {
         self.index = HashTable::with_capacity(self.all.len());
         let all = &self.all;
         for (at, known) in all.iter().enumerate() {
-            self.index.insert_unique(known.hash.0, at as u32, |&i| all[i as usize].hash.0);
+            self.index.insert_unique(known.hash().0, at as u32, |&i| all[i as usize].hash().0);
         }
     }
 
     pub fn memory(&self) -> usize {
-        self.all.capacity() * size_of::<Known>() + self.index.allocation_size()
+        self.all.capacity() * size_of::<Known>() + self.index.allocation_size() + self.dropped.memory()
     }
 }
 
-impl Known {
+/// A walk along the forecast.
+pub struct Ahead<'a> {
+    all: &'a mut [Known],
+    seed: &'a Seed,
+    dropped: &'a Dropped,
+    now: Stamp,
+    next: u32,
+    last: &'a mut u32,
+}
+
+impl Ahead<'_> {
+    /// Length and fate of the expected spelling, if `input` begins with it for the first time in
+    /// this body. Whether a bare name goes on is for the caller to see.
     #[inline]
-    pub fn what(&self) -> What {
-        match self.field {
-            PASS => What::Pass,
-            DROPPED => What::Dropped(self.member),
-            field => What::Noted { member: MemberId(self.member), field },
-        }
+    pub fn look(&self, input: &[u8]) -> Option<(usize, What)> {
+        let known = self.all.get(self.next as usize)?;
+        let len = known.len();
+        let series = input.get(..len)?;
+        let is_here = known.stamp() != self.now && self.seed.hash(series) == known.hash();
+        is_here.then(|| (len, known.what(self.dropped)))
     }
 
-    /// Points to where its member went; false when that is forgotten.
-    fn follow(&mut self, moved: Option<&[Option<MemberId>]>) -> bool {
-        let (What::Noted { member, .. }, Some(moved)) = (self.what(), moved) else { return true };
-        match moved.get(member.index()).copied().flatten() {
-            Some(new) => {
-                self.member = new.0;
-                true
-            }
-            None => false,
+    /// It came.
+    #[inline]
+    pub fn take(&mut self) {
+        if let Some(known) = self.all.get_mut(self.next as usize) {
+            known.set_stamp(self.now);
+            *self.last = self.next;
+            self.next = known.next;
         }
     }
+}
+
+/// Which spellings are still wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    All,
+    /// Those of the pass at hand.
+    Present,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    thread_local!(static PASS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+
+    fn pass(series: &mut Series) {
+        PASS.set(PASS.get() + 1);
+        series.rewind(PASS.get());
+    }
+
     fn learn(series: &mut Series, spellings: &[&str]) {
-        series.rewind();
+        pass(series);
         for s in spellings {
             let id = match series.find(s.as_bytes()) {
                 Ok(id) => id,
-                Err(hash) => series.insert(hash, s.as_bytes(), FamilyId(0), What::Pass),
+                Err(hash) => series.insert(hash, s.as_bytes(), What::Pass(FamilyId(0))),
             };
             series.came(id);
         }
@@ -248,7 +268,7 @@ mod tests {
 
     /// How many of `spellings` are predicted when they come in this order.
     fn predicted(series: &mut Series, spellings: &[&str]) -> usize {
-        series.rewind();
+        pass(series);
         let mut hits = 0;
         for s in spellings {
             let line = format!("{s}1\n");
@@ -261,7 +281,7 @@ mod tests {
                 None => {
                     let id = match series.find(s.as_bytes()) {
                         Ok(id) => id,
-                        Err(hash) => series.insert(hash, s.as_bytes(), FamilyId(0), What::Pass),
+                        Err(hash) => series.insert(hash, s.as_bytes(), What::Pass(FamilyId(0))),
                     };
                     series.came(id);
                 }
@@ -293,7 +313,7 @@ mod tests {
         let mut series = Series::new(Seed::new(1));
         learn(&mut series, &["a "]);
         for line in ["ab 1\n", "a {x=\"1\"} 1\n", "a  1\n", "a\t1\n", "a{x=\"1\"} 1\n", "a "] {
-            series.rewind();
+            pass(&mut series);
             assert_eq!(series.predict(line.as_bytes()), None, "{line:?}");
         }
     }
@@ -302,12 +322,32 @@ mod tests {
     fn forgetting_keeps_the_chain() {
         let mut series = Series::new(Seed::new(1));
         learn(&mut series, &["a ", "b ", "c ", "d "]);
-        for id in [0, 2, 3] {
-            series.get_mut(KnownId(id)).scrape = 7;
-        }
         predicted(&mut series, &["a ", "c ", "d "]);
-        series.retain(Some(7), None);
+        series.retain(Keep::Present, None);
         assert_eq!(series.len(), 3);
         assert_eq!(predicted(&mut series, &["a ", "c ", "d "]), 3);
+    }
+
+    #[test]
+    fn a_line_comes_again_only_within_its_body() {
+        let mut series = Series::new(Seed::new(1));
+        learn(&mut series, &["a ", "b "]);
+        for _ in 0..200 {
+            pass(&mut series);
+            assert_eq!([0, 1, 0].map(|id| series.came(KnownId(id))), [Seen::First, Seen::First, Seen::Again]);
+        }
+    }
+
+    #[test]
+    fn spellings_follow_their_members() {
+        let mut series = Series::new(Seed::new(1));
+        let noted = |member| What::Noted { member: MemberId(member), field: 5 };
+        pass(&mut series);
+        for (at, name) in ["a ", "b ", "c "].into_iter().enumerate() {
+            let id = series.insert(series.seed.hash(name.as_bytes()), name.as_bytes(), noted(at as u32));
+            series.came(id);
+        }
+        series.retain(Keep::All, Some(&[Some(MemberId(0)), None, Some(MemberId(1))]));
+        assert_eq!((series.what(KnownId(0)), series.what(KnownId(1)), series.len()), (noted(0), noted(1), 2));
     }
 }

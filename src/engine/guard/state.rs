@@ -36,6 +36,8 @@ pub struct EndpointState {
     /// Wall time of the first commit, seconds since the epoch.
     pub(super) epoch_seconds: Option<f64>,
     pub(super) scratch: Scratch,
+    /// A buffer for the next body.
+    pub(super) spare: Vec<u8>,
 }
 
 /// Buffers for meeting a new series.
@@ -92,6 +94,7 @@ impl EndpointState {
             last_sweep: 0.0,
             epoch_seconds: None,
             scratch: Scratch::default(),
+            spare: Vec::new(),
         })
     }
 
@@ -99,9 +102,19 @@ impl EndpointState {
         self.format
     }
 
-    /// Bytes this state takes, roughly.
+    /// Bytes this state takes, roughly, the buffer aside.
     pub fn memory(&self) -> usize {
         size_of::<EndpointState>() + self.series.memory() + self.families.memory() + self.fold.memory()
+    }
+
+    /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.
+    pub fn lend(&mut self, buffer: Vec<u8>) {
+        self.spare = buffer;
+    }
+
+    /// Takes the buffer that the last scrape left, so that another endpoint may have it.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
     }
 
     /// Members remembered.
@@ -115,7 +128,7 @@ impl EndpointState {
         self.fold.groups.scrape = self.scrape;
         self.fold.begin();
         self.types.begin(self.scrape);
-        self.series.rewind();
+        self.series.rewind(self.scrape);
         self.shadows.begin();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }

@@ -1,0 +1,193 @@
+//! The plain tail: a decimal and its newline, nothing else. Nearly every sample ends so, and such
+//! an end is read sixteen bytes at a time; whatever else a line may end in is left to the formats.
+
+/// The bytes looked at together: a line that stands nearer to the input's end is not plain.
+const WINDOW: usize = 16;
+
+/// A tail that was read whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plain {
+    /// Where the value begins.
+    pub start: usize,
+    /// Behind the newline.
+    pub end: usize,
+    shape: Shape,
+}
+
+/// Digits before and behind the point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shape {
+    whole: u32,
+    fraction: u32,
+}
+
+/// Reads `-digits[.digits]\n` behind a series part that ends at `from`: behind a `}` after one
+/// blank, which the series part of a bare name has already. `None` decides nothing.
+#[inline]
+pub fn plain(input: &[u8], from: usize) -> Option<Plain> {
+    let window = input.get(from..from + 2)?;
+    let blanks = match input.get(from.checked_sub(1)?)? {
+        b'}' if window[0] == b' ' => 1,
+        b' ' => 0,
+        _ => return None,
+    };
+    let start = from + blanks;
+    let digits = start + usize::from(window[blanks] == b'-');
+    let window: &[u8; WINDOW] = input.get(digits..digits + WINDOW)?.try_into().ok()?;
+    let others = others(window);
+    let whole = others.trailing_zeros();
+    let first = *window.get(whole as usize)?;
+    if first == b'\n' && whole > 0 {
+        return Some(Plain { start, end: digits + whole as usize + 1, shape: Shape { whole, fraction: 0 } });
+    }
+    let second = (others & (others - 1)).trailing_zeros();
+    if first != b'.' || whole == 0 || *window.get(second as usize)? != b'\n' {
+        return None;
+    }
+    Some(Plain { start, end: digits + second as usize + 1, shape: Shape { whole, fraction: second - whole - 1 } })
+}
+
+impl Plain {
+    /// The value, to the last bit what [`super::number::parse`] makes of it: at most 8 digits and a
+    /// power of ten are exact, and rounded once.
+    #[inline]
+    pub fn value(&self, input: &[u8]) -> f64 {
+        let Shape { whole, fraction } = self.shape;
+        let is_negative = input.get(self.start) == Some(&b'-');
+        let at = self.start + usize::from(is_negative);
+        let Some(word) = input.get(at..at + 8).filter(|_| whole < 8 && whole + fraction < 8) else {
+            return super::number::parse(&input[self.start..self.end - 1]);
+        };
+        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        let magnitude = match fraction {
+            0 => number_of(word, whole),
+            // Python writes counts so, and a division takes longer than all the rest.
+            1 if (word >> (8 * whole + 8)) as u8 == b'0' => number_of(word, whole),
+            _ => {
+                let before_point = (1u64 << (8 * whole)) - 1;
+                let digits = word & before_point | (word >> 8) & !before_point;
+                number_of(digits, whole + fraction) / POWERS[fraction as usize]
+            }
+        };
+        if is_negative { -magnitude } else { magnitude }
+    }
+}
+
+const POWERS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+
+/// The number that the first bytes of a word are: one to eight digits, the first one lowest.
+#[inline]
+fn number_of(word: u64, digits: u32) -> f64 {
+    // Zeros come in before the first digit.
+    let word = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * digits);
+    let pairs = (word * 10 + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    ((fours * 10_000 + (fours >> 32)) as u32).into()
+}
+
+/// A bit for each byte that is no digit.
+#[inline]
+fn others(window: &[u8; WINDOW]) -> u32 {
+    let (low, high) = window.split_at(8);
+    let word = |half: &[u8]| u64::from_le_bytes(half.try_into().unwrap_or_default());
+    others_of(word(low)) | others_of(word(high)) << 8
+}
+
+#[inline]
+fn others_of(word: u64) -> u32 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let word = word ^ 0x3030_3030_3030_3030;
+    // A byte's high bit is set when it is above 9; no carry leaves its byte.
+    let marks = (((word & LOW) + 0x7676_7676_7676_7676) | word) & !LOW;
+    // Gathers the high bits.
+    ((marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::number;
+    use super::*;
+
+    /// Far from the input's end, where everything plain is seen to be plain.
+    const REST: &str = "another_series{and=\"labels\"} 1\n";
+
+    fn read(series: &str, tail: &str) -> Option<(f64, usize)> {
+        let input = format!("{series}{tail}{REST}");
+        let plain = plain(input.as_bytes(), series.len())?;
+        Some((plain.value(input.as_bytes()), plain.end - series.len()))
+    }
+
+    #[test]
+    fn what_is_plain() {
+        for (tail, value) in [
+            ("1\n", 1.0),
+            ("-1\n", -1.0),
+            ("0.0\n", 0.0),
+            ("5.\n", 5.0),
+            ("007\n", 7.0),
+            ("12345678.5\n", 12_345_678.5),
+            ("123456789012345\n", 123_456_789_012_345.0),
+            ("0.12345678901\n", 0.123_456_789_01),
+        ] {
+            assert_eq!(read("a ", tail), Some((value, tail.len())), "{tail:?}");
+            assert_eq!(read("a{}", &format!(" {tail}")), Some((value, tail.len() + 1)), "{tail:?}");
+        }
+        let (zero, _) = read("a ", "-0\n").unwrap();
+        assert!(zero.is_sign_negative());
+    }
+
+    #[test]
+    fn what_is_left_to_the_formats() {
+        for tail in [
+            "\n",
+            ".\n",
+            ".5\n",
+            "-\n",
+            "-.5\n",
+            "1.2.3\n",
+            "1e5\n",
+            "+1\n",
+            "NaN\n",
+            "1 5\n",
+            "1\t\n",
+            "1 # {} 1\n",
+            " 1\n",
+            "1234567890123456\n",
+            "1\r\n",
+            "1\0\n",
+            "1\u{1b2}\n",
+            "/\n",
+            ":\n",
+            "{x=\"1\"} 1\n",
+        ] {
+            assert_eq!(read("a ", tail), None, "{tail:?}");
+        }
+        for tail in ["1\n", "  1\n", "\t1\n", "{} 1\n"] {
+            assert_eq!(read("a{}", tail), None, "{tail:?}");
+        }
+        assert_eq!(plain(b"a 1\n", 2), None, "too near to the input's end");
+        assert_eq!(plain(b"", 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_way_of_all_numbers(tail in "[-+]?[0-9]{0,10}[.]?[0-9]{0,10}[ e5\t]?\n") {
+            let input = format!("a {tail}{REST}");
+            let end = number::check(input.as_bytes(), 2).ok().filter(|&end| input.as_bytes()[end] == b'\n');
+            if let Some(plain) = plain(input.as_bytes(), 2) {
+                prop_assert_eq!(Some(plain.end - 1), end);
+                let value = number::parse(&input.as_bytes()[2..plain.end - 1]);
+                prop_assert_eq!(plain.value(input.as_bytes()).to_bits(), value.to_bits());
+            }
+        }
+
+        #[test]
+        fn every_byte_is_a_digit_or_none(window: [u8; WINDOW]) {
+            for (at, byte) in window.iter().enumerate() {
+                prop_assert_eq!(others(&window) >> at & 1 == 1, !byte.is_ascii_digit());
+            }
+        }
+    }
+}
