@@ -96,7 +96,7 @@ fn under_a_tighter_budget_the_label_goes_that_cuts_most() {
     let body = bodies::root().join("celery/celery_exporter_k8s_producer_churn.text.prom.gz");
     let got = suggest(&scratch(&[]), body.to_str().unwrap(), &["--budget", "100"]);
     assert!(largest(&got.out) <= 100, "{}", largest(&got.out));
-    assert!(got.run.stdout.contains("{label: 'hostname', action: drop}"), "{}", got.run.stdout);
+    assert!(got.run.stdout.contains("{label: hostname, action: drop}"), "{}", got.run.stdout);
     let text = bodies::body("celery/celery_exporter_k8s_producer_churn.text.prom.gz");
     for label in ["queue_name", "name", "exception"] {
         assert_eq!(values(&got.out, label), values(&text, label), "{label}");
@@ -125,7 +125,20 @@ fn labels_that_say_the_same_go_together_and_nothing_else_does() {
     );
 }
 
-/// Thirty jobs on each of two metrics.
+#[test]
+fn one_label_may_have_two_steps() {
+    // Paths that `normalize` makes few in one metric, and that are too many for the other's budget.
+    let orders = (0..200).map(|i| format!("a{{path=\"/orders/{}\"}} 1\n", 1000 + i));
+    let words = (0..60).map(|i| format!("b{{path=\"/{}\"}} 1\n", "x".repeat(i + 1)));
+    let body: String = orders.chain(words).collect();
+    let got = suggest_for(&body, &["--budget", "20"]);
+    assert!(
+        got.run.stdout.contains("- name: suggested_path\n") && got.run.stdout.contains("- name: suggested_path_too\n")
+    );
+    assert_eq!(got.out, "a{path=\"/orders/:int\"} 200\nb 60\n", "{}", got.run.stdout);
+}
+
+/// Sixty jobs on each of two metrics.
 fn jobs() -> String {
     (0..60).map(|i| format!("jobs_total{{job_id=\"{i}\"}} 1\nseconds_total{{job_id=\"{i}\"}} 1\n")).collect()
 }
@@ -138,6 +151,7 @@ fn what_rules_use_is_never_proposed() {
         ("jobs_total{job_id=\"1\"}", true),
         ("a * on (job_id) group_left jobs_total", true),
         ("{__name__=~\"jobs_.+\", job_id=\"1\"}", true),
+        ("sum by (exported_job_id) (jobs_total)", true),
         ("sum without (job_id) (jobs_total)", false),
         ("sum by (job_id) (others_total)", false),
     ] {
@@ -187,6 +201,30 @@ fn hostile_names_and_values_stay_in_their_comment() {
     let got = suggest_for(&body, &["--budget", "10"]);
     assert_eq!(got.out.lines().count(), 4, "{}\n{}", got.run.stdout, got.out);
     assert!(!got.run.stdout.contains(['\u{1b}', '\u{2028}']), "{}", got.run.stdout);
+}
+
+#[test]
+fn rules_and_source_may_stand_in_any_order() {
+    let dir = scratch(&[("body.prom", &jobs()), ("r.yml", "groups: []"), ("s.yml", "groups: []")]);
+    let [body, r, s] = ["body.prom", "r.yml", "s.yml"].map(|name| dir.path(name));
+    let want = run(&["suggest", &body]);
+    assert_eq!(want.code, 0);
+    for args in [
+        &["suggest", &body, "--rules", &r, &s][..],
+        &["suggest", "--rules", &r, &s, &body],
+        &["suggest", "--rules", &r, "--rules", &s, &body],
+        &["suggest", "--rules", &r, "--", &body],
+    ] {
+        assert_eq!(run(args).stdout, want.stdout, "{args:?}");
+    }
+    assert_eq!(run(&["suggest", "--rules", &r]).code, 2);
+}
+
+#[test]
+fn what_is_no_exposition_is_a_failure() {
+    let got = support::run_with_stdin(&["suggest", "-"], "a oops\n");
+    assert_eq!((got.code, got.stdout.as_str()), (1, ""));
+    assert!(got.stderr.contains("stdin: line 1: "), "{}", got.stderr);
 }
 
 #[test]

@@ -13,16 +13,17 @@ use anyhow::Context;
 
 use self::proposal::Proposal;
 use self::protected::Protected;
-use super::failure::FAILED;
+use super::failure::{FAILED, Usage};
 use super::promql::Questions;
 use super::source;
 use super::units::count;
+use crate::engine::policy::Plan;
 use crate::telemetry::Printable;
 
 const EXAMPLES: &str = "\
 Examples:
   cardinality-guard suggest http://worker:9394/metrics > policy.yaml
-  cardinality-guard suggest --rules rules/*.yml -- body.prom > policy.yaml
+  cardinality-guard suggest --rules rules/*.yml body.prom > policy.yaml
       keeps every label that the rules use
   cardinality-guard check policy.yaml --against body.prom
   cardinality-guard filter --policy policy.yaml body.prom
@@ -48,15 +49,30 @@ pub(super) struct SuggestArgs {
 
     /// A URL, a file (.gz is gunzipped) or `-` for stdin
     #[arg(value_name = "SOURCE")]
-    source: String,
+    source: Option<String>,
+}
+
+impl SuggestArgs {
+    /// SOURCE, and the rule files: where both stand together, SOURCE is the last.
+    fn split(&self) -> Result<(&str, &[PathBuf]), Usage> {
+        match (&self.source, self.rules.as_slice()) {
+            (Some(source), rules) => Ok((source, rules)),
+            (None, [rules @ .., source]) if !rules.is_empty() => {
+                let text = source.to_str().ok_or_else(|| Usage("SOURCE is no text".into()))?;
+                Ok((text, rules))
+            }
+            (None, _) => Err(Usage("say what to look at: a URL, a file or `-` for stdin".into())),
+        }
+    }
 }
 
 pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<ExitCode> {
-    let questions = Questions::read(&args.rules)?;
+    let (source, rules) = args.split()?;
+    let questions = Questions::read(rules)?;
     if let Some(finding) = questions.findings.first() {
         anyhow::bail!("{finding}");
     }
-    let body = source::read(&args.source)?;
+    let body = source::read(source)?.guarded(Plan::default())?;
     let proposal = Proposal::of(&body, args.budget, &Protected(questions))?;
     let told = text::of(&proposal, &body.name);
     stdout().lock().write_all(told.as_bytes()).context("writing to stdout")?;

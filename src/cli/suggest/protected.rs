@@ -17,7 +17,9 @@ impl Protected {
             Name::Is(recorded) if self.0.recorded.contains(recorded) => false,
             name => names.iter().any(|sample| name.fits(sample)),
         };
-        let uses = |read: &Read| read.label == label && read.how != How::LeavesOut && read.metrics.iter().any(meant);
+        // What the exporter calls `job`, expressions call `exported_job`.
+        let is = |asked: &str| asked == label || asked.strip_prefix("exported_") == Some(label);
+        let uses = |read: &Read| is(&read.label) && read.how != How::LeavesOut && read.metrics.iter().any(meant);
         let user = self.0.expressions.iter().find(|expression| expression.query.reads.iter().any(uses))?;
         Some(format!("{}:{}", user.file, user.at.line))
     }

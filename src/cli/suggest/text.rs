@@ -1,5 +1,6 @@
 //! The proposal as a policy file with its reasons.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::evidence::Evidence;
@@ -28,10 +29,13 @@ pub(super) fn of(proposal: &Proposal, source: &str) -> String {
         return text;
     }
     text += "policies:\n";
-    for (at, step) in proposal.steps.iter().enumerate() {
-        let same = proposal.steps[..at].iter().filter(|other| other.label == step.label).count();
-        let number = if same == 0 { String::new() } else { format!("-{}", same + 1) };
-        text += &policy(step, &number);
+    let mut names = BTreeSet::new();
+    for step in &proposal.steps {
+        let mut name = format!("suggested_{}", step.label);
+        while !names.insert(name.clone()) {
+            name.push_str("_too");
+        }
+        text += &policy(step, &name);
     }
     text
 }
@@ -78,10 +82,10 @@ fn series_words(series: u64) -> String {
     format!("{} series", count(series))
 }
 
-fn policy(step: &Step, number: &str) -> String {
+fn policy(step: &Step, name: &str) -> String {
     let mut text = comment(&reason(step), "  ");
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "  - name: {}", quoted(&format!("suggested-{}{number}", step.label)));
+    let _ = writeln!(text, "  - name: {}", quoted(name));
     match step.families.as_slice() {
         [one] => text += &format!("    match: {}\n", selector(one)),
         some => {
@@ -148,19 +152,22 @@ fn aggregate(family: &Touched) -> Option<String> {
     Some(format!("{{metric: {}, {kind}with: {with}}}", quoted(&regex::escape(&family.name))))
 }
 
+/// Words that are something else to YAML, or to PromQL.
+const NOT_PLAIN: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan"];
+
 /// YAML: plain where that cannot be anything but this text.
 fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let word = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.contains('_') && text.chars().all(plain);
     match serde_json::to_string(text) {
-        Ok(json) if !word && (text.contains('\'') || text.chars().any(char::is_control)) => json,
-        _ if word => text.to_owned(),
+        _ if is_plain(text) => text.to_owned(),
+        Ok(json) if text.contains('\'') || text.chars().any(char::is_control) => json,
         _ => format!("'{}'", text.replace('\'', "''")),
     }
 }
 
-fn is_plain(name: &str) -> bool {
-    quoted(name) == name && !name.contains('-')
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain);
+    word && !NOT_PLAIN.iter().any(|other| other.eq_ignore_ascii_case(text))
 }
 
 /// Lines of at most [`WIDTH`] characters, each beginning with `#`.
