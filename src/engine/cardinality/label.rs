@@ -90,7 +90,7 @@ impl<T: Copy + PartialEq> Label<T> {
         if series != Arrival::New {
             self.before.carriers = self.before.carriers.saturating_sub(1);
         }
-        if matches!(self.values.insert(hash), Arrival::New | Arrival::Again) {
+        if matches!(self.values.insert(hash), Arrival::New | Arrival::Again | Arrival::Fresh) {
             self.now.note(value, look(value));
         }
     }

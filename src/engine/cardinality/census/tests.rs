@@ -187,6 +187,18 @@ fn carriers_do_not_add_up_over_generations() {
 }
 
 #[test]
+fn samples_and_looks_outlive_generations_of_too_many_values() {
+    let all = product(&[("job_id", 300)]);
+    let mut census = census_of(&all, Bounds { exact_values: 100, ..Bounds::default() });
+    for _ in 0..3 {
+        census.turn();
+        add_all(&mut census, &all);
+    }
+    assert_eq!(census.labels()[0].samples().collect::<Vec<_>>(), ["0", "1", "2"]);
+    assert!(census.labels()[0].look().is_some());
+}
+
+#[test]
 fn a_label_that_had_no_place_gets_one_when_another_is_gone() {
     let mut census = census_of(&series(&["a=1", "b=1", "b=2"]), Bounds { labels: 1, ..Bounds::default() });
     for _ in 0..3 {
