@@ -187,6 +187,7 @@ impl Scraper {
         let scrape = Scrape {
             plan: target.plan.clone(),
             limits: Limits {
+                endpoint_series: 0,
                 body_size: settings.body_size_limit,
                 sample_size: settings.sample_size_limit,
                 labels: settings.label_limit,

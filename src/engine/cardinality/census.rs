@@ -118,7 +118,7 @@ impl<T: Copy + PartialEq> Census<T> {
 
 /// Name and value each go through the seeded function; the finish keeps `{a="x",b="y"}` and
 /// `{a="y",b="x"}` apart when the hashes of their labels are added up.
-fn label_hash(name: &str, value: &str, seed: &Seed) -> u64 {
+pub(super) fn label_hash(name: &str, value: &str, seed: &Seed) -> u64 {
     let name = seed.hash(name.as_bytes()).0;
     let value = seed.hash(value.as_bytes()).0;
     finish(value.wrapping_add(name.rotate_left(32)))

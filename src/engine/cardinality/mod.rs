@@ -7,11 +7,15 @@ mod census;
 mod distinct;
 mod label;
 mod lately;
+mod places;
 mod responsible;
 mod sketch;
+mod suspects;
 
 pub use census::{Bounds, Census};
 pub use distinct::{Count, Distinct, Estimated, Novelty};
 pub use label::{Label, Look};
 pub use lately::{Arrival, Lately};
+pub use places::{Admission, Answer, Place, Places};
 pub use responsible::{Rank, Responsible, TRIED_LAST};
+pub use suspects::Suspects;

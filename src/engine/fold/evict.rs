@@ -45,7 +45,8 @@ impl Fold {
         let now = self.clock.seconds();
         let over = members_limit > 0 && self.members.len() > members_limit + members_limit / SLACK;
         let dropped = std::mem::take(&mut self.dropped);
-        if !over && dropped.is_empty() && now - *last_sweep < SWEEP_SECONDS {
+        let doomed = std::mem::take(&mut self.doomed);
+        if !over && dropped.is_empty() && doomed.is_empty() && now - *last_sweep < SWEEP_SECONDS {
             return None;
         }
         *last_sweep = now;
@@ -55,6 +56,7 @@ impl Fold {
         let due = |m: Remembered, families: &[super::FoldFamily]| {
             let ttl = families[m.family.index()].member_ttl_seconds;
             m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family) || frozen_out(m)
+                || doomed.contains(&m.shadow)
         };
         if ties == 0
             && !self.members.iter().any(|m| due(m, &self.families))
@@ -140,7 +142,7 @@ impl Fold {
             return;
         }
         let now = self.clock.seconds();
-        let moved = self.groups.retain(|g| g.last_member + g.group_ttl_seconds >= now && !dropped.contains(&g.family));
+        let moved = self.groups.retain(|g| !is_due(g, now) && !dropped.contains(&g.family));
         let new = |id: GroupId| moved[id.index()];
         self.members.follow_groups(new);
         for family in &mut self.families {
@@ -151,7 +153,7 @@ impl Fold {
 
 /// Rule 2.4.
 fn is_due(group: &Group, now: f64) -> bool {
-    group.last_member + group.group_ttl_seconds < now
+    group.retired || group.last_member + group.group_ttl_seconds < now
 }
 
 impl Fingerprints {

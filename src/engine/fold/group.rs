@@ -9,7 +9,7 @@ use super::gauge::{GaugeFold, GaugeGain};
 use super::hold::Hold;
 use super::journal::Journal;
 use super::layout::Boundary;
-use super::member::Difference;
+use super::member::{Difference, MemberId};
 use super::sum::Sum;
 use super::table::Index;
 use crate::engine::model::SeriesHash;
@@ -59,6 +59,12 @@ pub struct Group {
     pub last_member: f64,
     /// The scrape in which a member was last noted.
     pub scrape: u32,
+    /// The first member of a group that is founded in the scrape at hand.
+    pub founder: Option<MemberId>,
+    /// Its members have gone to another group: it is the first to go when a place is needed.
+    pub superseded: bool,
+    /// Off show, because others need the place; gone with the next sweep unless a member comes.
+    pub retired: bool,
     pub totals: Totals,
 }
 
@@ -183,6 +189,28 @@ impl Group {
         shown
     }
 
+    /// Output lines it has, once it is shaped.
+    pub fn line_count(&self) -> u64 {
+        match &self.totals {
+            Totals::Counter { .. } | Totals::Gauge(_) => 1,
+            Totals::Composite(c) => c.buckets.len() as u64 + u64::from(c.infinity.is_some()) + u64::from(c.has_sum) + 1,
+        }
+    }
+
+    /// How the group begins that takes over its members under another label set.
+    pub fn heir<'a>(&self, key: SeriesHash, body: &'a [u8], cause: u32) -> GroupSeed<'a> {
+        GroupSeed {
+            key,
+            family: self.family,
+            body,
+            cause,
+            gauge: self.gauge,
+            hold: self.hold,
+            group_ttl_seconds: self.group_ttl_seconds,
+            pinned: self.pinned.clone(),
+        }
+    }
+
     /// A group that outlived its process has no founder: the first policy that leads to it again
     /// takes the place, and what it says now counts.
     pub fn claim(&mut self, seed: &GroupSeed<'_>) {
@@ -224,6 +252,7 @@ impl Group {
 
     /// Whether anything of this group differs from what it was before this scrape.
     fn commit(&mut self, now: f64, scrape: u32, hold_seconds: f64) -> Difference {
+        self.founder = None;
         let mut difference = if self.scrape == scrape { Difference::Some } else { Difference::None };
         let overflows = self.overflows(ACCUMULATOR_LIMIT);
         if self.scrape == scrape {
@@ -374,6 +403,9 @@ impl Groups {
             first_shown: None,
             last_member: 0.0,
             scrape: 0,
+            founder: None,
+            superseded: false,
+            retired: false,
             totals: match shape {
                 Shape::Cumulative => Totals::Counter { total: Sum::default(), gain: Sum::default() },
                 Shape::Gauge => Totals::Gauge(GaugeGain::default()),
@@ -395,6 +427,11 @@ impl Groups {
 
     pub(super) fn forget_gains(&mut self) {
         self.all.iter_mut().for_each(Group::forget_gain);
+    }
+
+    /// The scrape that sent members elsewhere has failed.
+    pub(super) fn forget_heirs(&mut self) {
+        self.all.iter_mut().for_each(|group| group.superseded = false);
     }
 
     pub(super) fn truncate(&mut self, len: usize) {

@@ -71,6 +71,7 @@ pub(super) enum Difference {
 pub struct Remembered {
     pub key: SeriesHash,
     pub family: FamilyId,
+    pub shadow: u32,
     pub group: Option<GroupId>,
     pub seen: u32,
     pub scrape: u32,
@@ -288,13 +289,22 @@ impl Members {
         Remembered {
             key: self.keys[at],
             family: self.classes.get(member.class).family,
+            shadow: self.classes.get(member.class).shadow,
             group: member.group(),
             seen: member.seen,
             scrape: member.scrape,
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Remembered> {
+    /// How many numbers of it are known.
+    pub(super) fn numbers(&self, id: MemberId) -> u64 {
+        match self.get(id).value.place() {
+            None => u64::from(self.get(id).known_one().is_some()),
+            Some(at) => self.many.numbers[at].iter().filter(|v| !v.is_nan()).count() as u64,
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Remembered> {
         (0..self.all.len()).map(|at| self.remembered(at))
     }
 
@@ -320,6 +330,15 @@ impl Members {
         self.index.rebuild(self.all.len(), |i| self.keys[i as usize]);
         self.forget_classes();
         moved
+    }
+
+    /// Notes have other numbers now.
+    pub fn renumber_shadows(&mut self, new: impl Fn(u32) -> u32) {
+        let before = std::mem::take(&mut self.classes);
+        for member in &mut self.all {
+            let class = *before.get(member.class);
+            member.class = self.classes.number(Class { shadow: new(class.shadow), ..class });
+        }
     }
 
     /// Classes of nobody go.

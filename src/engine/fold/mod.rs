@@ -72,6 +72,14 @@ pub mod field {
     pub const IGNORED: u32 = u32::MAX - 4;
 }
 
+/// The group that takes over from another, and who is to blame for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Heir {
+    pub of: GroupId,
+    pub group: GroupId,
+    pub cause: u32,
+}
+
 /// What the scrape at hand brings, before any family is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Process {
@@ -109,6 +117,8 @@ pub struct Fold {
     before: Vec<(MemberId, Role)>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
+    /// Notes of members whose place went to another.
+    doomed: HashSet<u32>,
     watermark: Watermark,
     pub journal: Journal,
     pub tally: Tally,
@@ -224,6 +234,13 @@ impl Fold {
             self.changing(member);
             self.members.get_mut(member).set_group(group);
         }
+        if let Some(id) = group {
+            let group = self.groups.get_mut(id);
+            (group.retired, group.superseded) = (false, false);
+            if id.index() >= self.watermark.groups {
+                group.founder.get_or_insert(member);
+            }
+        }
         let class = *self.members.class(member);
         if let Some(group) = group
             && class.cause == 0
@@ -292,6 +309,7 @@ impl Fold {
             family.rollback(self.watermark.groups);
         }
         self.groups.forget_gains();
+        self.groups.forget_heirs();
         self.tally = Tally::default();
     }
 
@@ -304,6 +322,84 @@ impl Fold {
             + self.stamps.capacity() * 32
             + self.names.capacity() * 8
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
+    }
+
+    /// Whether a line of a member makes an output line that was not counted before.
+    pub fn stands(&self, id: MemberId, at: u32) -> bool {
+        let member = self.members.get(id);
+        let is_counted = member.scrape != 0 && (at > field::REAL || !self.members.last(id, at).is_nan());
+        !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
+    }
+
+    /// Keys of the output label sets of a family: of groups, and of members that stand for themselves.
+    pub fn standing(&self, id: FamilyId) -> impl Iterator<Item = u64> {
+        let groups = self.families[id.index()].groups.iter().map(|&g| self.groups.get(g));
+        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| g.key.0);
+        let lone = self.members.iter().filter(move |m| m.family == id && m.group.is_none()).map(|m| m.key.0);
+        groups.chain(lone)
+    }
+
+    /// Output lines by family, of what was seen since `oldest`.
+    pub fn count_series(&self, oldest: impl Fn(FamilyId) -> u32) -> Vec<u64> {
+        let oldest: Vec<u32> = (0..self.families.len() as u32).map(|at| oldest(FamilyId(at))).collect();
+        let mut counts = vec![0; self.families.len()];
+        for (member, id) in self.members.iter().zip(0..) {
+            let at = member.family.index();
+            // What was read from the store and not met since may have been folded.
+            if member.group.is_none() && member.scrape != 0 && member.seen >= oldest[at] {
+                counts[at] += self.members.numbers(MemberId(id));
+            }
+        }
+        for group in self.groups.iter().filter(|group| !group.retired) {
+            counts[group.family.index()] += group.line_count();
+        }
+        counts
+    }
+
+    /// Sends every member of a group to its heir. One of them takes the blame for the line that the
+    /// group had; the others had none before.
+    pub fn regroup_all(&mut self, family: FamilyId, heirs: &[Heir]) {
+        let mut unblamed: HashMap<GroupId, u32> = heirs.iter().map(|heir| (heir.of, heir.cause)).collect();
+        let heirs: HashMap<GroupId, GroupId> = heirs.iter().map(|heir| (heir.of, heir.group)).collect();
+        for at in 0..self.members.len() as u32 {
+            let id = MemberId(at);
+            let group = self.members.get(id).group();
+            let Some(old) = group.filter(|_| self.members.family(id) == family) else { continue };
+            let Some(&heir) = heirs.get(&old) else { continue };
+            let founder = self.groups.get(old).founder;
+            if founder.is_none_or(|founder| founder == id)
+                && let Some(cause) = unblamed.remove(&old)
+            {
+                let shadow = self.members.class(id).shadow;
+                self.blame(id, cause, shadow);
+            }
+            self.regroup(id, Some(heir));
+        }
+        for &old in heirs.keys() {
+            let group = self.groups.get_mut(old);
+            // What nobody has seen yet need not freeze.
+            (group.superseded, group.retired) = (true, group.first_shown.is_none());
+        }
+    }
+
+    /// Takes the group that was longest without a member off show; says how many lines it had.
+    pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
+        let (groups, now) = (&self.groups, self.clock.before());
+        let frozen = |g: &&GroupId| {
+            let group = groups.get(**g);
+            let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < now);
+            !group.retired && group.scrape != groups.scrape && is_old
+        };
+        let oldest = self.families[id.index()].groups.iter().filter(frozen);
+        let oldest = *oldest.min_by(|a, b| groups.get(**a).last_member.total_cmp(&groups.get(**b).last_member))?;
+        let group = self.groups.get_mut(oldest);
+        group.retired = true;
+        Some(group.line_count())
+    }
+
+    /// Members with these notes go with the next sweep: their place is another's.
+    pub fn doom(&mut self, notes: HashSet<u32>) {
+        self.doomed = notes;
     }
 
     /// The lone member whose own label set is `key`, if one is remembered.

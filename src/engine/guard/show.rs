@@ -142,6 +142,10 @@ impl Guard {
         let names = SampleNames::of(family, state.format);
         let fold = &state.fold.families[id.index()];
         for &group in &fold.groups {
+            let is_off = |group: &Group| group.retired && group.scrape != state.scrape;
+            if is_off(state.fold.groups.get(group)) {
+                continue;
+            }
             let exemplar = |line: &Line<'_>| self.body.exemplars.get(group, Slot::of(line));
             let lines = names.write(state.fold.groups.get(group), fold.shape, view, exemplar, out);
             self.shown.all += lines.all;
