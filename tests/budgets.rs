@@ -322,10 +322,9 @@ fn rule_5_4_the_first_values_keep_their_name_in_every_family_alike() {
 
 #[test]
 fn rule_5_3_a_place_is_free_after_series_ttl_and_not_before() {
-    let policy = LIMIT_HOSTS.replace("hold: 0s", "hold: 0s, series_ttl: 10m".split(", ").next().unwrap()).replace(
-        "    labels:",
-        "    series_ttl: 10m\n    labels:",
-    );
+    let policy = LIMIT_HOSTS
+        .replace("hold: 0s", "hold: 0s, series_ttl: 10m".split(", ").next().unwrap())
+        .replace("    labels:", "    series_ttl: 10m\n    labels:");
     let mut endpoint = Endpoint::new(&policy);
     endpoint.scrape(&hosts(&["a", "b", "c"], 1));
     for _ in 0..20 {
@@ -456,7 +455,9 @@ fn a_body_too_long_to_be_held_is_collapsed_all_the_same() {
 #[test]
 fn observing_counts_what_enforcing_does_and_changes_nothing() {
     for policy in [LIMIT_100, COLLAPSE_IDS, LIMIT_HOSTS] {
-        let observing = policy.replace("hold: 0s", "hold: 0s, mode: observe").replace("hold: 0s, mode: observe\n", "hold: 0s\n    mode: observe\n");
+        let observing = policy
+            .replace("hold: 0s", "hold: 0s, mode: observe")
+            .replace("hold: 0s, mode: observe\n", "hold: 0s\n    mode: observe\n");
         let mut enforced = Endpoint::new(policy);
         let mut observed = Endpoint::new(&observing);
         for round in 1..5 {

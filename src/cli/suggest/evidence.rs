@@ -7,7 +7,7 @@ use crate::cli::failure::Usage;
 use crate::cli::inventory::{Everywhere, Inventory};
 use crate::engine::cardinality::{Look, TRIED_LAST};
 use crate::engine::model::{Kind, LabelSet};
-use crate::engine::policy::{Builtin, FamilyPlan, FamilyRef, Mode, Policies, SeriesRef, Shape, Source};
+use crate::engine::policy::{Boundless, Builtin, FamilyPlan, FamilyRef, Mode, Policies, SeriesRef, Shape, Source};
 
 /// Why a label is taken for one that grows without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Normalizer {
         for value in values {
             let labels: LabelSet = [("value", value.as_str())].into_iter().collect();
             if let Some(plan) = &mut self.plan {
-                plan.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut self.out);
+                plan.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut self.out, &mut Boundless);
             }
             left.insert(self.out.get("value").unwrap_or_default().to_owned());
         }

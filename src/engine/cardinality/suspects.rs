@@ -133,9 +133,8 @@ mod tests {
 
     #[test]
     fn the_label_that_explodes_is_found() {
-        let sets = (0..100).map(|i| {
-            vec![("kind", (i % 2).to_string()), ("order_ref", i.to_string()), ("queue", (i % 3).to_string())]
-        });
+        let sets = (0..100)
+            .map(|i| vec![("kind", (i % 2).to_string()), ("order_ref", i.to_string()), ("queue", (i % 3).to_string())]);
         assert_eq!(culprits(sets, 50), ["order_ref"]);
     }
 

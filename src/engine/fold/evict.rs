@@ -55,7 +55,10 @@ impl Fold {
         let frozen_out = |m: Remembered| m.group.is_some_and(|g| is_due(groups.get(g), now));
         let due = |m: Remembered, families: &[super::FoldFamily]| {
             let ttl = families[m.family.index()].member_ttl_seconds;
-            m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family) || frozen_out(m)
+            m.seen < oldest_kept
+                || f64::from(m.seen) + ttl < now
+                || dropped.contains(&m.family)
+                || frozen_out(m)
                 || doomed.contains(&m.shadow)
         };
         if ties == 0

@@ -130,7 +130,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { body_size: 256 << 20, sample_size: 1 << 20, labels: 4096, hold_output: 8 << 20, members: 1_000_000, endpoint_series: 0 }
+        Limits {
+            body_size: 256 << 20,
+            sample_size: 1 << 20,
+            labels: 4096,
+            hold_output: 8 << 20,
+            members: 1_000_000,
+            endpoint_series: 0,
+        }
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
-use super::lines::LoneLine;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
-use super::series::Forget;
+use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
+use super::series::Forget;
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::cardinality::{Rank, Suspects};

@@ -195,9 +195,8 @@ impl Series {
         let mut position = positions.iter_mut();
         let (now, dropped) = (self.now, &self.dropped);
         self.all.retain_mut(|known| {
-            let stays = !known.is_forgotten()
-                && (keep == Keep::All || known.stamp() == now)
-                && known.follow(moved, dropped);
+            let stays =
+                !known.is_forgotten() && (keep == Keep::All || known.stamp() == now) && known.follow(moved, dropped);
             if let (Some(position), true) = (position.next(), stays) {
                 *position = kept;
                 kept += 1;

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::budgets::Budgets;
 use super::causes::Causes;
 use super::families::Families;
-use super::budgets::Budgets;
 use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Series};
@@ -117,7 +117,11 @@ impl EndpointState {
 
     /// Bytes this state takes, roughly, the buffer aside.
     pub fn memory(&self) -> usize {
-        size_of::<EndpointState>() + self.series.memory() + self.families.memory() + self.fold.memory() + self.budgets.memory()
+        size_of::<EndpointState>()
+            + self.series.memory()
+            + self.families.memory()
+            + self.fold.memory()
+            + self.budgets.memory()
     }
 
     /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.

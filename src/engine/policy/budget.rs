@@ -54,8 +54,7 @@ pub enum Rank {
 }
 
 /// Labels that dashboards and alerts of workers ask by.
-const TRIED_LAST: [&str; 9] =
-    ["queue", "queue_name", "status", "state", "name", "task", "method", "code", "namespace"];
+const TRIED_LAST: [&str; 9] = ["queue", "queue_name", "status", "state", "name", "task", "method", "code", "namespace"];
 /// How long a group without members stays when no policy says.
 const GROUP_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How long a place lasts when no policy says.

@@ -187,7 +187,9 @@ impl fmt::Display for Step {
             Edit::Normalize => write!(f, "ids inside label `{label}` become :uuid :ulid :hex :int :ip :email")?,
             Edit::Keep(allowed) => write!(f, "label `{label}` keeps {allowed}")?,
             Edit::Limit(ration) => write!(f, "label `{label}` keeps {ration}")?,
-            Edit::Collapse(limit) => write!(f, "label `{label}` stays while it has at most {limit} values, then it goes")?,
+            Edit::Collapse(limit) => {
+                write!(f, "label `{label}` stays while it has at most {limit} values, then it goes")?
+            }
         }
         if !self.when.is_empty() {
             let shapes: Vec<&str> = self.when.iter().map(|shape| shape.as_str()).collect();
@@ -287,7 +289,8 @@ mod tests {
     #[test]
     fn a_condition_looks_at_the_whole_value() {
         let when = Box::new([Shape::Uuid, Shape::Int]);
-        let step = Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop, key: StepKey::default() };
+        let step =
+            Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop, key: StepKey::default() };
         let mut out = String::new();
         assert_eq!(step.apply("x", "17", &mut out, &mut books(&mut Boundless)), Applied::Removed);
         assert_eq!(step.apply("x", "x-17", &mut out, &mut books(&mut Boundless)), Applied::Unchanged);

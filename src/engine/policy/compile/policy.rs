@@ -168,7 +168,12 @@ fn doubts(check: &mut Checker, raw: &RawPolicy, policy: &Policy) {
     if matches!(policy.effect, Effect::Pass) && policy.enforcement == Enforcement::Observed {
         check.warning(raw.at, "a policy that passes and only observes does nothing", "take `mode: observe` out");
     }
-    if policy.effect.is_nothing() && !has_fold_keys && policy.budget.is_empty() && policy.keep_labels.is_empty() && !check.has_errors() {
+    if policy.effect.is_nothing()
+        && !has_fold_keys
+        && policy.budget.is_empty()
+        && policy.keep_labels.is_empty()
+        && !check.has_errors()
+    {
         check.warning(
             raw.at,
             "the policy does nothing",

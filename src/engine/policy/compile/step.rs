@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU64;
 
+use super::super::StepKey;
 use super::super::pattern::Pattern;
 use super::super::raw::{At, RawStep, StepAction};
 use super::super::rewrite::Rewrite;
-use super::super::StepKey;
 use super::super::step::{Allowed, Edit, Ration, Step, is_reserved};
 use super::super::yaml::Checker;
 

@@ -188,17 +188,11 @@ fn steps_are_checked(#[case] text: &str, #[case] want: &str) {
     "policies: [{name: a, action: drop, series_limit: 1}]",
     "`action` leaves nothing to count: the keys about limits have no effect"
 )]
-#[case(
-    "policies: [{name: a, series_limit_action: faill}]",
-    "unknown series_limit_action `faill`"
-)]
+#[case("policies: [{name: a, series_limit_action: faill}]", "unknown series_limit_action `faill`")]
 #[case("policies: [{name: a, series_limt: 1}]", "unknown key `series_limt`")]
 #[case("policies: [{name: a, labels: [{label: x, action: limit}]}]", "`limit` needs `limit`")]
 #[case("policies: [{name: a, labels: [{label: x, action: collapse}]}]", "`collapse` needs `limit`")]
-#[case(
-    "policies: [{name: a, labels: [{label: x, action: limit, limit: 0}]}]",
-    "a limit of 0 leaves no value a place"
-)]
+#[case("policies: [{name: a, labels: [{label: x, action: limit, limit: 0}]}]", "a limit of 0 leaves no value a place")]
 #[case("policies: [{name: a, labels: [{label: x, action: drop, limit: 5}]}]", "`limit` says nothing to `drop`")]
 #[case(
     "policies: [{name: a, labels: [{label: x, action: collapse, limit: 5, overflow: y}]}]",

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::super::{
-    Action, Aggregate, Builtin, Decision, FamilyPlan, FamilyRef, Mode, Outcome, Plan, Policies, SeriesRef, Source, Boundless,
+    Action, Aggregate, Boundless, Builtin, Decision, FamilyPlan, FamilyRef, Mode, Outcome, Plan, Policies, SeriesRef,
+    Source,
 };
 use crate::engine::model::{Kind, LabelSet};
 
