@@ -243,7 +243,10 @@ impl Reader<'_> {
                 Token::Mark("{") => Some(Name::Any),
                 _ => None,
             };
-            if let Some(name) = selector {
+            if self.tokens[at] == Token::Mark("[") {
+                // A range: `[5m:1m]` holds no metric `:1m`.
+                at = self.partners[at].unwrap_or(self.tokens.len());
+            } else if let Some(name) = selector {
                 let inner = braces.unwrap_or(at..at);
                 let next = inner.end.max(at + 1);
                 self.selectors.push(self.selector(at, name, inner));
@@ -362,6 +365,7 @@ mod tests {
     #[case("sort_by_label(a, \"s\")", "computes with s of a")]
     #[case("label_values(a{x=\"1\"}, job_id)", "selects by x of a\ncomputes with job_id of a")]
     #[case("label_values(job_id)", "computes with job_id of *")]
+    #[case("max_over_time(sum by (x) (rate(a[5m]))[1h:30s] offset 5m)", "groups by x of a")]
     #[case("count_values(\"version\", a)", "")]
     #[case("a and on() vector(0) or (b unless c) # {x=\"1\"}", "")]
     #[case("sum BY (x) (a) == Inf", "groups by x of a")]
