@@ -5,6 +5,7 @@
 //! fuzzers) drives this one type.
 
 mod ahead;
+mod alike;
 mod annotate;
 mod causes;
 mod exemplars;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::alike::Alike;
 use super::causes::Causes;
 use super::families::Families;
 use super::observed::Shadows;
@@ -35,6 +36,7 @@ pub struct EndpointState {
     pub(super) last_sweep: f64,
     /// Wall time of the first commit, seconds since the epoch.
     pub(super) epoch_seconds: Option<f64>,
+    pub(super) alike: Alike,
     pub(super) scratch: Scratch,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
@@ -93,6 +95,7 @@ impl EndpointState {
             plan: None,
             last_sweep: 0.0,
             epoch_seconds: None,
+            alike: Alike::default(),
             scratch: Scratch::default(),
             spare: Vec::new(),
         })
@@ -130,6 +133,7 @@ impl EndpointState {
         self.types.begin(self.scrape);
         self.series.rewind(self.scrape);
         self.shadows.begin();
+        self.alike.clear();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 

@@ -7,7 +7,7 @@ use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::Planned;
-use super::{Aggregate, Decision, FamilyRef, FoldSettings, SeriesRef, SettingsId};
+use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
 /// What applies to one family of one endpoint. It may remember what it worked out (which step
@@ -76,6 +76,21 @@ impl FamilyPlan {
     /// Decides a series. `out` receives its label set after the steps (whatever the outcome).
     pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet) -> Decision {
         decide::walk(self, series, out, &mut Silent)
+    }
+
+    /// Says whether series are decided alike whatever the value of this label, as long as they have
+    /// one: it goes, and nobody looks at it first.
+    pub fn is_indifferent_to(&self, label: &str) -> bool {
+        let policies = || self.links.iter().map(|link| (link, &self.policies[link.policy]));
+        let looks_at_steps_only = policies().all(|(link, planned)| {
+            let effect = &planned.policy.effect;
+            planned.enforcement == Enforcement::Enforced
+                && matches!(link.gate, Gate::Every)
+                && effect.rules().is_empty()
+        });
+        let mut steps = policies().flat_map(|(_, planned)| planned.policy.effect.steps());
+        let first = steps.find(|step| step.wants(label));
+        looks_at_steps_only && first.is_some_and(|step| step.is_unconditional() && step.action() == Action::Drop)
     }
 
     /// The settings of a decision of this very plan.
