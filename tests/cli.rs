@@ -193,7 +193,7 @@ policies:
     #[test]
     fn good_files_are_told_in_words() {
         let settings =
-            "policy_files: [p/*.yaml]\nscrape: {memory_limit: 1GB}\ntargets: [{name: t, url: 'http://a/m'}]\n";
+            "policy_files: [p/*.yaml]\nweb: {config_file: web.yaml}\ntargets: [{name: t, url: 'http://a/m'}]\n";
         let policy = "policies: [{name: ids, targets: [t], labels: [{label: job_id, action: drop}]}]\n";
         let dir = scratch(&[("guard.yaml", settings)]);
         std::fs::create_dir(dir.path("p")).unwrap();
@@ -201,7 +201,7 @@ policies:
         let got = run(&["check", &dir.path("guard.yaml")]);
         assert_eq!(got.code, 0, "what has no effect yet is only a note: {}", got.stdout);
         for words in
-            ["note: `memory_limit` has no effect yet", "policy `ids`", "step 1: label `job_id` goes", "ok: 1 file"]
+            ["note: `config_file` has no effect yet", "policy `ids`", "step 1: label `job_id` goes", "ok: 1 file"]
         {
             assert!(got.stdout.contains(words), "{words}\n{}", got.stdout);
         }
@@ -305,6 +305,7 @@ mod explain {
 fn every_command_explains_itself() {
     for args in [
         &["--help"][..],
+        &["analyze", "--help"],
         &["check", "--help"],
         &["demo", "--help"],
         &["explain", "--help"],

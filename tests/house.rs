@@ -123,6 +123,35 @@ fn every_test_that_the_architecture_names_exists() {
     }
 }
 
+#[test]
+fn every_rule_of_the_numbers_has_a_test_of_its_number() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/how-the-numbers-stay-true.md")).unwrap();
+    let number = |line: &str| {
+        let cell = line.strip_prefix("| ")?.split(' ').next()?;
+        cell.contains('.').then(|| format!("fn rule_{}_", cell.replace('.', "_")))
+    };
+    let rules: Vec<String> = text.lines().filter_map(number).collect();
+    assert!(rules.len() > 50, "{rules:?}");
+    let mut tests = String::new();
+    for directory in ["src", "tests"] {
+        read_all(&root.join(directory), &mut tests);
+    }
+    let untested: Vec<_> = rules.iter().filter(|rule| !tests.contains(rule.as_str())).collect();
+    assert!(untested.is_empty(), "rules of the document without a test: {untested:?}");
+}
+
+/// Everything below a directory that is Rust.
+fn read_all(directory: &Path, into: &mut String) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => read_all(&path, into),
+            path if path.extension().is_some_and(|e| e == "rs") => into.push_str(&fs::read_to_string(path).unwrap()),
+            _ => {}
+        }
+    }
+}
+
 /// A file of `src`.
 struct Source {
     path: PathBuf,

@@ -218,9 +218,10 @@ impl Oracle {
                     group.total.resize(now.len(), 0.0);
                     for i in 0..now.len() {
                         group.total[i] += match before {
+                            _ if baselines.contains(family) => 0.0,
                             Some(b) if !reset => now[i] - b[i],
                             Some(_) => now[i],
-                            None if !self.primed || baselines.contains(family) => 0.0,
+                            None if !self.primed => 0.0,
                             None => now[i],
                         };
                     }
@@ -242,7 +243,7 @@ impl Oracle {
         answer
     }
 
-    /// Families whose label names are all other ones than before (rule 1.8).
+    /// Families whose label names are all other ones than when they were last there (rule 1.8).
     fn baselines(&mut self, present: &BTreeMap<(usize, Labels), Vec<f64>>) -> BTreeSet<usize> {
         let mut baselines = BTreeSet::new();
         for family in 0..FAMILIES.len() {
@@ -250,13 +251,11 @@ impl Oracle {
             if here.is_empty() {
                 continue;
             }
-            let known = here.iter().any(|l| self.members.contains_key(&(family, (*l).clone())));
             let names: BTreeSet<Vec<String>> = here.iter().map(|l| l.keys().cloned().collect()).collect();
-            let before = self.names.entry(family).or_default();
-            if self.primed && !known && !before.is_empty() && before.is_disjoint(&names) {
+            let before = self.names.insert(family, names.clone());
+            if before.is_some_and(|before| before.is_disjoint(&names)) {
                 baselines.insert(family);
             }
-            before.extend(names);
         }
         baselines
     }

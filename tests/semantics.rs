@@ -11,6 +11,11 @@ use cardinality_guard::engine::guard::{
 use cardinality_guard::engine::model::{Format, Seed};
 use cardinality_guard::engine::policy::{Builtin, Mode, Plan, Policies, Source};
 
+#[path = "semantics/readers.rs"]
+mod readers;
+#[path = "semantics/regrouping.rs"]
+mod regrouping;
+
 const DROP: &str = "
 policies:
   - name: job-ids
@@ -57,7 +62,7 @@ impl Endpoint {
             plan: self.plan.clone(),
             limits: self.limits,
             now: self.now,
-            wall_seconds: 1.7e9,
+            wall_seconds: 1.7e9 + self.now.as_secs_f64(),
             client: self.client,
             annotate: self.annotate,
             start: Start::Baseline,
@@ -349,6 +354,20 @@ fn rule_1_8_other_label_names_on_the_whole_family_are_a_baseline() {
     assert_eq!(value(&out, "m_total{q=\"x\",region=\"eu\"}"), 0.0);
     assert_eq!(report.rebaselined, 1);
     assert_eq!(e.value("m_total{q=\"x\",region=\"eu\"}", &renamed.replace("50003", "50010")), 7.0);
+}
+
+#[test]
+fn rule_1_8_what_comes_back_after_other_label_names_is_a_baseline_too() {
+    let mut e = Endpoint::new("policies: [{name: p, hold: 0s, labels: [{label: 'job_id|region', action: drop}]}]");
+    let with_region = |v: f64| m(&[("a", v)]).replace("q=", "region=\"eu\",q=");
+    e.scrape(&m(&[("a", 50_000.0)]));
+    assert_eq!(e.value(M, &with_region(50_003.0)), 0.0);
+    assert_eq!(e.value(M, &with_region(50_007.0)), 4.0);
+    assert_eq!(e.value(M, &m(&[("a", 50_009.0)])), 4.0, "known, but what it did meanwhile is counted already");
+    assert_eq!(e.value(M, &m(&[("a", 50_010.0)])), 5.0);
+    let both = |v: f64| format!("{}m_total{{q=\"x\"}} {v}\n", m(&[("a", 50_010.0)]));
+    assert_eq!(e.value(M, &both(2.0)), 7.0, "not the whole family: a birth");
+    assert_eq!(e.value(M, "# TYPE m_total counter\nm_total{q=\"x\"} 5\n"), 10.0, "nor is this a change");
 }
 
 #[test]
@@ -718,18 +737,28 @@ fn rule_4_3_a_folded_line_has_one_exemplar_of_a_member_that_moved() {
     assert_eq!(e.scrape(&body(3, 2)), "# TYPE m counter\nm_total 3\n# EOF\n");
 }
 
+/// A member's line with an explicit timestamp.
+fn stamped(value: f64, stamp: i64) -> String {
+    format!("# TYPE m_total counter\nm_total{{q=\"x\",job_id=\"a\"}} {value} {stamp}\n")
+}
+
 #[test]
-fn rule_4_4_explicit_timestamps_are_dropped_and_4_5_old_samples_ignored() {
-    let at =
-        |value: f64, stamp: i64| format!("# TYPE m_total counter\nm_total{{q=\"x\",job_id=\"a\"}} {value} {stamp}\n");
+fn rule_4_4_explicit_timestamps_are_dropped() {
     let mut e = Endpoint::new(DROP);
-    e.scrape(&at(10.0, 1000));
-    let out = e.scrape(&at(12.0, 2000));
+    e.scrape(&stamped(10.0, 1000));
+    let out = e.scrape(&stamped(12.0, 2000));
     assert!(out.ends_with("m_total{q=\"x\"} 2\n"), "{out}");
-    let (out, report) = e.try_scrape(&at(11.0, 1500), BodyEnd::Framed).unwrap();
+}
+
+#[test]
+fn rule_4_5_a_sample_older_than_its_members_last_one_is_ignored() {
+    let mut e = Endpoint::new(DROP);
+    e.scrape(&stamped(10.0, 1000));
+    e.scrape(&stamped(12.0, 2000));
+    let (out, report) = e.try_scrape(&stamped(11.0, 1500), BodyEnd::Framed).unwrap();
     assert_eq!(value(&out, M), 2.0);
     assert_eq!(report.bad_samples.len(), 1);
-    assert_eq!(e.value(M, &at(13.0, 3000)), 3.0);
+    assert_eq!(e.value(M, &stamped(13.0, 3000)), 3.0);
 }
 
 #[test]

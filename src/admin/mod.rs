@@ -1,9 +1,11 @@
-//! Health, readiness, own metrics, landing page, configuration, service discovery: what the guard
-//! answers about itself. Knows nothing of scrapes.
+//! Health, readiness, own metrics, landing page, configuration, service discovery, API: what the
+//! guard answers about itself. Knows nothing of scrapes.
 
 mod discovery;
 mod page;
+mod query;
 mod reply;
+mod rollback;
 
 use std::sync::Arc;
 
@@ -54,6 +56,10 @@ pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<
     }
     if path == "/-/reload" {
         return reload(context, request.method()).await.into();
+    }
+    if path == "/api/v1/rollback" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let reply = rollback::answer(&context.shared, request.uri()).await;
+        return if request.method() == Method::HEAD { reply.without_body().into() } else { reply.into() };
     }
     let page: fn(&AdminContext, &Request<B>) -> Reply = match path {
         "/" => |context, _| Reply::page(page::render(&context.shared)),

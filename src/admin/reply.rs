@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -36,6 +37,17 @@ impl Reply {
 
     pub(super) fn json(body: String) -> Reply {
         Reply::new(StatusCode::OK, "application/json", body)
+    }
+
+    /// A good answer of the API, dressed as Prometheus dresses its own.
+    pub(super) fn data(data: Value) -> Reply {
+        Reply::json(format!("{}\n", json!({"status": "success", "data": data})))
+    }
+
+    /// A bad one.
+    pub(super) fn error(status: StatusCode, kind: &str, error: &str) -> Reply {
+        let body = json!({"status": "error", "errorType": kind, "error": error});
+        Reply { status, ..Reply::json(format!("{body}\n")) }
     }
 
     pub(super) fn method_not_allowed(allow: &'static str) -> Reply {

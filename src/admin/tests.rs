@@ -154,3 +154,23 @@ async fn the_page_shows_targets_and_escapes_what_it_shows() {
     assert!(page.body.contains("observe") && page.body.contains("href=\"/own\""), "{}", page.body);
     assert!(!page.body.contains("http://cdn") && !page.body.contains("src="), "nothing is loaded");
 }
+
+#[tokio::test]
+async fn a_scrape_under_way_is_not_waited_for_without_end() {
+    use crate::settings::Scheme;
+    use crate::state::EndpointKey;
+    let (context, _phase) = context();
+    let key =
+        EndpointKey { scheme: Scheme::Http, host: "celery".into(), port: 9808, path_and_query: "/metrics".into() };
+    let endpoint = context.shared.endpoints().ask(&key, std::time::Duration::ZERO, 0);
+    endpoint.belongs_to("celery");
+    let lease = endpoint.lease().await;
+    let busy = ask(&context, "GET", "/api/v1/rollback?target=celery").await;
+    let busy: serde_json::Value = serde_json::from_str(&busy.body).unwrap();
+    assert_eq!(busy["data"]["busyEndpoints"][0], "http://celery:9808/metrics");
+    drop(lease);
+    let free = ask(&context, "GET", "/api/v1/rollback?target=celery").await;
+    let free: serde_json::Value = serde_json::from_str(&free.body).unwrap();
+    assert_eq!(free["data"]["busyEndpoints"].as_array().unwrap().len(), 0, "{free}");
+    assert_eq!(ask(&context, "GET", "/api/v1/rollback?target=%3Cscript%3E").await.status, 404);
+}

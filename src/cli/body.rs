@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::time::Duration;
 
+use anyhow::anyhow;
 use flate2::read::MultiGzDecoder;
 
 use super::failure::Usage;
+use super::scrapes::Scrapes;
 use crate::engine::exposition::{Keyword, Step, SyntaxError, SyntaxLimits, Tokens};
-use crate::engine::guard::Survey;
+use crate::engine::guard::{Start, Survey};
 use crate::engine::model::{Format, LabelSet};
+use crate::engine::policy::Plan;
 
 /// An exposition that can be read. Opened before anything is written, so that a file that is not
 /// there is a usage error and not a failed scrape halfway.
@@ -81,7 +85,18 @@ impl Body {
         let input = Input::open(name)?;
         let name = input.name();
         let bytes = input.read().map_err(|error| Usage(format!("cannot read {name}: {error}")))?;
-        Ok(Body { name, format: format_of(&bytes), bytes })
+        Ok(Body::new(name, bytes))
+    }
+
+    pub(super) fn new(name: String, bytes: Vec<u8>) -> Body {
+        Body { name, format: format_of(&bytes), bytes }
+    }
+
+    /// What leaves of it under these policies, folded counters as plain sums.
+    pub(super) fn guarded(&self, plan: Plan) -> anyhow::Result<Body> {
+        let outcome = Scrapes::new(plan, Start::Sum).scrape(&self.bytes, Duration::ZERO, Some(self.format));
+        let (bytes, _) = outcome.map_err(|reason| anyhow!("{}: {reason}", self.name))?;
+        Ok(Body { name: self.name.clone(), format: self.format, bytes })
     }
 
     /// Tells `survey` the types.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::failure::Usage;
+use super::guess;
 use super::policy_args::PolicyArgs;
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
 use crate::engine::guard::{Survey, Surveyed};
@@ -49,10 +50,10 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let policies = args.policy.load()?;
     let (kind, known) = match args.kind {
         Some(kind) => (kind, Known::Told),
-        None => (guess(&name, &labels), Known::Guessed),
+        None => (guess::kind(&name, &labels), Known::Guessed),
     };
     let mut survey = Survey::new(policies.plan(None, Mode::Enforce), Format::Text);
-    survey.declare(family_of(&name, kind), kind);
+    survey.declare(guess::family(&name, kind), kind);
     let told = survey.series(&name, &labels, |asked| tell(asked, known));
     io::stdout().lock().write_all(told.as_bytes()).context("writing to stdout")?;
     Ok(ExitCode::SUCCESS)
@@ -83,31 +84,6 @@ fn read_series(text: &str) -> Result<(String, LabelSet), Usage> {
     }
 }
 
-/// What a series of this name and with these labels most probably is.
-fn guess(name: &str, labels: &LabelSet) -> Kind {
-    let ends = |suffix| name.ends_with(suffix);
-    if labels.get("quantile").is_some() {
-        Kind::Summary
-    } else if ends("_bucket") && labels.get("le").is_some() || ends("_sum") || ends("_count") {
-        Kind::Histogram
-    } else if ends("_total") {
-        Kind::Counter
-    } else {
-        Kind::Gauge
-    }
-}
-
-/// The name on the TYPE line that a sample of this name and type stands under.
-fn family_of(name: &str, kind: Kind) -> &str {
-    let suffixes: &[&str] = match kind {
-        Kind::Histogram => &["_bucket", "_sum", "_count"],
-        Kind::GaugeHistogram => &["_bucket", "_gsum", "_gcount"],
-        Kind::Summary => &["_sum", "_count"],
-        Kind::Counter | Kind::Gauge | Kind::Info | Kind::StateSet | Kind::Unknown => &[],
-    };
-    suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
-}
-
 fn kind(text: &str) -> Result<Kind, Usage> {
     let text = if text == "untyped" { "unknown" } else { text };
     let words = || Kind::ALL.map(Kind::as_str).join(", ");
@@ -126,24 +102,6 @@ mod tests {
         assert_eq!(read_series(r#"{"größe",a="1"}"#).unwrap().0, "größe");
         for wrong in ["", "a{", "a b", "# TYPE a gauge", "a 1\nb", r#"a{x="1",x="2"}"#, "1a"] {
             assert!(read_series(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn types_are_guessed_from_names() {
-        let no_labels = LabelSet::default();
-        let le: LabelSet = [("le", "1")].into_iter().collect();
-        let quantile: LabelSet = [("quantile", "0.5")].into_iter().collect();
-        for (name, labels, kind, family) in [
-            ("a_total", &no_labels, Kind::Counter, "a_total"),
-            ("a_bucket", &le, Kind::Histogram, "a"),
-            ("a_bucket", &no_labels, Kind::Gauge, "a_bucket"),
-            ("a_sum", &no_labels, Kind::Histogram, "a"),
-            ("a", &quantile, Kind::Summary, "a"),
-            ("a", &no_labels, Kind::Gauge, "a"),
-        ] {
-            let guessed = guess(name, labels);
-            assert_eq!((guessed, family_of(name, guessed)), (kind, family), "{name}");
         }
     }
 }

@@ -2,20 +2,19 @@
 
 mod report;
 
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use super::body::{self, format_of};
+use super::body;
 use super::failure::{FAILED, Usage};
 use super::policy_args::PolicyArgs;
-use crate::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, Start};
-use crate::engine::model::{Format, Seed};
-use crate::engine::policy::{Mode, Plan, yaml};
+use super::scrapes::{Outcome, Scrapes};
+use crate::engine::guard::Start;
+use crate::engine::model::Format;
+use crate::engine::policy::{Mode, yaml};
 
 /// Exit code: a series was kept out under `--fail-on-drop`.
 const DROPPED: u8 = 3;
@@ -68,16 +67,6 @@ pub(super) struct FilterArgs {
     inputs: Vec<String>,
 }
 
-/// One endpoint's scrapes, one after the other on a virtual clock.
-struct Scrapes {
-    plan: Arc<Plan>,
-    start: Start,
-    state: Option<Box<EndpointState>>,
-}
-
-/// A guarded body and its account, or the reason there is none.
-type Outcome = Result<(Vec<u8>, Report), String>;
-
 /// What the whole run comes to.
 #[derive(Default)]
 struct Tally {
@@ -87,9 +76,9 @@ struct Tally {
 
 pub(super) fn run(args: &FilterArgs) -> anyhow::Result<ExitCode> {
     let inputs = body::open(&args.inputs)?;
-    let plan = Arc::new(args.policy.load()?.plan(None, Mode::Enforce));
+    let plan = args.policy.load()?.plan(None, Mode::Enforce);
     let start = if inputs.len() == 1 { Start::Sum } else { Start::Baseline };
-    let mut scrapes = Scrapes { plan, start, state: None };
+    let mut scrapes = Scrapes::new(plan, start);
     let mut tally = Tally::default();
     let count = inputs.len();
     for (index, input) in inputs.into_iter().enumerate() {
@@ -106,36 +95,6 @@ pub(super) fn run(args: &FilterArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(tally.exit_code(args.fail_on_drop))
-}
-
-impl Scrapes {
-    /// Guards one body, all or nothing; what it must remember stays for the next.
-    fn scrape(&mut self, body: &[u8], now: Duration, format: Option<Format>) -> Outcome {
-        let state = self.state.take().unwrap_or_else(|| {
-            let seed = Seed::new(RandomState::new().hash_one("seed"));
-            EndpointState::new(format.unwrap_or_else(|| format_of(body)), seed)
-        });
-        let mut guard = Guard::begin(state, self.settings(now));
-        let mut out = Vec::new();
-        let (state, outcome) = match guard.push(body) {
-            Ok(()) => guard.finish(BodyEnd::Framed, &mut out),
-            Err(error) => (guard.abort(), Err(error)),
-        };
-        self.state = Some(state);
-        outcome.map(|report| (out, report)).map_err(|error| error.to_string())
-    }
-
-    fn settings(&self, now: Duration) -> Scrape {
-        Scrape {
-            plan: Arc::clone(&self.plan),
-            limits: Limits { hold_output: u64::MAX, ..Limits::default() },
-            now,
-            wall_seconds: now.as_secs_f64(),
-            client: 0,
-            annotate: Annotate::No,
-            start: self.start,
-        }
-    }
 }
 
 impl Tally {

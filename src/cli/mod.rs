@@ -1,15 +1,26 @@
 //! The commands. The only room that prints.
 
-mod body;
+mod analyze;
 mod check;
 mod demo;
 mod explain;
-mod failure;
 mod filter;
-mod findings;
-mod policy_args;
 mod serve;
+
+mod body;
+mod inventory;
+mod policy_args;
+mod promql;
+mod scrapes;
+mod source;
+
+mod columns;
+mod failure;
+mod findings;
+mod guess;
+mod looks;
 mod terminal;
+mod units;
 
 use std::process::ExitCode;
 
@@ -28,6 +39,8 @@ Examples:
       run the proxy
   curl -s exporter:9808/metrics | cardinality-guard filter --policy policy.yaml
       try a policy on a real body
+  cardinality-guard analyze http://exporter:9808/metrics
+      which label makes the series
   cardinality-guard check guard.yaml policies/*.yaml
       every mistake at once, and what each step does
   cardinality-guard explain --policy policy.yaml 'jobs_total{job_id=\"4711\"}'
@@ -44,6 +57,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Analyze(analyze::AnalyzeArgs),
     Check(check::CheckArgs),
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
@@ -54,6 +68,7 @@ enum Command {
 /// Reads the arguments, runs the command and says how it went.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Analyze(args) => analyze::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Explain(args) => explain::run(&args),

@@ -8,6 +8,8 @@ pub mod model;
 pub mod exposition;
 pub mod policy;
 
+pub mod cardinality;
+
 pub mod coding;
 pub mod fold;
 

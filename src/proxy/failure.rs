@@ -33,6 +33,8 @@ pub enum Failure {
     Loop,
     #[error("too many scrapes wait")]
     Overload,
+    #[error("memory_limit is reached: there is no room for another endpoint")]
+    NoRoom,
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     #[error("answered {}", status_words(*.0))]
@@ -114,7 +116,7 @@ impl Failure {
             Failure::NotFound(_) => StatusCode::NOT_FOUND,
             Failure::Method | Failure::Tunnel => StatusCode::METHOD_NOT_ALLOWED,
             Failure::Loop => StatusCode::LOOP_DETECTED,
-            Failure::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Overload | Failure::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
             Failure::OutOfTime(..) => StatusCode::GATEWAY_TIMEOUT,
             Failure::Upstream(_)
             | Failure::ExporterStatus(_)
@@ -135,7 +137,7 @@ impl Failure {
             }
             Failure::NotFound(_) => ScrapeResult::NotFound,
             Failure::Loop => ScrapeResult::Loop,
-            Failure::Overload => ScrapeResult::Overload,
+            Failure::Overload | Failure::NoRoom => ScrapeResult::Overload,
             Failure::Upstream(_) | Failure::ContentEncoding(_) => ScrapeResult::Upstream,
             Failure::Gunzip(GunzipError::TooLarge(_)) => ScrapeResult::Limit,
             Failure::Gunzip(_) => ScrapeResult::Upstream,

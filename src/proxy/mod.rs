@@ -26,6 +26,7 @@ mod flow;
 mod front;
 mod host;
 mod lookup;
+mod once;
 mod own;
 mod patience;
 mod request;
@@ -37,4 +38,5 @@ mod source;
 mod tls;
 
 pub use front::{LocalHandler, local_handler};
+pub use once::scrape_once;
 pub use server::{Door, ScrapesHere, run};

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use crate::engine::guard::{Annotate, Limits, Scrape, Start};
 use crate::engine::policy::Mode;
 use crate::settings::ScrapeSettings;
-use crate::state::{ActiveTarget, Config, Lease, Shared};
+use crate::state::{ActiveTarget, Config, EndpointKey, Lease, Room, Shared};
 
 use super::accept::{self, Protobuf, Taken};
 use super::account::Account;
@@ -104,9 +105,31 @@ impl Scraper {
     async fn admit(&self, config: &Config, grant: &Grant, deadline: &Deadline) -> Result<Admitted, Failure> {
         let settings = &config.settings.scrape;
         let now = self.shared.clock().now();
+        self.make_room(settings, &grant.endpoint, now).await?;
         let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
         endpoint.belongs_to(&grant.target.settings.name);
         self.admission.enter(&endpoint, settings.max_concurrent, deadline).await
+    }
+
+    /// Beyond `memory_limit` who has been absent the longest goes, and when that is not enough a new
+    /// endpoint has to. One that is known is never kept waiting for it.
+    async fn make_room(&self, settings: &ScrapeSettings, key: &EndpointKey, now: Duration) -> Result<(), Failure> {
+        let (limit, members_limit, endpoints) =
+            (settings.memory_limit, settings.members_limit, self.shared.endpoints());
+        let is_known = endpoints.knows(key);
+        if endpoints.room(limit) == Room::Enough || (is_known && !endpoints.may_look(now)) {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let making = tokio::task::spawn_blocking(move || shared.endpoints().make_room(limit, members_limit, now));
+        if is_known {
+            return Ok(());
+        }
+        match making.await {
+            Ok(Room::Enough) => Ok(()),
+            Ok(Room::Short) => Err(Failure::NoRoom),
+            Err(_) => Err(Failure::Internal),
+        }
     }
 
     /// Whether this may be scraped at all.
@@ -164,6 +187,7 @@ impl Scraper {
         let scrape = Scrape {
             plan: target.plan.clone(),
             limits: Limits {
+                endpoint_series: 0,
                 body_size: settings.body_size_limit,
                 sample_size: settings.sample_size_limit,
                 labels: settings.label_limit,

@@ -30,8 +30,10 @@ use super::service::scrapes;
 /// Bytes of a request's head at most.
 const HEAD: usize = 64 << 10;
 
-/// Between two looks for endpoints that nobody asks for any more.
+/// Between two looks for endpoints that nobody asks for any more: at most, and at least where
+/// `endpoint_ttl` is short.
 const SWEEP: Duration = Duration::from_secs(60);
+const LEAST_SWEEP: Duration = Duration::from_secs(1);
 
 /// After an accept that failed (no file descriptors left): time for some to come back.
 const BREATH: Duration = Duration::from_millis(50);
@@ -78,15 +80,14 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
 
 async fn sweep_until(shutdown: impl Future<Output = ()>, shared: &Shared) {
     let mut shutdown = pin!(shutdown);
-    let mut sweep = tokio::time::interval(SWEEP);
     loop {
+        let ttl = shared.config().settings.storage.endpoint_ttl;
+        shared.endpoints().forget_unasked(shared.clock().now(), ttl);
+        shared.endpoints().close_idle_connections();
+        let rest = if ttl.is_zero() { SWEEP } else { (ttl / 4).clamp(LEAST_SWEEP, SWEEP) };
         tokio::select! {
             () = &mut shutdown => return,
-            _ = sweep.tick() => {
-                let ttl = shared.config().settings.storage.endpoint_ttl;
-                shared.endpoints().forget_unasked(shared.clock().now(), ttl);
-                shared.endpoints().close_idle_connections();
-            }
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }

@@ -4,10 +4,9 @@
 use crate::engine::policy::yaml::{Checker, Entry, Node, Value};
 
 /// Key, and what does not happen.
-const NOT_YET: [(&str, &str); 4] = [
+const NOT_YET: [(&str, &str); 3] = [
     ("web.config_file", "the guard's own port speaks plain HTTP and asks nobody who they are"),
     ("scrape.endpoint_series_limit", "an endpoint's series are not limited as a whole"),
-    ("scrape.memory_limit", "memory is bounded by members_limit and max_endpoints only"),
     ("targets.series_limit", "a target's series are not limited as a whole"),
 ];
 

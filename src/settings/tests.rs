@@ -182,10 +182,10 @@ nonsense: 1
 #[test]
 fn what_has_no_effect_yet_is_said() {
     let text = "storage: {path: data}\nscrape: {memory_limit: 1GB, endpoint_series_limit: 0}\n\
-                targets: [{name: a, url: 'http://a/m', series_limit: 5}]\nweb: {config_file: ''}\n";
+                targets: [{name: a, url: 'http://a/m', series_limit: 5}]\nweb: {config_file: web.yaml}\n";
     let got = findings(text);
     let about: Vec<&str> = got.iter().filter_map(|f| f.split('`').nth(1)).collect();
-    assert_eq!(about, ["memory_limit", "series_limit"], "{got:#?}");
+    assert_eq!(about, ["series_limit", "config_file"], "{got:#?}");
     assert!(got.iter().all(|f| f.contains("note: ")), "{got:#?}");
 }
 

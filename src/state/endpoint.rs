@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::engine::guard::{BodyEnd, EndpointState, Guard, Report, Scrape, ScrapeError};
+use crate::engine::guard::{Absences, BodyEnd, EndpointState, Guard, Jumps, Report, Scrape, ScrapeError};
 use crate::engine::model::{Format, Seed};
 
 use crate::telemetry::LiveEndpoint;
 
 use super::EndpointKey;
 use super::connection::{Connection, ConnectionUse, Origin};
-use super::gauges::Gauges;
+use super::gauges::{Gauges, Held};
 use super::keeper::{Keeper, Vault};
 use super::store::StateName;
 
@@ -55,14 +55,19 @@ struct Memory {
 }
 
 impl Endpoint {
+    /// An endpoint that is forgotten with the process; its bytes count among those `held`.
+    pub(super) fn new(held: &Held) -> Endpoint {
+        Endpoint { gauges: Arc::new(Gauges::new(held.clone())), ..Endpoint::default() }
+    }
+
     /// An endpoint whose memory outlives the process.
-    pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey) -> Endpoint {
+    pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held) -> Endpoint {
         let memory = |format| {
             let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
             Memory { state: None, keeper: Some(keeper) }
         };
         let slot = Slot { text: memory(Format::Text), openmetrics: memory(Format::OpenMetrics), connection: None };
-        Endpoint { slot: Arc::new(Mutex::new(slot)), ..Endpoint::default() }
+        Endpoint { slot: Arc::new(Mutex::new(slot)), ..Endpoint::new(held) }
     }
 
     /// Waits for its turn.
@@ -160,10 +165,11 @@ impl Lease {
     pub fn finish(&mut self, end: BodyEnd, out: &mut Vec<u8>) -> Option<Result<Report, ScrapeError>> {
         let (state, result) = self.at_work.take()?.finish(end, out);
         if let Ok(report) = &result {
-            self.gauges.committed(report, state.memory());
+            self.gauges.committed(report);
             self.committed = Some(state.format());
         }
         self.slot.put(state);
+        self.gauges.takes(self.slot.states().map(EndpointState::memory).sum());
         Some(result)
     }
 
@@ -174,6 +180,32 @@ impl Lease {
             (Some(_), None) => Some(Format::Text),
             (None, None) => None,
         }
+    }
+
+    /// What would jump if the guard were taken away, `limit` at most.
+    pub fn jumps(&self, limit: usize) -> Jumps {
+        let mut jumps = Jumps::default();
+        for state in self.slot.states() {
+            let more = state.jumps(limit - jumps.first.len());
+            jumps.first.extend(more.first);
+            jumps.all += more.all;
+        }
+        jumps
+    }
+
+    /// Adds the members that were not in the last scrape.
+    pub(super) fn absences(&self, all: &mut Absences) {
+        self.slot.states().for_each(|state| state.absences(all));
+    }
+
+    /// Memory is short everywhere: forgets members that have been absent for so long; says how many.
+    pub(super) fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> u64 {
+        let slot = &mut *self.slot;
+        let states = [&mut slot.text.state, &mut slot.openmetrics.state].into_iter().flatten();
+        let gone = states.map(|state| state.forget_absent(seconds, members_limit)).sum();
+        self.gauges.lost(gone);
+        self.gauges.takes(self.slot.states().map(EndpointState::memory).sum());
+        gone
     }
 
     /// The connection of the scrape before, if it may still be used.
@@ -210,6 +242,10 @@ impl Slot {
             Format::Text => &mut self.text,
             Format::OpenMetrics => &mut self.openmetrics,
         }
+    }
+
+    fn states(&self) -> impl Iterator<Item = &EndpointState> {
+        [&self.text, &self.openmetrics].into_iter().filter_map(|memory| memory.state.as_deref())
     }
 
     fn put(&mut self, state: Box<EndpointState>) {

@@ -14,7 +14,9 @@ use crate::settings::Scheme;
 use crate::telemetry::{LiveEndpoint, Telemetry};
 
 use super::Endpoint;
+use super::gauges::Held;
 use super::keeper::Vault;
+use super::relief::Relief;
 use super::store::{StateName, StateStore};
 
 /// What is really fetched.
@@ -32,6 +34,8 @@ pub struct Endpoints {
     table: DashMap<EndpointKey, Arc<Endpoint>>,
     telemetry: Arc<Telemetry>,
     vault: OnceLock<Arc<Vault>>,
+    held: Held,
+    pub(super) relief: Relief,
 }
 
 /// Endpoints closed at once at the end.
@@ -39,7 +43,7 @@ const CLOSING: usize = 32;
 
 impl Endpoints {
     pub fn new(telemetry: Arc<Telemetry>) -> Endpoints {
-        Endpoints { table: DashMap::new(), telemetry, vault: OnceLock::new() }
+        Endpoints { telemetry, ..Endpoints::default() }
     }
 
     /// From now on what is remembered is kept here as well. Before the first scrape, and once.
@@ -55,8 +59,8 @@ impl Endpoints {
             return known.clone();
         }
         let make = || match self.vault.get() {
-            Some(vault) => Arc::new(Endpoint::kept(vault, key)),
-            None => Arc::default(),
+            Some(vault) => Arc::new(Endpoint::kept(vault, key, &self.held)),
+            None => Arc::new(Endpoint::new(&self.held)),
         };
         let endpoint = self.table.entry(key.clone()).or_insert_with(make).clone();
         endpoint.ask(now);
@@ -118,10 +122,34 @@ impl Endpoints {
         self.table.iter().map(|entry| entry.value().live()).collect()
     }
 
+    /// The endpoints in memory, in the order of their names; those of one target, where one is
+    /// named.
+    pub fn all_of(&self, target: Option<&str>) -> Vec<(EndpointKey, Arc<Endpoint>)> {
+        let is_meant = |endpoint: &Endpoint| target.is_none_or(|target| endpoint.live().target == target);
+        let meant = self.table.iter().filter(|entry| is_meant(entry.value()));
+        let mut all: Vec<_> = meant.map(|entry| (entry.key().clone(), entry.value().clone())).collect();
+        all.sort_by_cached_key(|(key, _)| key.to_string());
+        all
+    }
+
     /// Closes connections that have rested too long, where no scrape is under way.
     pub fn close_idle_connections(&self) {
         let all: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
         all.iter().filter_map(|endpoint| endpoint.try_lease()).for_each(|mut lease| lease.close_stale_connection());
+    }
+
+    /// Whether it is in memory.
+    pub fn knows(&self, key: &EndpointKey) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Bytes that all of them remember, roughly.
+    pub fn memory(&self) -> u64 {
+        self.held.bytes()
+    }
+
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     pub fn len(&self) -> usize {

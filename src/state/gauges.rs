@@ -1,15 +1,41 @@
 //! What an endpoint looks like now, readable while a scrape of it is under way.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::guard::Report;
 use crate::telemetry::LiveEndpoint;
 
+/// Bytes that all endpoints together remember, roughly.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held(Arc<AtomicU64>);
+
 /// The account of an endpoint's last good scrape.
 #[derive(Debug, Default)]
-pub(super) struct Gauges(Mutex<LiveEndpoint>);
+pub(super) struct Gauges {
+    now: Mutex<LiveEndpoint>,
+    held: Held,
+}
+
+impl Held {
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn changes(&self, before: u64, after: u64) {
+        if after >= before {
+            self.0.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.0.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Gauges {
+    pub(super) fn new(held: Held) -> Gauges {
+        Gauges { now: Mutex::default(), held }
+    }
+
     /// Which entry of `targets:` it is counted under.
     pub(super) fn belongs_to(&self, target: &str) {
         let mut now = self.lock();
@@ -18,12 +44,25 @@ impl Gauges {
         }
     }
 
-    pub(super) fn committed(&self, report: &Report, memory_bytes: usize) {
+    /// A scrape was committed.
+    pub(super) fn committed(&self, report: &Report) {
         let mut now = self.lock();
         now.received = report.received;
         now.forwarded = report.forwarded;
         now.members = report.members;
+    }
+
+    /// What the endpoint remembers takes so much now.
+    pub(super) fn takes(&self, memory_bytes: usize) {
+        let mut now = self.lock();
+        self.held.changes(now.memory_bytes, memory_bytes as u64);
         now.memory_bytes = memory_bytes as u64;
+    }
+
+    /// Members went between two scrapes.
+    pub(super) fn lost(&self, members: u64) {
+        let mut now = self.lock();
+        now.members = now.members.saturating_sub(members);
     }
 
     pub(super) fn read(&self) -> LiveEndpoint {
@@ -31,6 +70,12 @@ impl Gauges {
     }
 
     fn lock(&self) -> MutexGuard<'_, LiveEndpoint> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        self.takes(0);
     }
 }

@@ -9,6 +9,7 @@ mod endpoint;
 mod endpoints;
 mod gauges;
 mod keeper;
+mod relief;
 pub mod store;
 
 pub use clock::Clock;
@@ -16,3 +17,4 @@ pub use config::{ActiveTarget, Config, Shared};
 pub use connection::{Connection, ConnectionUse, Origin};
 pub use endpoint::{Endpoint, Lease};
 pub use endpoints::{EndpointKey, Endpoints};
+pub use relief::Room;

@@ -95,6 +95,10 @@ impl Ledger {
         self.counters(family).add(&[target], 1);
     }
 
+    pub(super) fn members_evicted(&mut self, target: &str, members: u64) {
+        self.counters(&names::MEMBERS_EVICTED).add(&[target], members);
+    }
+
     pub(super) fn state_error(&mut self, reason: &str) {
         self.counters(&names::STATE_ERRORS).add(&[reason], 1);
     }

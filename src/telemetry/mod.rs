@@ -113,6 +113,11 @@ impl Telemetry {
         locked(&self.ledger).count_target(&names::SCRAPES_DOWNGRADED, target);
     }
 
+    /// Remembered members went between two scrapes, for lack of room.
+    pub fn members_evicted(&self, target: &str, members: u64) {
+        locked(&self.ledger).members_evicted(target, members);
+    }
+
     /// Nobody asked for an endpoint any more: its memory went.
     pub fn endpoint_forgotten(&self, target: &str) {
         locked(&self.ledger).count_target(&names::ENDPOINTS_FORGOTTEN, target);

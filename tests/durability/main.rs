@@ -7,6 +7,9 @@ mod binary;
 #[path = "../support/server.rs"]
 mod server;
 
+mod crowd;
+mod disk;
 mod exporter;
+mod machine;
 mod process;
 mod state;

@@ -17,4 +17,5 @@ mod demo;
 mod docs;
 mod folding;
 mod identity;
+mod rollback;
 mod with_prometheus;

@@ -12,6 +12,7 @@ pub const SCENARIOS: &[(&str, fn())] = &[
     ("steady state", steady_state),
     ("process restart", process_restart),
     ("outage", outage),
+    ("killed guard", killed_guard),
     ("reload", reload),
     ("two Prometheus", two_prometheus),
     ("six clients", six_clients),
@@ -60,6 +61,22 @@ fn outage() {
         stage.fleet.work_for(seconds(5));
     });
     eventually("both bodies were cut", &true, || stage.fleet.has_cut_all());
+    stage.is_true();
+    stage.gauges_are_true();
+    stage.quantiles_are_true();
+}
+
+/// `kill -9` of the guard, again and again while everybody works, at instants that fall anywhere
+/// between two scrapes and into them. Each goes on where the one before it was.
+fn killed_guard() {
+    let stage = Stage::set(9, 1);
+    stage.during(|| {
+        stage.fleet.work_for(seconds(5));
+        for millis in [1900, 2300, 1450, 2750, 2100, 1650] {
+            stage.guard.kill_and_start_again();
+            stage.fleet.work_for(Duration::from_millis(millis));
+        }
+    });
     stage.is_true();
     stage.gauges_are_true();
     stage.quantiles_are_true();

@@ -9,10 +9,12 @@ mod books;
 mod commit;
 mod headers;
 mod limits;
+mod memory;
 mod outcomes;
 mod pass;
 mod streaming;
 mod tls;
+mod truth;
 mod waits;
 mod ways;
 

@@ -9,7 +9,7 @@ use crate::cli::body::Body;
 use crate::cli::failure::Usage;
 use crate::engine::guard::{Survey, Surveyed};
 use crate::engine::model::LabelSet;
-use crate::engine::policy::{self, Finding, Mode, Outcome, Part, Policies, Source, Unused};
+use crate::engine::policy::{self, Boundless, Finding, Mode, Outcome, Part, Policies, Source, Unused};
 
 /// What the bodies show about one set of policies.
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Shown {
     fn note(&mut self, asked: Surveyed<'_>, out: &mut LabelSet) {
         let Surveyed { family, kind, plan, series } = asked;
         plan.note_use(series, &mut self.usage);
-        let decision = plan.decide(series, out);
+        let decision = plan.decide(series, out, &mut Boundless);
         if let Outcome::Changed(cause) = &decision.outcome
             && !self.doubts.contains_key(family)
             && let Some(doubt) = policy::fold_doubt(family, kind, plan.settings(decision.settings))

@@ -1,7 +1,6 @@
 //! What the reader sees: a table redrawn in place on a terminal, a line a second elsewhere.
 
 mod table;
-mod units;
 
 use std::io::{self, IsTerminal, Stdout, Write};
 

@@ -34,6 +34,11 @@ impl EndpointClock {
         *self = EndpointClock { seconds, last: None, before: (seconds, None) };
     }
 
+    /// Where it stood at the last good scrape.
+    pub fn before(&self) -> f64 {
+        self.before.0
+    }
+
     pub fn seconds(&self) -> f64 {
         self.seconds
     }

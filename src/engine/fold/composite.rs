@@ -15,7 +15,7 @@ pub(super) const MOST_USUAL: usize = 40;
 impl Fold {
     /// The field of a bucket of this member, which learns the boundary when it is new to it.
     pub fn bucket_field(&mut self, family: FamilyId, id: MemberId, le: f64, text: &str) -> u32 {
-        let layouts = &mut self.families[family.index()].layouts;
+        let layouts = &self.families[family.index()].layouts;
         let layout = self.members.class(id).layout;
         if let Some(at) = layouts.position(layout, le) {
             return field::BUCKETS + at as u32;
@@ -24,8 +24,9 @@ impl Fold {
         if field::BUCKETS + at > field::HIGHEST {
             return field::OTHER;
         }
-        self.members.set_layout(id, layouts.extend(layout, le, text));
+        self.changing(id);
         let family = &mut self.families[family.index()];
+        self.members.set_layout(id, family.layouts.extend(layout, le, text));
         family.usual_fields = family.usual_fields.max((field::BUCKETS + at + 1) as usize).min(MOST_USUAL);
         field::BUCKETS + at
     }
@@ -150,7 +151,9 @@ impl Fold {
         self.tally.layout_conflicts += u64::from(group.keep_common(boundaries, now));
         let Totals::Composite(composite) = &mut group.totals else { return };
         let sum = now[field::SUM as usize];
-        composite.has_sum |= !sum.is_nan();
+        if !composite.has_sum && !sum.is_nan() {
+            (composite.has_sum, composite.fresh.sum) = (true, true);
+        }
         past.add(&mut composite.sum, last(field::SUM), sum);
         past.add(&mut composite.count, last(field::COUNT), now[field::COUNT as usize]);
         add_buckets(composite, boundaries, |slot, at| {
@@ -257,6 +260,7 @@ impl Group {
         if composite.infinity.is_none() {
             let infinity = boundaries.iter().find(|b| b.le == f64::INFINITY);
             composite.infinity = infinity.map(|b| b.text.clone());
+            composite.fresh.infinity = true;
         }
         let finite = present(boundaries, now).filter(|b| b.le.is_finite()).count();
         let mut conflict = !pinned && finite > composite.buckets.len();

@@ -34,7 +34,7 @@ impl Fold {
         let family = &mut self.families[id.index()];
         if family.primed {
             family.primed = false;
-            family.label_names.clear();
+            family.names.clear();
             self.dropped.push(id);
         }
     }
@@ -45,7 +45,8 @@ impl Fold {
         let now = self.clock.seconds();
         let over = members_limit > 0 && self.members.len() > members_limit + members_limit / SLACK;
         let dropped = std::mem::take(&mut self.dropped);
-        if !over && dropped.is_empty() && now - *last_sweep < SWEEP_SECONDS {
+        let doomed = std::mem::take(&mut self.doomed);
+        if !over && dropped.is_empty() && doomed.is_empty() && now - *last_sweep < SWEEP_SECONDS {
             return None;
         }
         *last_sweep = now;
@@ -54,7 +55,11 @@ impl Fold {
         let frozen_out = |m: Remembered| m.group.is_some_and(|g| is_due(groups.get(g), now));
         let due = |m: Remembered, families: &[super::FoldFamily]| {
             let ttl = families[m.family.index()].member_ttl_seconds;
-            m.seen < oldest_kept || f64::from(m.seen) + ttl < now || dropped.contains(&m.family) || frozen_out(m)
+            m.seen < oldest_kept
+                || f64::from(m.seen) + ttl < now
+                || dropped.contains(&m.family)
+                || frozen_out(m)
+                || doomed.contains(&m.shadow)
         };
         if ties == 0
             && !self.members.iter().any(|m| due(m, &self.families))
@@ -99,8 +104,33 @@ impl Fold {
         (cut, excess - before.iter().filter(|s| **s < cut).count())
     }
 
+    /// Seconds of the endpoint clock for which each member that was not in the last scrape has been
+    /// absent.
+    pub fn absences(&self) -> impl Iterator<Item = u32> {
+        let last = self.clock.seconds() as u32;
+        self.members.iter().map(move |m| last.saturating_sub(m.seen)).filter(|absent| *absent > 0)
+    }
+
+    /// Memory is short everywhere: forgets the members that have been absent for at least so long
+    /// (rule 1.7), between two scrapes.
+    pub fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> Moved {
+        self.journal.demand_whole();
+        let last = self.clock.seconds() as u32;
+        let fingerprints = &mut self.fingerprints;
+        let members = self.members.retain(|m| {
+            let stays = last.saturating_sub(m.seen) < seconds.max(1);
+            if !stays {
+                fingerprints.insert(m.key, members_limit);
+            }
+            stays
+        });
+        self.follow(&members);
+        Moved { members }
+    }
+
     fn follow(&mut self, moved: &[Option<MemberId>]) {
         let new = |id: MemberId| moved.get(id.index()).copied().flatten();
+        self.names = self.names.drain().filter_map(|(id, n)| Some((new(id)?, n))).collect();
         self.created = self.created.drain().filter_map(|(id, c)| Some((new(id)?, c))).collect();
         self.stamps = self.stamps.drain().filter_map(|((id, f), s)| Some(((new(id)?, f), s))).collect();
     }
@@ -115,7 +145,7 @@ impl Fold {
             return;
         }
         let now = self.clock.seconds();
-        let moved = self.groups.retain(|g| g.last_member + g.group_ttl_seconds >= now && !dropped.contains(&g.family));
+        let moved = self.groups.retain(|g| !is_due(g, now) && !dropped.contains(&g.family));
         let new = |id: GroupId| moved[id.index()];
         self.members.follow_groups(new);
         for family in &mut self.families {
@@ -126,7 +156,7 @@ impl Fold {
 
 /// Rule 2.4.
 fn is_due(group: &Group, now: f64) -> bool {
-    group.last_member + group.group_ttl_seconds < now
+    group.retired || group.last_member + group.group_ttl_seconds < now
 }
 
 impl Fingerprints {

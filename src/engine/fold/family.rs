@@ -7,6 +7,7 @@ use super::group::GroupId;
 use super::journal::Journal;
 use super::layout::{LayoutId, Layouts};
 use super::member::{Difference, MemberId, Members};
+use super::names::NameSets;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FamilyId(pub u32);
@@ -68,9 +69,8 @@ pub struct FoldFamily {
     pub usual_fields: usize,
     pub settled: Settled,
     pub member_ttl_seconds: f64,
-    /// Hashes of the label-name sets its members have shown (rule 1.8).
-    pub label_names: Vec<u64>,
-    pub label_names_now: Vec<u64>,
+    /// The label-name sets its members have (rule 1.8).
+    pub names: NameSets,
     /// Newest `_created` in a committed scrape (rule 1.9).
     pub newest_created: f64,
     /// Whether lines with `_created` or explicit timestamps were noted in this scrape.
@@ -84,8 +84,6 @@ pub enum Settled {
     Yes,
 }
 
-/// More label-name sets than this in one family are not told apart.
-const MOST_NAME_SETS: usize = 64;
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
 
@@ -100,17 +98,9 @@ impl FoldFamily {
             usual_fields: if shape.is_composite() { 2 } else { 1 },
             settled: Settled::No,
             member_ttl_seconds: DEFAULT_MEMBER_TTL,
-            label_names: Vec::new(),
-            label_names_now: Vec::new(),
+            names: NameSets::default(),
             newest_created: f64::NEG_INFINITY,
             has_extras: false,
-        }
-    }
-
-    /// A member that was not known has these label names.
-    pub fn saw_label_names(&mut self, names: u64) {
-        if self.label_names_now.len() < MOST_NAME_SETS && !self.label_names_now.contains(&names) {
-            self.label_names_now.push(names);
         }
     }
 
@@ -118,13 +108,6 @@ impl FoldFamily {
     pub fn boundary(&self, layout: LayoutId, at: u32) -> Option<&str> {
         let bucket = at.checked_sub(field::BUCKETS).filter(|_| self.shape.is_composite())?;
         self.layouts.get(layout).get(bucket as usize).map(|b| &*b.text)
-    }
-
-    /// Rule 1.8: none of the label-name sets in this scrape was there before.
-    pub(super) fn label_names_changed(&self) -> bool {
-        !self.label_names.is_empty()
-            && !self.label_names_now.is_empty()
-            && !self.label_names_now.iter().any(|n| self.label_names.contains(n))
     }
 
     pub(super) fn commit(
@@ -176,24 +159,22 @@ impl FoldFamily {
                 }
             }
         }
-        for names in self.label_names_now.drain(..) {
-            if !self.label_names.contains(&names) && self.label_names.len() < MOST_NAME_SETS {
-                self.label_names.push(names);
-            }
-        }
+        self.names.commit();
+        self.layouts.commit();
         self.primed = true;
         self.end();
     }
 
     pub(super) fn rollback(&mut self, groups: usize) {
         self.groups.retain(|g| g.index() < groups);
+        self.names.rollback();
+        self.layouts.rollback();
         self.end();
     }
 
     /// A scrape is over; its buffer stays for the next.
     fn end(&mut self) {
         self.pending.clear();
-        self.label_names_now.clear();
         self.settled = Settled::No;
         self.has_extras = false;
     }

@@ -9,7 +9,7 @@ use super::gauge::{GaugeFold, GaugeGain};
 use super::hold::Hold;
 use super::journal::Journal;
 use super::layout::Boundary;
-use super::member::Difference;
+use super::member::{Difference, MemberId};
 use super::sum::Sum;
 use super::table::Index;
 use crate::engine::model::SeriesHash;
@@ -59,6 +59,12 @@ pub struct Group {
     pub last_member: f64,
     /// The scrape in which a member was last noted.
     pub scrape: u32,
+    /// The first member of a group that is founded in the scrape at hand.
+    pub founder: Option<MemberId>,
+    /// Its members have gone to another group: it is the first to go when a place is needed.
+    pub superseded: bool,
+    /// Off show, because others need the place; gone with the next sweep unless a member comes.
+    pub retired: bool,
     pub totals: Totals,
 }
 
@@ -84,6 +90,15 @@ pub struct Composite {
     /// A gauge histogram: nothing outlives its scrape (rule 3.12).
     per_scrape: bool,
     pub has_sum: bool,
+    pub(super) fresh: Fresh,
+}
+
+/// What of its form the scrape at hand has settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fresh {
+    pub shape: bool,
+    pub sum: bool,
+    pub infinity: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,6 +189,28 @@ impl Group {
         shown
     }
 
+    /// Output lines it has, once it is shaped.
+    pub fn line_count(&self) -> u64 {
+        match &self.totals {
+            Totals::Counter { .. } | Totals::Gauge(_) => 1,
+            Totals::Composite(c) => c.buckets.len() as u64 + u64::from(c.infinity.is_some()) + u64::from(c.has_sum) + 1,
+        }
+    }
+
+    /// How the group begins that takes over its members under another label set.
+    pub fn heir<'a>(&self, key: SeriesHash, body: &'a [u8], cause: u32) -> GroupSeed<'a> {
+        GroupSeed {
+            key,
+            family: self.family,
+            body,
+            cause,
+            gauge: self.gauge,
+            hold: self.hold,
+            group_ttl_seconds: self.group_ttl_seconds,
+            pinned: self.pinned.clone(),
+        }
+    }
+
     /// A group that outlived its process has no founder: the first policy that leads to it again
     /// takes the place, and what it says now counts.
     pub fn claim(&mut self, seed: &GroupSeed<'_>) {
@@ -215,6 +252,7 @@ impl Group {
 
     /// Whether anything of this group differs from what it was before this scrape.
     fn commit(&mut self, now: f64, scrape: u32, hold_seconds: f64) -> Difference {
+        self.founder = None;
         let mut difference = if self.scrape == scrape { Difference::Some } else { Difference::None };
         let overflows = self.overflows(ACCUMULATOR_LIMIT);
         if self.scrape == scrape {
@@ -263,7 +301,8 @@ impl Group {
             .collect();
         composite.buckets.sort_by(|a, b| a.boundary.le.total_cmp(&b.boundary.le));
         composite.infinity = boundaries.iter().find(|b| b.le == f64::INFINITY).map(|b| b.text.clone());
-        composite.shaped = true;
+        (composite.shaped, composite.fresh.shape) = (true, true);
+        composite.fresh.infinity = true;
     }
 
     pub fn is_pinned(&self) -> bool {
@@ -272,7 +311,7 @@ impl Group {
 }
 
 impl Composite {
-    fn lines(&self, shape: Shape, zero: bool, mut line: impl FnMut(Line<'_>)) {
+    pub(super) fn lines(&self, shape: Shape, zero: bool, mut line: impl FnMut(Line<'_>)) {
         let show = |slot: &Slot| if zero { 0.0 } else { slot.value() };
         if shape != Shape::Summary {
             for bucket in self.buckets.iter().filter(|b| !b.leaving) {
@@ -293,6 +332,7 @@ impl Composite {
 
     fn commit(&mut self, overflows: bool) {
         self.buckets.retain(|b| !b.leaving);
+        self.fresh = Fresh::default();
         let forget = overflows || self.per_scrape;
         for slot in self.slots() {
             slot.commit();
@@ -303,6 +343,15 @@ impl Composite {
     }
 
     fn forget_gain(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        if fresh.shape {
+            self.shaped = false;
+            self.buckets.clear();
+        }
+        if fresh.infinity {
+            self.infinity = None;
+        }
+        self.has_sum &= !fresh.sum;
         self.buckets.iter_mut().for_each(|b| b.leaving = false);
         self.slots().for_each(|slot| slot.gain = Sum::default());
     }
@@ -354,6 +403,9 @@ impl Groups {
             first_shown: None,
             last_member: 0.0,
             scrape: 0,
+            founder: None,
+            superseded: false,
+            retired: false,
             totals: match shape {
                 Shape::Cumulative => Totals::Counter { total: Sum::default(), gain: Sum::default() },
                 Shape::Gauge => Totals::Gauge(GaugeGain::default()),
@@ -375,6 +427,11 @@ impl Groups {
 
     pub(super) fn forget_gains(&mut self) {
         self.all.iter_mut().for_each(Group::forget_gain);
+    }
+
+    /// The scrape that sent members elsewhere has failed.
+    pub(super) fn forget_heirs(&mut self) {
+        self.all.iter_mut().for_each(|group| group.superseded = false);
     }
 
     pub(super) fn truncate(&mut self, len: usize) {

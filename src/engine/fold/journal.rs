@@ -38,7 +38,8 @@ pub enum Extent {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Signature {
     is_primed: bool,
-    label_names: usize,
+    names: usize,
+    last_names: u64,
     layouts: usize,
     newest_created: u64,
     member_ttl: u64,
@@ -50,7 +51,8 @@ impl Signature {
     pub(super) fn of(family: &FoldFamily, outside: u64) -> Signature {
         Signature {
             is_primed: family.primed,
-            label_names: family.label_names.len(),
+            names: family.names.hashes().len(),
+            last_names: family.names.last(),
             layouts: family.layouts.len(),
             newest_created: family.newest_created.to_bits(),
             member_ttl: family.member_ttl_seconds.to_bits(),

@@ -19,11 +19,13 @@ pub struct LayoutId(pub u32);
 pub struct Layouts {
     layouts: Vec<Vec<Boundary>>,
     steps: HashMap<(LayoutId, u64), LayoutId>,
+    /// How many a committed scrape has shown.
+    committed: usize,
 }
 
 impl Default for Layouts {
     fn default() -> Self {
-        Layouts { layouts: vec![Vec::new()], steps: HashMap::new() }
+        Layouts { layouts: vec![Vec::new()], steps: HashMap::new(), committed: 1 }
     }
 }
 
@@ -50,6 +52,19 @@ impl Layouts {
         self.layouts.push(boundaries);
         self.steps.insert(step, next);
         next
+    }
+
+    pub(super) fn commit(&mut self) {
+        self.committed = self.layouts.len();
+    }
+
+    /// Forgets those that no committed scrape has shown.
+    pub(super) fn rollback(&mut self) {
+        if self.layouts.len() > self.committed {
+            let committed = self.committed;
+            self.layouts.truncate(committed);
+            self.steps.retain(|_, layout| (layout.0 as usize) < committed);
+        }
     }
 
     /// How many there are, the empty one included.

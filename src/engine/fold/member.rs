@@ -41,6 +41,13 @@ pub struct Member {
     pub scrape: u32,
 }
 
+/// A member's group and class at some time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Role {
+    group: u32,
+    class: ClassId,
+}
+
 /// The last good value; NaN where none was seen. Most members hold one number, the bits are then
 /// its own; else they are [`MANY`] and the place of the numbers.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +71,7 @@ pub(super) enum Difference {
 pub struct Remembered {
     pub key: SeriesHash,
     pub family: FamilyId,
+    pub shadow: u32,
     pub group: Option<GroupId>,
     pub seen: u32,
     pub scrape: u32,
@@ -94,6 +102,16 @@ impl Member {
     #[inline]
     pub fn set_group(&mut self, group: Option<GroupId>) {
         self.group = group.map_or(ALONE, |g| g.0);
+    }
+
+    /// Where its increments go and who is to blame: what changes before a scrape is committed.
+    pub(super) fn role(&self) -> Role {
+        Role { group: self.group, class: self.class }
+    }
+
+    /// The scrape has failed.
+    pub(super) fn become_again(&mut self, role: Role) {
+        (self.group, self.class) = (role.group, role.class);
     }
 
     #[inline]
@@ -271,13 +289,22 @@ impl Members {
         Remembered {
             key: self.keys[at],
             family: self.classes.get(member.class).family,
+            shadow: self.classes.get(member.class).shadow,
             group: member.group(),
             seen: member.seen,
             scrape: member.scrape,
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Remembered> {
+    /// How many numbers of it are known.
+    pub(super) fn numbers(&self, id: MemberId) -> u64 {
+        match self.get(id).value.place() {
+            None => u64::from(self.get(id).known_one().is_some()),
+            Some(at) => self.many.numbers[at].iter().filter(|v| !v.is_nan()).count() as u64,
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Remembered> {
         (0..self.all.len()).map(|at| self.remembered(at))
     }
 
@@ -303,6 +330,15 @@ impl Members {
         self.index.rebuild(self.all.len(), |i| self.keys[i as usize]);
         self.forget_classes();
         moved
+    }
+
+    /// Notes have other numbers now.
+    pub fn renumber_shadows(&mut self, new: impl Fn(u32) -> u32) {
+        let before = std::mem::take(&mut self.classes);
+        for member in &mut self.all {
+            let class = *before.get(member.class);
+            member.class = self.classes.number(Class { shadow: new(class.shadow), ..class });
+        }
     }
 
     /// Classes of nobody go.

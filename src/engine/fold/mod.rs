@@ -18,10 +18,12 @@ mod hold;
 mod journal;
 mod layout;
 mod member;
+mod names;
 mod rows;
 mod settle;
 mod sum;
 mod table;
+mod untouched;
 
 pub use clock::EndpointClock;
 pub use evict::Moved;
@@ -31,14 +33,17 @@ pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Show
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
 pub use member::{Member, MemberId, MemberSeed, Members, Remembered};
+pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
 pub use sum::Sum;
+pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
 use evict::Fingerprints;
+use member::Role;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -65,6 +70,14 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
+}
+
+/// The group that takes over from another, and who is to blame for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Heir {
+    pub of: GroupId,
+    pub group: GroupId,
+    pub cause: u32,
 }
 
 /// What the scrape at hand brings, before any family is settled.
@@ -97,10 +110,15 @@ pub struct Fold {
     created: HashMap<MemberId, f64>,
     /// Explicit timestamps by member and field, likewise (rule 4.5).
     stamps: HashMap<(MemberId, u32), i64>,
-    /// What this scrape did to members that were there before it, for a rollback.
-    moved: Vec<(MemberId, Option<GroupId>)>,
+    /// Label-name sets by member, but for those that have the first one of their family: most have.
+    names: HashMap<MemberId, NamesId>,
+    /// What members that were there before this scrape were like before it changed them, for a
+    /// rollback.
+    before: Vec<(MemberId, Role)>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
+    /// Notes of members whose place went to another.
+    doomed: HashSet<u32>,
     watermark: Watermark,
     pub journal: Journal,
     pub tally: Tally,
@@ -159,7 +177,7 @@ impl Fold {
     pub fn begin(&mut self) {
         self.watermark =
             Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
-        self.moved.clear();
+        self.before.clear();
         self.tally = Tally::default();
     }
 
@@ -196,6 +214,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
+    /// A member that was made just now has these label names.
+    pub fn names_of(&mut self, family: FamilyId, member: MemberId, names: u64) {
+        let id = self.families[family.index()].names.place(names);
+        if id != NamesId::default() {
+            self.names.insert(member, id);
+        }
+    }
+
     /// Finds the group of an output label set.
     pub fn find_group(&self, key: SeriesHash) -> Option<GroupId> {
         self.groups.find(key)
@@ -204,19 +230,38 @@ impl Fold {
     /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
-        let m = self.members.get_mut(member);
-        let before = m.group();
-        if before != group {
-            if member.index() < self.watermark.members {
-                self.moved.push((member, before));
+        if self.members.get(member).group() != group {
+            self.changing(member);
+            self.members.get_mut(member).set_group(group);
+        }
+        if let Some(id) = group {
+            let group = self.groups.get_mut(id);
+            (group.retired, group.superseded) = (false, false);
+            if id.index() >= self.watermark.groups {
+                group.founder.get_or_insert(member);
             }
-            m.set_group(group);
         }
         let class = *self.members.class(member);
         if let Some(group) = group
             && class.cause == 0
         {
             self.members.attribute(member, self.groups.get(group).cause, class.shadow);
+        }
+    }
+
+    /// Who changes the labels of a member that was met again, and what observers make of it.
+    pub fn blame(&mut self, member: MemberId, cause: u32, shadow: u32) {
+        let class = self.members.class(member);
+        if (class.cause, class.shadow) != (cause, shadow) {
+            self.changing(member);
+            self.members.attribute(member, cause, shadow);
+        }
+    }
+
+    /// A member is about to change before anybody knows how the scrape ends.
+    fn changing(&mut self, member: MemberId) {
+        if member.index() < self.watermark.members {
+            self.before.push((member, self.members.get(member).role()));
         }
     }
 
@@ -247,21 +292,24 @@ impl Fold {
         }
         self.groups.commit(now, hold_seconds, &mut self.journal);
         self.primed = true;
-        self.moved.clear();
+        self.before.clear();
     }
 
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
-        for (member, group) in self.moved.drain(..).rev() {
-            self.members.get_mut(member).set_group(group);
+        for (member, before) in self.before.drain(..).rev() {
+            self.members.get_mut(member).become_again(before);
         }
         self.members.truncate(self.watermark.members);
+        let members = self.watermark.members;
+        self.names.retain(|member, _| member.index() < members);
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
             family.rollback(self.watermark.groups);
         }
         self.groups.forget_gains();
+        self.groups.forget_heirs();
         self.tally = Tally::default();
     }
 
@@ -272,7 +320,86 @@ impl Fold {
             + self.fingerprints.memory()
             + self.created.capacity() * 24
             + self.stamps.capacity() * 32
+            + self.names.capacity() * 8
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
+    }
+
+    /// Whether a line of a member makes an output line that was not counted before.
+    pub fn stands(&self, id: MemberId, at: u32) -> bool {
+        let member = self.members.get(id);
+        let is_counted = member.scrape != 0 && (at > field::REAL || !self.members.last(id, at).is_nan());
+        !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
+    }
+
+    /// Keys of the output label sets of a family: of groups, and of members that stand for themselves.
+    pub fn standing(&self, id: FamilyId) -> impl Iterator<Item = u64> {
+        let groups = self.families[id.index()].groups.iter().map(|&g| self.groups.get(g));
+        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| g.key.0);
+        let lone = self.members.iter().filter(move |m| m.family == id && m.group.is_none()).map(|m| m.key.0);
+        groups.chain(lone)
+    }
+
+    /// Output lines by family, of what was seen since `oldest`.
+    pub fn count_series(&self, oldest: impl Fn(FamilyId) -> u32) -> Vec<u64> {
+        let oldest: Vec<u32> = (0..self.families.len() as u32).map(|at| oldest(FamilyId(at))).collect();
+        let mut counts = vec![0; self.families.len()];
+        for (member, id) in self.members.iter().zip(0..) {
+            let at = member.family.index();
+            // What was read from the store and not met since may have been folded.
+            if member.group.is_none() && member.scrape != 0 && member.seen >= oldest[at] {
+                counts[at] += self.members.numbers(MemberId(id));
+            }
+        }
+        for group in self.groups.iter().filter(|group| !group.retired) {
+            counts[group.family.index()] += group.line_count();
+        }
+        counts
+    }
+
+    /// Sends every member of a group to its heir. One of them takes the blame for the line that the
+    /// group had; the others had none before.
+    pub fn regroup_all(&mut self, family: FamilyId, heirs: &[Heir]) {
+        let mut unblamed: HashMap<GroupId, u32> = heirs.iter().map(|heir| (heir.of, heir.cause)).collect();
+        let heirs: HashMap<GroupId, GroupId> = heirs.iter().map(|heir| (heir.of, heir.group)).collect();
+        for at in 0..self.members.len() as u32 {
+            let id = MemberId(at);
+            let group = self.members.get(id).group();
+            let Some(old) = group.filter(|_| self.members.family(id) == family) else { continue };
+            let Some(&heir) = heirs.get(&old) else { continue };
+            let founder = self.groups.get(old).founder;
+            if founder.is_none_or(|founder| founder == id)
+                && let Some(cause) = unblamed.remove(&old)
+            {
+                let shadow = self.members.class(id).shadow;
+                self.blame(id, cause, shadow);
+            }
+            self.regroup(id, Some(heir));
+        }
+        for &old in heirs.keys() {
+            let group = self.groups.get_mut(old);
+            // What nobody has seen yet need not freeze.
+            (group.superseded, group.retired) = (true, group.first_shown.is_none());
+        }
+    }
+
+    /// Takes the group that was longest without a member off show; says how many lines it had.
+    pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
+        let (groups, now) = (&self.groups, self.clock.before());
+        let frozen = |g: &&GroupId| {
+            let group = groups.get(**g);
+            let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < now);
+            !group.retired && group.scrape != groups.scrape && is_old
+        };
+        let oldest = self.families[id.index()].groups.iter().filter(frozen);
+        let oldest = *oldest.min_by(|a, b| groups.get(**a).last_member.total_cmp(&groups.get(**b).last_member))?;
+        let group = self.groups.get_mut(oldest);
+        group.retired = true;
+        Some(group.line_count())
+    }
+
+    /// Members with these notes go with the next sweep: their place is another's.
+    pub fn doom(&mut self, notes: HashSet<u32>) {
+        self.doomed = notes;
     }
 
     /// The lone member whose own label set is `key`, if one is remembered.

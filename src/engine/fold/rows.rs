@@ -16,6 +16,7 @@ use super::hold::Hold;
 use super::journal::{Extent, Signature};
 use super::layout::{Boundary, LayoutId};
 use super::member::{Member, MemberId, MemberSeed, Members};
+use super::names::{NameSets, NamesId};
 use super::sum::Sum;
 use crate::engine::model::SeriesHash;
 
@@ -31,6 +32,8 @@ pub struct Rows {
     changed_groups: Vec<(u32, GroupState)>,
     created: Vec<(u32, f64)>,
     stamps: Vec<(u32, u32, i64)>,
+    /// Of members that have another label-name set than the first one of their family.
+    names: Vec<(u32, u8)>,
     /// Only where everything is written; oldest first.
     fingerprints: Vec<Key>,
 }
@@ -42,7 +45,8 @@ pub struct FamilyRow {
     shape: u8,
     primed: u8,
     member_ttl_seconds: f64,
-    label_names: Vec<Key>,
+    names: Vec<Key>,
+    last_names: Key,
     newest_created: f64,
     /// Parent, boundary, spelling, in order of birth.
     layouts: Vec<(u32, f64, String)>,
@@ -130,6 +134,7 @@ impl Fold {
             primed: self.primed.into(),
             members: (born..self.members.len()).map(|at| MemberRow::of(&self.members, MemberId(at as u32))).collect(),
             groups: self.groups.iter().skip(groups_born).map(GroupRow::of).collect(),
+            names: self.names.iter().filter(|(id, _)| id.index() >= born).map(|(id, names)| (id.0, names.0)).collect(),
             ..Rows::default()
         };
         match extent {
@@ -179,7 +184,8 @@ impl Fold {
         let family = self.families.get_mut(id.index()).ok_or(Misfit)?;
         family.primed = row.primed != 0;
         family.member_ttl_seconds = row.member_ttl_seconds;
-        family.label_names = row.label_names.into_iter().map(u64::from_le_bytes).collect();
+        let names = row.names.into_iter().map(u64::from_le_bytes).collect();
+        family.names = NameSets::resume(names, u64::from_le_bytes(row.last_names));
         family.newest_created = row.newest_created;
         for (parent, le, text) in row.layouts {
             if parent as usize >= family.layouts.len() {
@@ -189,6 +195,7 @@ impl Fold {
             let fields = super::field::BUCKETS as usize + family.layouts.get(id).len();
             family.usual_fields = family.usual_fields.max(fields).min(MOST_USUAL);
         }
+        family.layouts.commit();
         Ok(())
     }
 
@@ -211,6 +218,14 @@ impl Fold {
                 return Err(Misfit);
             }
             state.give(self.groups.get_mut(GroupId(at)))?;
+        }
+        for (at, names) in rows.names {
+            self.member_at(at)?;
+            let family = self.members.family(MemberId(at));
+            if usize::from(names) >= self.families[family.index()].names.hashes().len() {
+                return Err(Misfit);
+            }
+            self.names.insert(MemberId(at), NamesId(names));
         }
         for (at, created) in rows.created {
             self.member_at(at)?;
@@ -282,7 +297,8 @@ impl FamilyRow {
             shape: family.shape as u8,
             primed: family.primed.into(),
             member_ttl_seconds: family.member_ttl_seconds,
-            label_names: family.label_names.iter().map(|n| n.to_le_bytes()).collect(),
+            names: family.names.hashes().iter().map(|n| n.to_le_bytes()).collect(),
+            last_names: family.names.last().to_le_bytes(),
             newest_created: family.newest_created,
             layouts: family.layouts.steps().map(|(parent, b)| (parent.0, b.le, b.text.clone().into())).collect(),
         }

@@ -8,6 +8,7 @@ use super::cumulative::{Past, Reset, gain};
 use super::family::{FamilyId, Pending, Settled, Shape};
 use super::group::{Totals, Turn};
 use super::member::MemberId;
+use super::names::NamesId;
 use super::{Fold, Priming, Process, field};
 
 /// What a scrape knows when a family is settled.
@@ -46,7 +47,7 @@ pub(super) enum NewMembers {
     /// There is no before and after: they count whole.
     Summed,
     Baseline,
-    /// A baseline that is worth counting (rule 1.8).
+    /// A baseline for the members that are known, too, and worth counting (rule 1.8).
     Rebaselined,
 }
 
@@ -68,8 +69,8 @@ impl Fold {
         let (shape, has_extras) = (family.shape, family.has_extras);
         let mut pending = std::mem::take(&mut family.pending);
         let began = if has_extras { self.take_extras(&mut pending) } else { HashMap::new() };
-        let known = pending.iter().any(|p| p.field < field::REAL && !self.members.last(p.member, p.field).is_nan());
-        let run = Run { id, occasion, new: self.new_members(id, known, occasion), began: &began };
+        self.note_names(id, &pending);
+        let run = Run { id, occasion, new: self.new_members(id, occasion), began: &began };
         match shape {
             Shape::Cumulative => self.settle_counter(&run, &mut pending),
             Shape::Gauge => self.settle_gauge(&run, &mut pending),
@@ -80,7 +81,19 @@ impl Fold {
         family.settled = Settled::Yes;
     }
 
-    fn new_members(&self, id: FamilyId, known: bool, occasion: Occasion) -> NewMembers {
+    /// Which label names the members of this scrape have.
+    fn note_names(&mut self, id: FamilyId, pending: &[Pending]) {
+        let names = &mut self.families[id.index()].names;
+        if !names.are_mixed() {
+            names.came(NamesId::default());
+            return;
+        }
+        for p in pending.iter().filter(|p| p.field < field::REAL) {
+            names.came(self.names.get(&p.member).copied().unwrap_or_default());
+        }
+    }
+
+    fn new_members(&self, id: FamilyId, occasion: Occasion) -> NewMembers {
         let family = &self.families[id.index()];
         if !family.primed {
             return match occasion.priming {
@@ -88,7 +101,7 @@ impl Fold {
                 Priming::Sum => NewMembers::Summed,
             };
         }
-        if !known && occasion.process == Process::Same && family.label_names_changed() {
+        if occasion.process == Process::Same && family.names.have_changed() {
             return NewMembers::Rebaselined;
         }
         NewMembers::Born
@@ -120,7 +133,8 @@ impl Fold {
 
     fn settle_counter(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
         let mut steady = Steady::default();
-        let nothing_special = run.occasion.process == Process::Same && run.began.is_empty();
+        let same = run.occasion.process == Process::Same && run.new != NewMembers::Rebaselined;
+        let nothing_special = same && run.began.is_empty();
         for p in pending {
             if !nothing_special || self.settle_steady(run.occasion.scrape, p, &mut steady) == Settled::No {
                 self.settle_count(run, p);
@@ -233,6 +247,10 @@ impl Fold {
     /// Where a member comes from, and with it the rules that baseline it.
     #[inline]
     pub(super) fn past(&mut self, run: &Run<'_>, id: MemberId, at: u32) -> Past {
+        if run.new == NewMembers::Rebaselined {
+            self.tally.rebaselined += 1;
+            return Past::Baseline;
+        }
         let last = self.members.last(id, at);
         if last.is_nan() {
             return self.past_of_new(run, id);
@@ -254,8 +272,7 @@ impl Fold {
         let old = match run.new {
             NewMembers::Baseline => return Past::Baseline,
             NewMembers::Summed => return Past::Birth,
-            NewMembers::Rebaselined => true,
-            NewMembers::Born => {
+            NewMembers::Rebaselined | NewMembers::Born => {
                 let newest = self.families[run.id.index()].newest_created;
                 let is_old = || run.began.get(&id).is_some_and(|&c| c <= newest);
                 run.occasion.process == Process::Same && (self.fingerprints.contains(self.members.key(id)) || is_old())

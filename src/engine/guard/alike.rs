@@ -12,6 +12,7 @@ use super::types::Role;
 use crate::engine::exposition::{Skeleton, Span};
 use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed};
+use crate::engine::policy::Manner;
 
 /// What was learned in the pass at hand: groups and families may move between two.
 #[derive(Debug, Default)]
@@ -76,6 +77,7 @@ const MOST_MAKES: usize = 16;
 const MOST_DECISIONS: usize = 4096;
 
 impl Alike {
+    /// Groups or limits are not what they were.
     pub fn clear(&mut self) {
         self.makes.clear();
         self.decisions.clear();
@@ -161,8 +163,13 @@ impl EndpointState {
     }
 
     fn recipe(&mut self, skeleton: &Skeleton, family: FamilyId, role: Role) -> Option<Recipe> {
-        let plan = &self.families.get(family).plan;
-        let own = role.own_label();
+        let f = self.families.get(family);
+        // Limits decide by what was there before; where they have decided nothing they let join.
+        let is_limited = !f.collapsed.is_empty() || !f.plan.budget().observed.is_unlimited();
+        if is_limited || self.budgets.gate(f.hash.0, Manner::Enforced).is_some() {
+            return None;
+        }
+        let (plan, own) = (&f.plan, role.own_label());
         let mut sorted: Vec<(Box<str>, usize)> = skeleton.names().zip(0..).map(|(n, at)| (n.into(), at)).collect();
         sorted.sort();
         let reserved = own.and_then(|own| sorted.extract_if(.., |(name, _)| **name == *own).next()).map(|(_, at)| at);

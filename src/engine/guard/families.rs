@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::budgets::Collapse;
 use super::types::{PARTS, Place, Role, Types};
 use crate::engine::fold::{FamilyId, Shape};
 use crate::engine::model::{Format, Kind, Seed, SeriesHash};
@@ -39,6 +40,41 @@ pub struct Family {
     /// The scrape that saw it last.
     pub scrape: u32,
     pub block: Block,
+    /// Labels that limits on series fold away.
+    pub collapsed: Box<[Collapse]>,
+    pub count: SeriesCount,
+    /// The scrapes in which it came to have more series than it may, as enforced and as observed.
+    pub over: [u32; 2],
+}
+
+/// Output series of a family, as far as limits count them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SeriesCount {
+    pub all: u64,
+    /// The part of them that came in the pass at hand.
+    fresh: u64,
+    scrape: u32,
+}
+
+impl SeriesCount {
+    pub fn new(all: u64) -> SeriesCount {
+        SeriesCount { all, ..SeriesCount::default() }
+    }
+
+    pub fn add(&mut self, scrape: u32) {
+        if self.scrape != scrape {
+            (self.scrape, self.fresh) = (scrape, 0);
+        }
+        self.all += 1;
+        self.fresh += 1;
+    }
+
+    /// The pass has failed.
+    pub fn take_back(&mut self, scrape: u32) {
+        if self.scrape == scrape {
+            self.all = self.all.saturating_sub(std::mem::take(&mut self.fresh));
+        }
+    }
 }
 
 /// Whether the guard remembers the series of a family.
@@ -89,6 +125,25 @@ impl Families {
     #[inline]
     pub fn get(&self, id: FamilyId) -> &Family {
         &self.all[id.index()]
+    }
+
+    pub fn id_by_hash(&self, key: u64) -> Option<FamilyId> {
+        self.all.iter().position(|family| family.hash.0 == key).map(|at| FamilyId(at as u32))
+    }
+
+    /// The family of a key.
+    pub fn by_hash(&self, key: u64) -> Option<&Family> {
+        self.all.iter().find(|family| family.hash.0 == key)
+    }
+
+    /// Output series of all families together.
+    pub fn series(&self) -> u64 {
+        self.all.iter().map(|family| family.count.all).sum()
+    }
+
+    /// Hands out the counts of all families.
+    pub fn counts(&mut self, mut f: impl FnMut(FamilyId, &mut SeriesCount)) {
+        self.all.iter_mut().enumerate().for_each(|(at, family)| f(FamilyId(at as u32), &mut family.count));
     }
 
     #[inline]
@@ -180,6 +235,9 @@ impl Families {
             hash: seed.hash(&key),
             scrape: 0,
             block: Block::default(),
+            collapsed: Box::default(),
+            count: SeriesCount::default(),
+            over: [0; 2],
         });
         self.by_key.insert((place.family.clone(), place.kind), id);
         id

@@ -92,6 +92,16 @@ impl Known {
         }
     }
 
+    /// Nothing is known of it any more; its place goes when places are moved.
+    pub fn forget(&mut self) {
+        (self.subject, self.len) = (NONE, UNPREDICTABLE);
+        self.tag = self.tag & STAMP_MASK | PASS << STAMP_BITS;
+    }
+
+    pub fn is_forgotten(&self) -> bool {
+        self.subject == NONE
+    }
+
     /// Points to where its member went; false when that is forgotten.
     pub fn follow(&mut self, moved: Option<&[Option<MemberId>]>, dropped: &Dropped) -> bool {
         let (What::Noted { member, .. }, Some(moved)) = (self.what(dropped), moved) else { return true };

@@ -5,6 +5,8 @@ use std::ops::Range;
 use super::ahead::Beside;
 use super::exemplars::{Exemplars, Slot};
 use super::families::{Block, Content, Phase, Sample as Place, Tracking, family_plan};
+use super::limits::{Patience, Terms};
+use super::meet::Met;
 use super::process::is_start_time;
 use super::series::{KnownId, Seen, What};
 use super::state::EndpointState;
@@ -132,7 +134,7 @@ impl Guard {
         let id = match self.state.series.find(series) {
             Ok(id) => id,
             Err(hash) => {
-                let met = self.state.meet(self.tokens.name(), self.tokens.labels(), &self.scrape.plan);
+                let met = self.meet()?;
                 if let Some(lone) = met.uplifted {
                     self.body.uplifted.push(lone);
                 }
@@ -144,6 +146,19 @@ impl Guard {
         };
         self.known(id, &sample.tail)?;
         Ok(sample.tail.end)
+    }
+
+    /// Decides the series at hand; a limit may have to be relieved first, once for each label.
+    fn meet(&mut self) -> Result<Met, ScrapeError> {
+        loop {
+            let patience = if self.is_leaving { Patience::None } else { Patience::Wait };
+            let terms =
+                Terms { plan: &self.scrape.plan, endpoint_series: self.scrape.limits.endpoint_series, patience };
+            match self.state.meet(self.tokens.name(), self.tokens.labels(), terms) {
+                Ok(met) => return Ok(met),
+                Err(trouble) => self.relieve(trouble)?,
+            }
+        }
     }
 
     /// A series whose decision is known.
@@ -265,6 +280,7 @@ impl Guard {
             return Ok(());
         }
         if let Some(before) = self.body.current {
+            self.relieve_family(before)?;
             self.leave(before);
         }
         self.body.current = family;

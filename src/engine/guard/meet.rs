@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::budgets::{Asking, News, Terms as PlaceTerms};
 use super::causes::NOBODY;
 use super::families::{Family, Sample, Tracking, shape};
-use super::observed::{Shadow, UNOBSERVED};
+use super::limits::{Terms, Trouble};
+use super::observed::{Shadow, UNNOTED};
 use super::process::START_TIME;
 use super::series::What;
-use super::state::{EndpointState, Scratch};
+use super::state::{Books, EndpointState, Scratch};
 use super::types::{Role, Scope};
 use crate::engine::exposition::write_name_and_labels;
 use crate::engine::fold::{FamilyId, GaugeFold, GroupId, GroupSeed, Hold, MemberId, MemberSeed, field};
@@ -23,11 +25,11 @@ pub(super) struct Met {
 }
 
 impl EndpointState {
-    /// Decides a series by its name and labels.
-    pub(super) fn meet(&mut self, name: &str, labels: &LabelSet, plan: &Plan) -> Met {
-        let sample = self.sample(name, plan);
+    /// Decides a series by its name and labels. A limit may want relief first.
+    pub(super) fn meet(&mut self, name: &str, labels: &LabelSet, terms: Terms<'_>) -> Result<Met, Trouble> {
+        let sample = self.sample(name, terms.plan);
         let mut scratch = std::mem::take(&mut self.scratch);
-        let met = self.meet_in(sample, name, labels, &mut scratch);
+        let met = self.meet_in(sample, name, labels, terms, &mut scratch);
         self.scratch = scratch;
         met
     }
@@ -42,51 +44,63 @@ impl EndpointState {
             let shape = shape(place.kind, &place.family, &self.types);
             let knew = self.families.knew(&place.family) || self.families.knew(name);
             self.fold.add_family(shape, knew);
-            self.families.add(&place, shape, self.format, plan, &self.seed)
+            let id = self.families.add(&place, shape, self.format, plan, &self.seed);
+            self.take_up_collapses(id);
+            id
         });
         let sample = Sample { family, role: place.role };
         self.families.learn_sample(name, sample);
         sample
     }
 
-    fn meet_in(&mut self, sample: Sample, name: &str, labels: &LabelSet, scratch: &mut Scratch) -> Met {
+    fn meet_in(
+        &mut self,
+        sample: Sample,
+        name: &str,
+        labels: &LabelSet,
+        terms: Terms<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Met, Trouble> {
         let Sample { family: id, role } = sample;
-        let family = self.families.get_mut(id);
+        let family = self.families.get(id);
         let pass = Met { place: sample, what: What::Pass(id), uplifted: None };
         let is_start_time = &*family.name == START_TIME && labels.is_empty();
         if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
-            return pass;
+            return Ok(pass);
         }
         scratch.labels.copy_from(labels);
         let reserved = take_reserved(role, &mut scratch.labels);
         let reserved = reserved.as_ref().map(|(n, v)| (*n, v.as_str()));
-        let series = SeriesRef { name, reserved, labels: &scratch.labels };
-        let decision = family.plan.decide(series, &mut scratch.out);
+        let decision = self.decide(id, SeriesRef { name, reserved, labels: &scratch.labels }, &mut scratch.books)?;
+        let family = self.families.get(id);
         let key = key(&self.seed, family, &scratch.labels, &mut scratch.key);
         let metric = family.name.clone();
-        let shadow = self.shadow(id, &decision, &metric, &mut scratch.key);
+        self.note_shadows(id, &decision, &metric, scratch);
+        let outcome = self.limited(id, decision.outcome, key, terms, scratch)?;
+        let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
-        let (cause, group, uplifted) = match &decision.outcome {
-            Outcome::Pass if !is_fold && shadow == UNOBSERVED && !is_start_time => return pass,
+        let (cause, group, uplifted) = match &outcome {
+            Outcome::Pass if !is_fold && shadow == UNNOTED && !is_start_time => return Ok(pass),
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
                 let cause = self.causes.number(cause, &metric);
-                return Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None };
+                return Ok(Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None });
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
                     let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
-                    return Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None };
+                    return Ok(Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None });
                 }
-                let cause = self.causes.number(cause, &metric);
-                let (group, uplifted) = self.group_for(id, cause, &settings, scratch);
-                (cause, Some(group), uplifted)
+                let number = self.causes.number(cause, &metric);
+                let (group, uplifted) = self.group_for(id, number, cause.action, &settings, scratch);
+                (number, Some(group), uplifted)
             }
         };
         let seed = MemberSeed { key, family: id, cause, shadow };
         let what = self.join(seed, group, role, reserved, &scratch.labels, &mut scratch.key);
-        Met { place: sample, what, uplifted }
+        self.count_line(id, what);
+        Ok(Met { place: sample, what, uplifted })
     }
 
     /// Finds or makes a member; `names` is the hash of its label names.
@@ -94,9 +108,9 @@ impl EndpointState {
         let before = self.fold.members.len();
         let member = self.fold.member(seed);
         if self.fold.members.len() > before {
-            self.fold.families[seed.family.index()].saw_label_names(names());
+            self.fold.names_of(seed.family, member, names());
         } else {
-            self.fold.members.attribute(member, seed.cause, seed.shadow);
+            self.fold.blame(member, seed.cause, seed.shadow);
         }
         member
     }
@@ -114,6 +128,29 @@ impl EndpointState {
                 _ => field::OTHER,
             },
             _ => field::OTHER,
+        }
+    }
+
+    /// Asks the policies; those that give places are asked for one.
+    fn decide(&mut self, id: FamilyId, series: SeriesRef<'_>, books: &mut Books) -> Result<Decision, Trouble> {
+        let now = self.fold.clock.seconds();
+        let Family { plan, name, hash, .. } = self.families.get_mut(id);
+        books.note.shadows.clear();
+        books.note.slots.clear();
+        let mut asking = Asking {
+            budgets: &mut self.budgets,
+            seed: &self.seed,
+            now,
+            family: hash.0,
+            metric: name,
+            terms: PlaceTerms::of(plan.budget()),
+            slots: &mut books.note.slots,
+            news: News::None,
+        };
+        let decision = plan.decide(series, &mut books.out, &mut asking);
+        match asking.news {
+            News::None => Ok(decision),
+            News::Collapsed => Err(Trouble::Rewind(id)),
         }
     }
 
@@ -139,18 +176,19 @@ impl EndpointState {
         &mut self,
         family: FamilyId,
         cause: u32,
+        action: Action,
         settings: &FoldSettings,
         scratch: &mut Scratch,
     ) -> (GroupId, Option<MemberId>) {
         let f = self.families.get(family);
-        let key = key(&self.seed, f, &scratch.out, &mut scratch.key);
-        labels_as_written(&scratch.out, &mut scratch.body);
+        let key = key(&self.seed, f, &scratch.books.out, &mut scratch.key);
+        labels_as_written(&scratch.books.out, &mut scratch.body);
         let seed = GroupSeed {
             key,
             family,
             body: &scratch.body,
             cause,
-            gauge: gauge_fold(f.kind, &f.name, settings.aggregate),
+            gauge: gauge_fold(f.kind, &f.name, settings.aggregate, action),
             hold: settings.hold.map_or(Hold::Auto, |d| Hold::Fixed(d.as_secs_f64())),
             group_ttl_seconds: settings.group_ttl.as_secs_f64(),
             pinned: settings.histogram_buckets.clone(),
@@ -168,14 +206,13 @@ impl EndpointState {
         (group, lone)
     }
 
-    /// Remembers what observers would make of the series.
-    fn shadow(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, buffer: &mut Vec<u8>) -> u32 {
-        let shadow = |observed: &crate::engine::policy::Observed| Shadow {
-            key: observed.labels.as_ref().map(|l| key(&self.seed, self.families.get(family), l, buffer)),
-            cause: self.causes.number(&observed.cause, metric),
-        };
-        let list = decision.observed.iter().map(shadow).collect();
-        self.shadows.number(list)
+    /// Notes what observers would make of the series.
+    fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
+        for observed in &decision.observed {
+            let labels = observed.labels.as_ref();
+            let key = labels.map(|l| key(&self.seed, self.families.get(family), l, &mut scratch.key));
+            scratch.books.note.shadows.push(Shadow { key, cause: self.causes.number(&observed.cause, metric) });
+        }
     }
 }
 
@@ -218,7 +255,7 @@ impl<'b> KeyWriter<'b> {
     }
 }
 
-fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
+pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
     let mut key = KeyWriter::new(family, buffer);
     labels.iter().for_each(|(name, value)| key.label(name.as_bytes(), value.as_bytes()));
     key.hash(seed)
@@ -234,7 +271,7 @@ pub(super) fn names_hash<'n>(seed: &Seed, names: impl Iterator<Item = &'n str>, 
 }
 
 /// `a="b",c="d"`: what stands between the braces.
-fn labels_as_written(labels: &LabelSet, body: &mut Vec<u8>) {
+pub(super) fn labels_as_written(labels: &LabelSet, body: &mut Vec<u8>) {
     body.clear();
     write_name_and_labels(body, "x", labels.iter());
     body.drain(..body.len().min(2));
@@ -242,7 +279,7 @@ fn labels_as_written(labels: &LabelSet, body: &mut Vec<u8>) {
 }
 
 /// Rules 3.1, 3.2, 3.10 and 3.11: the policy's word, else by type and name.
-fn gauge_fold(kind: Kind, name: &str, aggregate: Option<Aggregate>) -> GaugeFold {
+pub(super) fn gauge_fold(kind: Kind, name: &str, aggregate: Option<Aggregate>, action: Action) -> GaugeFold {
     match aggregate {
         Some(Aggregate::Sum) => return GaugeFold::Sum,
         Some(Aggregate::Max) => return GaugeFold::Max,
@@ -257,7 +294,24 @@ fn gauge_fold(kind: Kind, name: &str, aggregate: Option<Aggregate>) -> GaugeFold
         Kind::Info => GaugeFold::One,
         Kind::Gauge if name.ends_with("_info") => GaugeFold::One,
         _ if is_instant => GaugeFold::Max,
+        _ if action.is_budget() => by_name(name),
         _ => GaugeFold::Sum,
+    }
+}
+
+/// Nobody has thought about a gauge that a limit folds; its name often says what makes sense.
+fn by_name(name: &str) -> GaugeFold {
+    const LEAST: [&str; 4] = ["_up", "_healthy", "_ready", "_min"];
+    const MEAN: [&str; 3] = ["_ratio", "_percent", "_celsius"];
+    let ends_in = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
+    if ends_in(&LEAST) {
+        GaugeFold::Min
+    } else if ends_in(&["_max"]) {
+        GaugeFold::Max
+    } else if ends_in(&MEAN) {
+        GaugeFold::Avg
+    } else {
+        GaugeFold::Sum
     }
 }
 
@@ -268,10 +322,20 @@ mod tests {
     #[test]
     fn rule_3_2_instants_fold_to_the_latest() {
         for name in ["job_last_success_timestamp_seconds", "x_created", "process_start_time_seconds"] {
-            assert_eq!(gauge_fold(Kind::Gauge, name, None), GaugeFold::Max, "{name}");
+            assert_eq!(gauge_fold(Kind::Gauge, name, None, Action::Drop), GaugeFold::Max, "{name}");
         }
-        assert_eq!(gauge_fold(Kind::Gauge, "queue_depth", None), GaugeFold::Sum);
-        assert_eq!(gauge_fold(Kind::Gauge, "x_created", Some(Aggregate::Min)), GaugeFold::Min);
+        assert_eq!(gauge_fold(Kind::Gauge, "queue_depth", None, Action::Drop), GaugeFold::Sum);
+        assert_eq!(gauge_fold(Kind::Gauge, "x_created", Some(Aggregate::Min), Action::Drop), GaugeFold::Min);
+    }
+
+    #[test]
+    fn what_limits_fold_folds_by_name() {
+        let fold = |name| gauge_fold(Kind::Gauge, name, None, Action::SeriesCollapse);
+        assert_eq!([fold("worker_up"), fold("pool_ready"), fold("lag_min")], [GaugeFold::Min; 3]);
+        assert_eq!([fold("lag_max"), fold("last_seen_timestamp_seconds")], [GaugeFold::Max; 2]);
+        assert_eq!([fold("cpu_ratio"), fold("disk_percent")], [GaugeFold::Avg; 2]);
+        assert_eq!([fold("jobs_active"), fold("max_jobs")], [GaugeFold::Sum; 2]);
+        assert_eq!(gauge_fold(Kind::Gauge, "cpu_ratio", None, Action::Drop), GaugeFold::Sum);
     }
 
     #[test]

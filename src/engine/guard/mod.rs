@@ -4,20 +4,26 @@
 //! scrape ends, well or badly. Everything that drives scrapes (proxy, CLI, benches, tests,
 //! fuzzers) drives this one type.
 
+mod ageing;
 mod ahead;
 mod alike;
 mod annotate;
+mod budgets;
 mod causes;
 mod exemplars;
 mod families;
 mod known;
+mod limits;
 mod lines;
 mod meet;
 mod observed;
 mod output;
 mod process;
+mod relieve;
 mod report;
+mod seams;
 mod series;
+mod shed;
 mod show;
 mod snapshot;
 mod state;
@@ -25,6 +31,8 @@ mod survey;
 mod types;
 
 pub use report::{Attributed, BadSample, Report};
+pub use seams::{Jump, Jumps};
+pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
@@ -117,11 +125,20 @@ pub struct Limits {
     pub hold_output: u64,
     /// Members remembered.
     pub members: usize,
+    /// Output series over `series_ttl`.
+    pub endpoint_series: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { body_size: 256 << 20, sample_size: 1 << 20, labels: 4096, hold_output: 8 << 20, members: 1_000_000 }
+        Limits {
+            body_size: 256 << 20,
+            sample_size: 1 << 20,
+            labels: 4096,
+            hold_output: 8 << 20,
+            members: 1_000_000,
+            endpoint_series: 0,
+        }
     }
 }
 
@@ -148,6 +165,8 @@ pub enum ScrapeError {
     FamilyReturned(Arc<str>),
     #[error("a TYPE line changed what had left already; the next scrape knows it")]
     TypesChanged,
+    #[error("{family}: more than {limit} series (series_limit_action: fail)")]
+    SeriesLimit { family: Arc<str>, limit: u64 },
     #[error("the process restarted, which the body said after what had left already; the next scrape knows it")]
     Restarted,
 }
@@ -156,7 +175,7 @@ impl ScrapeError {
     /// The `result` of `cardinality_guard_scrapes_total`: `malformed` or `limit`.
     pub fn is_limit(&self) -> bool {
         match self {
-            ScrapeError::BodySize(_) => true,
+            ScrapeError::BodySize(_) | ScrapeError::SeriesLimit { .. } => true,
             ScrapeError::Syntax(error) => error.kind.is_limit(),
             _ => false,
         }
@@ -213,6 +232,7 @@ impl Guard {
             self.let_go();
         }
         if !self.is_leaving && self.output.held() > hold {
+            self.relieve_all()?;
             self.begin_leaving();
         }
         Ok(())
@@ -303,10 +323,10 @@ impl Guard {
         // Once for TYPE lines that came late, once more for untyped parts that are left alone by it.
         for _ in 0..MOST_PASSES {
             match self.types_hold() {
-                Verdict::Holds => return Ok(()),
+                Verdict::Holds => return self.relieve_all(),
                 Verdict::Untouched => {
                     self.relearn();
-                    return Ok(());
+                    return self.relieve_all();
                 }
                 Verdict::Broken if self.retained == Retained::No => {
                     self.relearn();
@@ -318,7 +338,7 @@ impl Guard {
                 }
             }
         }
-        Ok(())
+        self.relieve_all()
     }
 
     /// What this body declared is in force; what was made of names and spellings is made again.
@@ -362,11 +382,16 @@ impl Guard {
         for family in state.families.retyped(state.format, state.scrape) {
             state.fold.drop_family(family);
         }
+        state.age();
+        let swept = state.last_sweep;
         let moved = state.fold.sweep(self.scrape.limits.members, &mut state.last_sweep);
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
             state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        if moved.is_some() || state.last_sweep > swept {
+            state.recount();
         }
         self.report()
     }
@@ -381,6 +406,8 @@ impl Guard {
             dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
                 + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
             frozen: self.shown.frozen,
+            headroom: state.headroom(),
+            collapsed_labels: state.budgets.enforced_collapses() as u64,
             epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
             members: state.fold.members.len() as u64,
             members_evicted: tally.evicted,
@@ -396,6 +423,7 @@ impl Guard {
         let folded = |n: usize| tally.by_cause.get(n).copied().unwrap_or_default();
         report.dropped_by = by(&|n| folded(n).lines - folded(n).quantiles + dropped_lines(n));
         report.dropped_by.extend(by(&|n| folded(n).quantiles).into_iter().map(as_quantile));
+        report.over_budget = report.dropped_by.iter().filter(|by| by.cause.action.is_budget()).map(|by| by.count).sum();
         report.blocked_by = by(&|n| folded(n).new_lines + self.body.dropped.get(n).map_or(0, |d| d.1));
         report.folded_by = by(&|n| folded(n).folded);
         let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];

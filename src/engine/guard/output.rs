@@ -70,6 +70,16 @@ impl Output {
         }
     }
 
+    /// A line that was kept and has not left.
+    pub fn peek<'a>(&'a self, input: &'a [u8], at: u64, len: u32) -> &'a [u8] {
+        let at = (at - self.base) as usize;
+        let held = match at.checked_sub(self.kept.len()) {
+            None => self.kept.get(at..at + len as usize),
+            Some(at) => input.get(self.run.start + at..self.run.start + at + len as usize),
+        };
+        held.unwrap_or_default()
+    }
+
     /// Takes lines out that were kept before.
     pub fn cut(&mut self, hole: Range<u64>) {
         self.holes.push(hole);

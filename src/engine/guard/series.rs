@@ -141,6 +141,21 @@ impl Series {
         *self = Series { now: self.now, ..Series::new(self.seed) };
     }
 
+    /// Forgets spellings of which `fits` is true: they are decided again. Their positions stay.
+    pub fn forget(&mut self, which: Forget, fits: impl Fn(What) -> bool) {
+        for at in 0..self.all.len() {
+            let known = &mut self.all[at];
+            let is_due = which == Forget::All || known.stamp() != self.now;
+            if !is_due || known.is_forgotten() || !fits(known.what(&self.dropped)) {
+                continue;
+            }
+            known.forget();
+            if let Ok(entry) = self.index.find_entry(self.all[at].hash().0, |&i| i as usize == at) {
+                entry.remove();
+            }
+        }
+    }
+
     /// Forgets the spellings that came after the first `len`.
     pub fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
@@ -165,7 +180,7 @@ impl Series {
             What::Pass(family) | What::Dropped { family, .. } => Some(family),
             What::Noted { .. } => None,
         };
-        self.all.iter().filter_map(family).collect()
+        self.all.iter().filter(|known| !known.is_forgotten()).filter_map(family).collect()
     }
 
     /// Whether so much has gone that it is worth forgetting.
@@ -180,7 +195,8 @@ impl Series {
         let mut position = positions.iter_mut();
         let (now, dropped) = (self.now, &self.dropped);
         self.all.retain_mut(|known| {
-            let stays = (keep == Keep::All || known.stamp() == now) && known.follow(moved, dropped);
+            let stays =
+                !known.is_forgotten() && (keep == Keep::All || known.stamp() == now) && known.follow(moved, dropped);
             if let (Some(position), true) = (position.next(), stays) {
                 *position = kept;
                 kept += 1;
@@ -234,6 +250,14 @@ impl Ahead<'_> {
             self.next = known.next;
         }
     }
+}
+
+/// Which spellings are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forget {
+    All,
+    /// Those that the pass at hand has not seen.
+    Absent,
 }
 
 /// Which spellings are still wanted.

@@ -142,6 +142,10 @@ impl Guard {
         let names = SampleNames::of(family, state.format);
         let fold = &state.fold.families[id.index()];
         for &group in &fold.groups {
+            let is_off = |group: &Group| group.retired && group.scrape != state.scrape;
+            if is_off(state.fold.groups.get(group)) {
+                continue;
+            }
             let exemplar = |line: &Line<'_>| self.body.exemplars.get(group, Slot::of(line));
             let lines = names.write(state.fold.groups.get(group), fold.shape, view, exemplar, out);
             self.shown.all += lines.all;
@@ -180,7 +184,7 @@ impl Guard {
 }
 
 /// The sample names of a family.
-struct SampleNames {
+pub(super) struct SampleNames {
     value: String,
     bucket: String,
     sum: String,
@@ -188,7 +192,7 @@ struct SampleNames {
 }
 
 impl SampleNames {
-    fn of(family: &Family, format: Format) -> SampleNames {
+    pub(super) fn of(family: &Family, format: Format) -> SampleNames {
         let name = &family.name;
         let (sum, count) = match family.kind {
             Kind::GaugeHistogram => ("_gsum", "_gcount"),
@@ -215,12 +219,8 @@ impl SampleNames {
         let shown = group.lines(shape, view, |line| {
             all += 1;
             let exemplar = exemplar(&line);
-            match line {
-                Line::Value(v) => write_line(out, &self.value, &group.body, None, v),
-                Line::Bucket { le, value } => write_line(out, &self.bucket, &group.body, Some(le), value),
-                Line::Sum(v) => write_line(out, &self.sum, &group.body, None, v),
-                Line::Count(v) => write_line(out, &self.count, &group.body, None, v),
-            }
+            let value = self.write_series(&group.body, line, out);
+            write_value(out, value);
             if let Some(exemplar) = exemplar {
                 out.pop();
                 out.push(b' ');
@@ -230,9 +230,21 @@ impl SampleNames {
         });
         ShownLines { all, frozen: if shown == Shown::Frozen { all } else { 0 } }
     }
+
+    /// Writes the name and labels of a line and gives its value.
+    pub(super) fn write_series(&self, body: &[u8], line: Line<'_>, out: &mut Vec<u8>) -> f64 {
+        let (name, le, value) = match line {
+            Line::Value(value) => (&self.value, None, value),
+            Line::Bucket { le, value } => (&self.bucket, Some(le), value),
+            Line::Sum(value) => (&self.sum, None, value),
+            Line::Count(value) => (&self.count, None, value),
+        };
+        write_series(out, name, body, le);
+        value
+    }
 }
 
-fn write_line(out: &mut Vec<u8>, name: &str, body: &[u8], le: Option<&str>, value: f64) {
+fn write_series(out: &mut Vec<u8>, name: &str, body: &[u8], le: Option<&str>) {
     write_name_and_labels(out, name, std::iter::empty());
     // A name that needs quotes stands inside the braces.
     let quoted = out.last() == Some(&b'}');
@@ -250,6 +262,9 @@ fn write_line(out: &mut Vec<u8>, name: &str, body: &[u8], le: Option<&str>, valu
         }
         out.push(b'}');
     }
+}
+
+fn write_value(out: &mut Vec<u8>, value: f64) {
     out.push(b' ');
     write_number(out, value);
     out.push(b'\n');
@@ -289,7 +304,8 @@ mod tests {
     fn lines_of_plain_and_quoted_names() {
         let line = |name, body: &str, le| {
             let mut out = Vec::new();
-            write_line(&mut out, name, body.as_bytes(), le, 2.0);
+            write_series(&mut out, name, body.as_bytes(), le);
+            write_value(&mut out, 2.0);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(line("a", "", None), "a 2\n");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::budgets::BudgetRows;
 use super::families::Tracking;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
@@ -28,6 +29,8 @@ struct Piece {
     held_families: Vec<String>,
     families: Vec<(u32, Named, FamilyRow)>,
     rows: Rows,
+    /// `None`: as they were.
+    budgets: Option<BudgetRows>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -115,10 +118,12 @@ impl EndpointState {
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
             families: self.fold.family_rows(extent, tracking).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
+            budgets: (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets)),
         }
     }
 
     fn note_written(&mut self) {
+        self.budgets.is_written = true;
         let families = &self.families;
         self.fold.written(|id| families.get(id).tracking as u64);
     }
@@ -132,7 +137,12 @@ impl EndpointState {
         for (at, named, row) in piece.families {
             self.take_up_family(FamilyId(at), named, row)?;
         }
-        Ok(self.fold.read(piece.rows)?)
+        if let Some(rows) = piece.budgets {
+            self.budgets = rows.give();
+        }
+        self.fold.read(piece.rows)?;
+        self.spread_collapses();
+        Ok(())
     }
 
     fn take_up_family(&mut self, id: FamilyId, named: Named, row: FamilyRow) -> Result<(), Misfit> {

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::alike::Alike;
+use super::budgets::Budgets;
 use super::causes::Causes;
 use super::families::Families;
-use super::observed::Shadows;
+use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Series};
 use super::types::Types;
@@ -28,6 +29,9 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) shadows: Shadows,
+    pub(super) budgets: Budgets,
+    /// The scrape in which the endpoint came to have more series than it may.
+    pub(super) crowded: u32,
     /// Families whose block must wait for the end, because one came back after it had left.
     pub(super) held_families: HashSet<Arc<str>>,
     /// Fingerprint of the plan that the remembered decisions are of.
@@ -46,9 +50,16 @@ pub struct EndpointState {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub labels: LabelSet,
-    pub out: LabelSet,
+    pub books: Books,
     pub key: Vec<u8>,
     pub body: Vec<u8>,
+}
+
+/// What becomes of a series while policies and limits are asked.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub out: LabelSet,
+    pub note: Note,
 }
 
 /// Where a rollback goes back to.
@@ -91,6 +102,8 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             shadows: Shadows::default(),
+            budgets: Budgets::default(),
+            crowded: 0,
             held_families: HashSet::new(),
             plan: None,
             last_sweep: 0.0,
@@ -107,7 +120,11 @@ impl EndpointState {
 
     /// Bytes this state takes, roughly, the buffer aside.
     pub fn memory(&self) -> usize {
-        size_of::<EndpointState>() + self.series.memory() + self.families.memory() + self.fold.memory()
+        size_of::<EndpointState>()
+            + self.series.memory()
+            + self.families.memory()
+            + self.fold.memory()
+            + self.budgets.memory()
     }
 
     /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.
@@ -134,12 +151,14 @@ impl EndpointState {
         self.series.rewind(self.scrape);
         self.shadows.begin();
         self.alike.clear();
+        self.budgets.begin();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
         self.fold.rollback();
+        self.rollback_limits();
         self.series.truncate(watermark.series);
         self.families.truncate(watermark.families);
     }
@@ -155,7 +174,9 @@ impl EndpointState {
         let mut anew = self.series.unremembered();
         self.series.clear();
         self.shadows.clear();
+        self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));
+        self.replan_limits(plan);
         if !anew.is_empty() {
             self.fold.look_anew(&anew, self.scrape);
         }

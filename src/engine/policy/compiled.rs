@@ -7,7 +7,7 @@ use super::pattern::Pattern;
 use super::relabel::Rule;
 use super::selector::Selector;
 use super::step::Step;
-use super::{Aggregate, FamilyRef};
+use super::{Aggregate, FamilyRef, LimitAction};
 use crate::engine::model::Kind;
 
 #[derive(Clone, Debug)]
@@ -20,7 +20,8 @@ pub(super) struct Policy {
     pub enforcement: Enforcement,
     pub effect: Effect,
     pub fold: FoldKeys,
-    /// Out of reach of budgets, which this version does not have yet.
+    pub budget: BudgetKeys,
+    /// Out of reach of budgets.
     pub keep_labels: Box<[Box<str>]>,
 }
 
@@ -51,6 +52,15 @@ pub(super) struct FoldKeys {
     pub member_ttl: Option<Duration>,
     pub group_ttl: Option<Duration>,
     pub histogram_buckets: Option<Arc<[f64]>>,
+}
+
+/// The keys about series limits, as far as a policy sets them; 0 = no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct BudgetKeys {
+    pub series_limit: Option<u64>,
+    pub series_limit_total: Option<u64>,
+    pub action: Option<LimitAction>,
+    pub series_ttl: Option<Duration>,
 }
 
 /// An entry of `aggregate`.
@@ -103,6 +113,17 @@ impl Effect {
     /// Says whether label sets can change, so that series may collide.
     pub fn edits_labels(&self) -> bool {
         !self.steps().is_empty() || self.rules().iter().any(Rule::edits_labels)
+    }
+}
+
+impl BudgetKeys {
+    /// Whether the policy counts series.
+    pub fn limits(&self) -> bool {
+        self.series_limit.is_some_and(|n| n > 0) || self.series_limit_total.is_some_and(|n| n > 0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == BudgetKeys::default()
     }
 }
 

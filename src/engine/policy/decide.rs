@@ -8,8 +8,8 @@ use super::names::{Names, Seen};
 use super::plan::Planned;
 use super::relabel::{Rule, Ruled};
 use super::selector::Selector;
-use super::step::{Applied, Step};
-use super::{Action, Cause, Decision, Observed, Outcome, Part, SeriesRef};
+use super::step::{Applied, Books, Step};
+use super::{Action, Cause, Decision, Ledger, Manner, Observed, Outcome, Part, SeriesRef};
 use crate::engine::model::LabelSet;
 use std::sync::Arc;
 
@@ -48,11 +48,14 @@ pub(super) fn walk<T: Trace>(
     plan: &mut FamilyPlan,
     series: SeriesRef<'_>,
     out: &mut LabelSet,
+    ledger: &mut dyn Ledger,
     trace: &mut T,
 ) -> Decision {
     out.copy_from(series.labels);
-    let FamilyPlan { policies, links, reach, names, settings, scratch } = plan;
-    let mut editor = Editor { policies, links, names, scratch, series, trace, fresh: Fresh::No, any: 0 };
+    let FamilyPlan { policies, links, reach, names, settings, scratch, budget } = plan;
+    let books = Books { ledger, policy: "", manner: Manner::Enforced, newly_refused: false };
+    let keep = &budget.keep;
+    let mut editor = Editor { policies, links, names, scratch, series, keep, books, trace, fresh: Fresh::No, any: 0 };
     let mut so_far = SoFar::default();
     let ended = links.iter().enumerate().find_map(|(at, link)| {
         let planned = &policies[link.policy];
@@ -121,6 +124,11 @@ fn enforce<T: Trace>(
     }
     match editor.apply(link, out) {
         Edited::Unchanged => None,
+        // A value that had no place is news, and what a step before it did is not.
+        Edited::Changed(cause) if cause.action.is_budget() && editor.books.newly_refused => {
+            so_far.cause = Some(cause);
+            None
+        }
         Edited::Changed(cause) => {
             so_far.cause.get_or_insert(cause);
             None
@@ -169,6 +177,9 @@ struct Editor<'p, T> {
     names: &'p mut Names,
     scratch: &'p mut Scratch,
     series: SeriesRef<'p>,
+    /// Labels out of reach of budgets.
+    keep: &'p [Arc<str>],
+    books: Books<'p>,
     trace: &'p mut T,
     fresh: Fresh,
     /// The steps (of the first 64) that may act on some label.
@@ -180,7 +191,9 @@ impl<'p, T: Trace> Editor<'p, T> {
         let mut labels = std::mem::take(&mut self.scratch.observed);
         labels.copy_from(out);
         self.fresh = Fresh::No;
+        self.books.manner = Manner::Observed;
         let edited = self.apply(link, &mut labels);
+        self.books.manner = Manner::Enforced;
         self.fresh = Fresh::No;
         let observed = match edited {
             Edited::Unchanged => None,
@@ -201,6 +214,7 @@ impl<'p, T: Trace> Editor<'p, T> {
             }
             Effect::Edit { steps, rules } => (steps, rules),
         };
+        self.books.policy = &policy.name;
         let mut first = self.steps(link, policy, steps, out);
         for (i, rule) in rules.iter().enumerate() {
             match self.rule(link, i, rule, out) {
@@ -220,16 +234,21 @@ impl<'p, T: Trace> Editor<'p, T> {
             return None;
         }
         self.refresh(out);
-        let mut first = None;
+        self.books.newly_refused = false;
+        let mut first: Option<Cause> = None;
         for (i, step) in steps.iter().enumerate() {
             let number = link.first_step + i;
             if number < 64 && self.any >> number & 1 == 0 {
                 self.trace.say(link.policy, || format!("step {} ({}): no such label", i + 1, step.action().as_str()));
                 continue;
             }
-            if let (Some(label), true) = (self.step(link, i, step, out), first.is_none()) {
+            let was_news = std::mem::take(&mut self.books.newly_refused);
+            if let Some(label) = self.step(link, i, step, out)
+                && (first.is_none() || (self.books.newly_refused && !was_news))
+            {
                 first = Some(cause(policy, label, step.action()));
             }
+            self.books.newly_refused |= was_news;
         }
         first
     }
@@ -240,11 +259,12 @@ impl<'p, T: Trace> Editor<'p, T> {
         let mut at = 0;
         while at < out.len() {
             let seen = self.scratch.seen[at];
-            if !self.names.wanted(seen, link.first_step + i, step, out, at) {
+            let is_kept = step.is_budget() && self.keep.iter().any(|label| **label == *out.name(at));
+            if is_kept || !self.names.wanted(seen, link.first_step + i, step, out, at) {
                 at += 1;
                 continue;
             }
-            let applied = step.apply(out.value(at), &mut self.scratch.value);
+            let applied = step.apply(out.name(at), out.value(at), &mut self.scratch.value, &mut self.books);
             let new = &self.scratch.value;
             self.trace.say(link.policy, || tell(i, step, out, at, applied, new));
             if applied != Applied::Unchanged || step.is_unconditional() {

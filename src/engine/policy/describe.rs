@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::compiled::{Effect, Enforcement, FoldKeys, Policy};
+use super::compiled::{BudgetKeys, Effect, Enforcement, FoldKeys, Policy};
 use super::raw::Word;
 use super::selector::Selector;
-use super::{Aggregate, FoldSettings, Policies};
+use super::{Aggregate, FoldSettings, LimitAction, Policies};
 use crate::engine::model::Kind;
 
 impl Policies {
@@ -21,6 +21,7 @@ fn describe(policy: &Policy) -> Vec<String> {
     lines.extend(policy.effect.steps().iter().enumerate().map(|(i, step)| format!("  step {}: {step}", i + 1)));
     lines.extend(policy.effect.rules().iter().enumerate().map(|(i, rule)| format!("  rule {}: {rule}", i + 1)));
     lines.extend(folding(&policy.fold).into_iter().map(|line| format!("  {line}")));
+    lines.extend(limits(&policy.budget).into_iter().map(|line| format!("  {line}")));
     if !policy.keep_labels.is_empty() {
         lines.push(format!("  no budget may touch {}", policy.keep_labels.join(", ")));
     }
@@ -66,6 +67,31 @@ fn folding(keys: &FoldKeys) -> Vec<String> {
     lines.extend(times.into_iter().filter_map(seconds));
     lines.extend(keys.histogram_buckets.as_ref().map(|buckets| format!("histogram boundaries are {buckets:?}")));
     lines
+}
+
+fn limits(keys: &BudgetKeys) -> Vec<String> {
+    let mut lines = Vec::new();
+    let what = [(keys.series_limit, "an endpoint"), (keys.series_limit_total, "all endpoints of a target together")];
+    for (limit, of) in what.into_iter().filter_map(|(limit, of)| Some((limit?, of))) {
+        lines.push(match limit {
+            0 => format!("no limit on the series of a family of {of}"),
+            limit => format!("at most {limit} series of a family of {of}"),
+        });
+    }
+    lines.extend(keys.action.map(|action| format!("beyond a limit {}", action.in_words())));
+    lines.extend(keys.series_ttl.map(|ttl| format!("series_ttl is {}s", ttl.as_secs_f64())));
+    lines
+}
+
+impl LimitAction {
+    fn in_words(self) -> &'static str {
+        match self {
+            LimitAction::Collapse => "the label that explains most is folded away",
+            LimitAction::Overflow => "new series become one, `__overflow__`",
+            LimitAction::Drop => "new series are left out",
+            LimitAction::Fail => "the scrape fails",
+        }
+    }
 }
 
 impl Aggregate {

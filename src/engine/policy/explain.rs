@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::compiled::Enforcement;
 use super::decide::{self, Trace};
 use super::plan::Planned;
-use super::{Decision, FamilyPlan, Outcome, SeriesRef};
+use super::{Boundless, Decision, FamilyPlan, Outcome, SeriesRef};
 use crate::engine::model::LabelSet;
 
 /// Remarks by the place of the policy they are about.
@@ -25,7 +25,7 @@ impl FamilyPlan {
     pub fn explain(&mut self, series: SeriesRef<'_>) -> Vec<String> {
         let mut told = Told(vec![Vec::new(); self.policies.len()]);
         let mut out = LabelSet::default();
-        let decision = decide::walk(self, series, &mut out, &mut told);
+        let decision = decide::walk(self, series, &mut out, &mut Boundless, &mut told);
         let mut lines = Vec::new();
         for (at, (planned, remarks)) in self.policies.iter().zip(told.0).enumerate() {
             let mut remarks = remarks.into_iter();
@@ -34,6 +34,7 @@ impl FamilyPlan {
             lines.extend(remarks.map(|remark| format!("  {remark}")));
         }
         lines.extend(self.folding(&decision));
+        lines.extend(self.budget.explain());
         lines.extend(would_be(&decision, series));
         lines.push(outcome(&decision, series, &out));
         lines

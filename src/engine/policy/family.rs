@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::budget::FamilyBudget;
 use super::compiled::{Enforcement, Policy};
 use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::Planned;
-use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, SeriesRef, SettingsId};
+use super::step::Step;
+use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
 /// What applies to one family of one endpoint. It may remember what it worked out (which step
@@ -20,6 +22,7 @@ pub struct FamilyPlan {
     pub(super) names: Names,
     pub(super) settings: SettingsTable,
     pub(super) scratch: Scratch,
+    pub(super) budget: FamilyBudget,
 }
 
 /// A policy that covers the family.
@@ -59,6 +62,7 @@ impl FamilyPlan {
         let links = links(policies, family);
         let reach = links.iter().map(|link| reach(&policies[link.policy])).max().unwrap_or(Reach::Untouched);
         FamilyPlan {
+            budget: FamilyBudget::new(policies, &links),
             policies: policies.clone(),
             links: links.into(),
             reach,
@@ -74,8 +78,13 @@ impl FamilyPlan {
     }
 
     /// Decides a series. `out` receives its label set after the steps (whatever the outcome).
-    pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet) -> Decision {
-        decide::walk(self, series, out, &mut Silent)
+    pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet, ledger: &mut dyn Ledger) -> Decision {
+        decide::walk(self, series, out, ledger, &mut Silent)
+    }
+
+    /// How many series the family may have, and what must stay of them.
+    pub fn budget(&self) -> &FamilyBudget {
+        &self.budget
     }
 
     /// Says whether series are decided alike whatever the value of this label, as long as they have
@@ -89,8 +98,11 @@ impl FamilyPlan {
                 && effect.rules().is_empty()
         });
         let mut steps = policies().flat_map(|(_, planned)| planned.policy.effect.steps());
+        let asks_nobody = !steps.clone().any(Step::asks_for_room);
         let first = steps.find(|step| step.wants(label));
-        looks_at_steps_only && first.is_some_and(|step| step.is_unconditional() && step.action() == Action::Drop)
+        looks_at_steps_only
+            && asks_nobody
+            && first.is_some_and(|step| step.is_unconditional() && step.action() == Action::Drop)
     }
 
     /// The settings of a decision of this very plan.
@@ -148,6 +160,8 @@ pub(super) fn gate(policy: &Policy, family: FamilyRef<'_>) -> Option<Gate> {
 fn reach(planned: &Planned) -> Reach {
     match planned.enforcement {
         _ if !planned.acts() => Reach::Untouched,
+        // Series under a limit may come to be folded: what they were must be known by then.
+        _ if planned.policy.budget.limits() => Reach::Editing,
         Enforcement::Enforced if planned.policy.effect.edits_labels() => Reach::Editing,
         _ => Reach::Selecting,
     }

@@ -4,6 +4,7 @@
 //! narrows it to one target. A [`Plan`] is asked once per family ([`Plan::family`]) and the
 //! [`FamilyPlan`] once per series ([`FamilyPlan::decide`]); the guard remembers the answers.
 
+mod budget;
 mod compile;
 mod compiled;
 mod decide;
@@ -14,6 +15,7 @@ mod family;
 mod finding;
 mod fold_settings;
 mod hash;
+mod ledger;
 mod names;
 mod normalize;
 mod pattern;
@@ -35,10 +37,12 @@ pub mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::{FamilyBudget, Limit, Rank, SeriesLimits};
 pub use describe::fold_doubt;
 pub use doubts::Doubt;
 pub use family::FamilyPlan;
 pub use finding::{Finding, Severity};
+pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
 pub use plan::Plan;
 pub use policies::Policies;
 pub use shape::{Shape, shape};
@@ -179,7 +183,27 @@ pub enum Aggregate {
     Drop,
 }
 
+/// What happens beyond a limit on series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum LimitAction {
+    /// The label whose removal cuts the family most is folded away.
+    #[default]
+    Collapse,
+    /// New series become one whose labels say `__overflow__`.
+    Overflow,
+    /// New series are left out.
+    Drop,
+    /// The scrape fails, as with Prometheus' `sample_limit`.
+    Fail,
+}
+
 impl Action {
+    /// Whether a limit did it, and not a step that somebody planned.
+    pub const fn is_budget(self) -> bool {
+        use Action::{Collapse, Limit, SeriesCollapse, SeriesDrop, SeriesOverflow};
+        matches!(self, Limit | Collapse | SeriesCollapse | SeriesOverflow | SeriesDrop)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Action::Drop => "drop",

@@ -1,10 +1,11 @@
 //! The policies of one target.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::compiled::{Effect, Enforcement, Policy};
-use super::{FamilyPlan, FamilyRef};
+use super::{FamilyPlan, FamilyRef, StepKey};
 use crate::engine::model::Seed;
 
 /// The policies of one target, compiled. Cheap to clone.
@@ -39,6 +40,12 @@ impl Plan {
         self.fingerprint
     }
 
+    /// The steps that give places.
+    pub fn step_keys(&self) -> HashSet<StepKey> {
+        let steps = self.policies.iter().flat_map(|planned| planned.policy.effect.steps());
+        steps.filter(|step| step.is_budget()).map(|step| step.key).collect()
+    }
+
     /// What applies to this family; asked once a family.
     pub fn family(&self, family: FamilyRef<'_>) -> FamilyPlan {
         FamilyPlan::new(&self.policies, family)
@@ -51,7 +58,7 @@ impl Planned {
         match &self.policy.effect {
             Effect::Pass => false,
             Effect::Drop => true,
-            edit @ Effect::Edit { .. } => !edit.is_nothing(),
+            edit @ Effect::Edit { .. } => !edit.is_nothing() || self.policy.budget.limits(),
         }
     }
 
@@ -64,7 +71,7 @@ impl Planned {
 
 /// The same in every process and release as long as the content prints the same: what policies
 /// print about themselves is complete.
-fn fingerprint(policies: &[Planned]) -> u64 {
+pub(super) fn fingerprint<'p>(policies: impl IntoIterator<Item = &'p Planned>) -> u64 {
     let mut text = String::new();
     for Planned { policy, enforcement } in policies {
         // Writing to a String cannot fail.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Builtin, FamilyRef, Mode, Outcome, Plan, Policies, SeriesRef, Source};
+use super::{Boundless, Builtin, FamilyRef, Mode, Outcome, Plan, Policies, SeriesRef, Source};
 use crate::engine::model::{Kind, LabelSet};
 use rstest::rstest;
 
@@ -30,7 +30,7 @@ fn leaves(plan: &Plan, name: &str, labels: &[(&str, &str)]) -> String {
     let names = [name];
     let mut family = plan.family(FamilyRef { name, kind: Kind::Counter, names: &names });
     let mut out = LabelSet::default();
-    let decision = family.decide(SeriesRef { name, reserved: None, labels: &labels }, &mut out);
+    let decision = family.decide(SeriesRef { name, reserved: None, labels: &labels }, &mut out, &mut Boundless);
     assert!(!matches!(decision.outcome, Outcome::Dropped(_)));
     out.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
@@ -51,7 +51,7 @@ fn every_file_in_the_folder_is_tested() {
 }
 
 #[rstest]
-#[case::default("default", "worker_jobs_total", &[("job_id", "1"), ("trace_id", "2"), ("queue", "q")], "queue=q")]
+#[case::default_few("default", "worker_jobs_total", &[("job_id", "1"), ("trace_id", "2"), ("queue", "q")], "job_id=1,queue=q,trace_id=2")]
 #[case::default_knows_names_only("default", "x", &[("job", "a"), ("id", "1"), ("pod", "p"), ("path", "/1")], "id=1,job=a,path=/1,pod=p")]
 #[case::celery("celery", "celery_task_sent_total", &[("hostname", "nightly-sync-29481060-f6a7e"), ("name", "n"), ("queue_name", "q")], "name=n,queue_name=q")]
 #[case::celery_hosts_that_matter("celery", "celery_worker_up", &[("hostname", "worker-7d9f8b6c5-x2k4j")], "hostname=worker-7d9f8b6c5-x2k4j")]

@@ -6,7 +6,8 @@ use std::num::NonZeroU64;
 use super::pattern::Pattern;
 use super::rewrite::Rewrite;
 use super::shape::Shape;
-use super::{Action, hash, normalize};
+use super::{Action, Ask, Ledger, Manner, Novelty, Room, Span, StepKey, hash, normalize};
+use crate::engine::model::Seed;
 
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -14,6 +15,8 @@ pub(super) struct Step {
     /// Only where the whole value looks like one of these; empty: everywhere.
     pub when: Box<[Shape]>,
     pub edit: Edit,
+    /// Stands for the step where places are remembered: the same as long as it acts the same.
+    pub key: StepKey,
 }
 
 #[derive(Clone, Debug)]
@@ -23,6 +26,19 @@ pub(super) enum Edit {
     Replace(Rewrite),
     Normalize,
     Keep(Allowed),
+    Limit(Ration),
+    /// How many values have a place; one more, and the label goes.
+    Collapse(u64),
+}
+
+/// How a `limit` step shares places out.
+#[derive(Clone, Debug)]
+pub(super) struct Ration {
+    pub limit: u64,
+    /// These have a place of their own.
+    pub values: Box<[Box<str>]>,
+    /// What every value without a place becomes; empty: the label goes.
+    pub overflow: Box<str>,
 }
 
 /// The values a `keep` step leaves alone.
@@ -56,8 +72,19 @@ impl Step {
         !is_reserved(name) && self.label.fits(name)
     }
 
-    /// What becomes of `value` (never empty); a new one is written into `out`.
-    pub fn apply(&self, value: &str, out: &mut String) -> Applied {
+    /// The step of this policy, with its key.
+    pub fn keyed(self, policy: &str) -> Step {
+        let key = StepKey(Seed::new(0).hash(format!("{policy}\n{self}").as_bytes()).0);
+        Step { key, ..self }
+    }
+
+    /// Whether the step is a budget: it counts values, and `keep_labels` are out of its reach.
+    pub fn is_budget(&self) -> bool {
+        matches!(self.edit, Edit::Limit(_) | Edit::Collapse(_))
+    }
+
+    /// What becomes of the value (never empty) of a label; a new one is written into `out`.
+    pub fn apply(&self, name: &str, value: &str, out: &mut String, books: &mut Books<'_>) -> Applied {
         if !self.when.is_empty() && !self.when.iter().any(|shape| shape.fits(value)) {
             return Applied::Unchanged;
         }
@@ -75,12 +102,31 @@ impl Step {
                 out.clear();
                 out.push_str(&allowed.overflow);
             }
+            Edit::Limit(ration) => {
+                let has_place = ration.values.iter().any(|v| **v == *value) || *ration.overflow == *value;
+                if has_place || books.ask(self.key, Span::Endpoint, name, value, ration.limit) == Room::Granted {
+                    return Applied::Unchanged;
+                }
+                out.clear();
+                out.push_str(&ration.overflow);
+            }
+            Edit::Collapse(limit) => {
+                return match books.ask(self.key, Span::Family, name, value, *limit) {
+                    Room::Granted => Applied::Unchanged,
+                    Room::Refused(_) => Applied::Removed,
+                };
+            }
         }
         match out.as_str() {
             "" => Applied::Removed,
             new if new == value => Applied::Unchanged,
             _ => Applied::Rewritten,
         }
+    }
+
+    /// Says whether what the step does depends on how many values there were before.
+    pub fn asks_for_room(&self) -> bool {
+        matches!(self.edit, Edit::Limit(_) | Edit::Collapse(_))
     }
 
     /// Says whether a label alone is enough to give the step something to do.
@@ -95,7 +141,27 @@ impl Step {
             Edit::Replace(_) => Action::Replace,
             Edit::Normalize => Action::Normalize,
             Edit::Keep(_) => Action::Keep,
+            Edit::Limit(_) => Action::Limit,
+            Edit::Collapse(_) => Action::Collapse,
         }
+    }
+}
+
+/// The ledger, as one policy asks it.
+pub(super) struct Books<'a> {
+    pub ledger: &'a mut dyn Ledger,
+    /// The policy that asks.
+    pub policy: &'a str,
+    pub manner: Manner,
+    /// Whether a value was refused that never was before.
+    pub newly_refused: bool,
+}
+
+impl Books<'_> {
+    fn ask(&mut self, step: StepKey, span: Span, label: &str, value: &str, limit: u64) -> Room {
+        let room = self.ledger.room(Ask { policy: self.policy, step, span, label, value, limit, manner: self.manner });
+        self.newly_refused |= room == Room::Refused(Novelty::New);
+        room
     }
 }
 
@@ -125,12 +191,30 @@ impl fmt::Display for Step {
             }
             Edit::Normalize => write!(f, "ids inside label `{label}` become :uuid :ulid :hex :int :ip :email")?,
             Edit::Keep(allowed) => write!(f, "label `{label}` keeps {allowed}")?,
+            Edit::Limit(ration) => write!(f, "label `{label}` keeps {ration}")?,
+            Edit::Collapse(limit) => {
+                write!(f, "label `{label}` stays while it has at most {limit} values, then it goes")?
+            }
         }
         if !self.when.is_empty() {
             let shapes: Vec<&str> = self.when.iter().map(|shape| shape.as_str()).collect();
             write!(f, ", only where the whole value looks like {}", shapes.join(" or "))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Ration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the first {} values", self.limit)?;
+        if !self.values.is_empty() {
+            let values: Vec<String> = self.values.iter().map(|value| format!("`{value}`")).collect();
+            write!(f, " besides {}", values.join(", "))?;
+        }
+        match &*self.overflow {
+            "" => f.write_str("; with any other value it goes"),
+            overflow => write!(f, "; any other value becomes `{overflow}`"),
+        }
     }
 }
 
@@ -149,11 +233,16 @@ impl fmt::Display for Allowed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Boundless;
     use super::*;
     use rstest::rstest;
 
+    fn books(ledger: &mut dyn Ledger) -> Books<'_> {
+        Books { ledger, policy: "p", manner: Manner::Enforced, newly_refused: false }
+    }
+
     fn step(label: &str, edit: Edit) -> Step {
-        Step { label: Pattern::new(label).expect("pattern"), when: Box::new([]), edit }
+        Step { label: Pattern::new(label).expect("pattern"), when: Box::new([]), edit, key: StepKey::default() }
     }
 
     fn replace(regex: &str, replacement: &str) -> Edit {
@@ -170,7 +259,7 @@ mod tests {
 
     fn becomes(edit: Edit, value: &str) -> String {
         let mut out = String::from("stale");
-        match step(".+", edit).apply(value, &mut out) {
+        match step(".+", edit).apply("x", value, &mut out, &mut books(&mut Boundless)) {
             Applied::Unchanged => value.to_owned(),
             Applied::Removed => String::new(),
             Applied::Rewritten => out,
@@ -205,9 +294,10 @@ mod tests {
     #[test]
     fn a_condition_looks_at_the_whole_value() {
         let when = Box::new([Shape::Uuid, Shape::Int]);
-        let step = Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop };
+        let step =
+            Step { label: Pattern::new(".+").expect("pattern"), when, edit: Edit::Drop, key: StepKey::default() };
         let mut out = String::new();
-        assert_eq!(step.apply("17", &mut out), Applied::Removed);
-        assert_eq!(step.apply("x-17", &mut out), Applied::Unchanged);
+        assert_eq!(step.apply("x", "17", &mut out, &mut books(&mut Boundless)), Applied::Removed);
+        assert_eq!(step.apply("x", "x-17", &mut out, &mut books(&mut Boundless)), Applied::Unchanged);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::decide::{self, Trace};
-use super::{FamilyPlan, Policies, SeriesRef};
+use super::{Boundless, FamilyPlan, Policies, SeriesRef};
 use crate::engine::model::LabelSet;
 
 /// A part of a policy, counted from 0.
@@ -45,7 +45,7 @@ impl FamilyPlan {
     /// The same walk as [`FamilyPlan::decide`], noting what it came upon.
     pub fn note_use(&mut self, series: SeriesRef<'_>, usage: &mut Usage) {
         let mut used = Used(Vec::new());
-        decide::walk(self, series, &mut LabelSet::default(), &mut used);
+        decide::walk(self, series, &mut LabelSet::default(), &mut Boundless, &mut used);
         for (policy, part) in used.0 {
             let name = &self.policies[policy].policy.name;
             match usage.policies.get_mut(name) {

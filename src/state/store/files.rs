@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use md5::{Digest, Md5};
 
 use super::doomed::Doomed;
-use super::frame::{self, FrameKind, Head, Parsed, Tail};
+use super::frame::{self, FileMark, FrameKind, Head, Parsed, Tail};
 use super::judge::{Circumstances, judge};
 use super::lock::{LockError, lock};
 use super::{Kept, StateName, StateStore, Then, Trouble};
@@ -106,6 +106,7 @@ impl FileStore {
             now: (self.wall_seconds)(),
             modified: seconds(about.mtime(), about.mtime_nsec()),
             changed: seconds(about.ctime(), about.ctime_nsec()),
+            file: mark(&about),
         };
         let then = judge(&parsed, circumstances)?;
         if parsed.tail == Tail::Torn {
@@ -137,26 +138,37 @@ impl FileStore {
     }
 
     fn write_whole(&self, name: &StateName, piece: &[u8], wanted: &AtomicBool) -> Result<(), Trouble> {
-        let mut bytes = Vec::with_capacity(piece.len() + 256);
-        frame::write_head(&Head { boot: self.boot.clone(), name: name.as_str().to_owned() }, &mut bytes);
-        frame::write_frame(FrameKind::Piece, 0, (self.wall_seconds)(), piece, &mut bytes);
         let path = self.path(name);
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
         let temporary = path.with_extension(format!("{number}.tmp"));
-        let written = create(&temporary, &bytes).and_then(|()| match wanted.load(Ordering::SeqCst) {
-            true => fs::rename(&temporary, &path),
+        let written = self.write_new(&temporary, name, piece).and_then(|len| match wanted.load(Ordering::SeqCst) {
+            true => fs::rename(&temporary, &path).map(|()| len),
             false => Err(io::Error::other("too late")),
         });
-        if let Err(error) = written {
-            let _ = fs::remove_file(&temporary);
-            return Err(error.into());
-        }
-        self.logs().insert(name.clone(), Log { len: bytes.len() as u64, whole: bytes.len() as u64, frames: 1 });
+        let len = match written {
+            Ok(len) => len,
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                return Err(error.into());
+            }
+        };
+        self.logs().insert(name.clone(), Log { len, whole: len, frames: 1 });
         // Whoever stopped wanting it before the rename may have removed what was there before it.
         match wanted.load(Ordering::SeqCst) {
             true => Ok(()),
             false => Err(Trouble::Slow),
         }
+    }
+
+    /// A file that knows itself; says how long it is.
+    fn write_new(&self, path: &Path, name: &StateName, piece: &[u8]) -> io::Result<u64> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let head = Head { boot: self.boot.clone(), name: name.as_str().to_owned(), file: mark(&file.metadata()?) };
+        let mut bytes = Vec::with_capacity(piece.len() + 256);
+        frame::write_head(&head, &mut bytes);
+        frame::write_frame(FrameKind::Piece, 0, (self.wall_seconds)(), piece, &mut bytes);
+        file.write_all(&bytes)?;
+        Ok(bytes.len() as u64)
     }
 
     fn sync_directory(&self) -> Result<(), Trouble> {
@@ -262,8 +274,10 @@ impl StateStore for FileStore {
     }
 }
 
-fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+/// Not every file system knows when a file was born.
+fn mark(about: &fs::Metadata) -> Option<FileMark> {
+    let born = about.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(FileMark { inode: about.ino(), born_nanos: born.as_nanos() as u64 })
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -335,6 +349,21 @@ mod tests {
         second.replace(&name(1), b"everything", &WANTED).unwrap();
         drop(second);
         assert_eq!(refused(&store(dir.path(), "three")), "boot");
+    }
+
+    #[test]
+    fn rule_7_4_a_copy_of_older_records_is_not_resumed_however_soon_it_is_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = store(dir.path(), "boot");
+        fill(&first);
+        let (path, kept) = (first.path(&name(1)), dir.path().join("older"));
+        let times = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::copy(&path, &kept).unwrap();
+        first.append(&name(1), b"shown, and lost by a power cut", &WANTED).unwrap();
+        drop(first);
+        fs::rename(&kept, &path).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+        assert_eq!(refused(&store(dir.path(), "boot")), "touched");
     }
 
     #[test]

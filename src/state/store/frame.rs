@@ -18,6 +18,16 @@ use super::Trouble;
 pub struct Head {
     pub boot: Option<String>,
     pub name: String,
+    /// `None`: the file system does not tell.
+    pub file: Option<FileMark>,
+}
+
+/// What tells a file from a copy of it that was put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    pub inode: u64,
+    /// Since the epoch.
+    pub born_nanos: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +58,7 @@ pub enum Tail {
 }
 
 const MAGIC: [u8; 8] = *b"cgstate\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FRAME_HEAD: usize = 32;
 /// Fixed: it guards against decay, not against an enemy.
 const SECRETS: RapidSecrets = RapidSecrets::seed(0x6361_7264_696e_616c);
@@ -157,7 +167,7 @@ mod tests {
 
     fn file() -> (Vec<u8>, usize) {
         let mut bytes = Vec::new();
-        write_head(&Head { boot: Some("b".into()), name: "text http://x:1/".into() }, &mut bytes);
+        write_head(&Head { boot: Some("b".into()), name: "text http://x:1/".into(), file: None }, &mut bytes);
         write_frame(FrameKind::Piece, 0, 1.0, b"everything", &mut bytes);
         let last = bytes.len();
         write_frame(FrameKind::Piece, 1, 2.0, b"a change", &mut bytes);
@@ -191,7 +201,7 @@ mod tests {
     #[test]
     fn rule_7_4_records_have_their_place() {
         let mut bytes = Vec::new();
-        write_head(&Head { boot: None, name: "x".into() }, &mut bytes);
+        write_head(&Head { boot: None, name: "x".into(), file: None }, &mut bytes);
         let head = bytes.len();
         write_frame(FrameKind::Piece, 0, 1.0, b"a", &mut bytes);
         let again = bytes[head..].to_vec();
@@ -202,7 +212,7 @@ mod tests {
     #[test]
     fn rule_7_4_another_version_is_told_from_damage() {
         let (mut bytes, _) = file();
-        bytes[8] = 2;
+        bytes[8] = VERSION as u8 + 1;
         assert!(matches!(parse(&bytes), Err(Trouble::Version)));
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a file that can be read may be resumed (rule 7.4).
 
-use super::frame::{FrameKind, Parsed, Tail};
+use super::frame::{FileMark, FrameKind, Parsed, Tail};
 use super::{Then, Trouble};
 
 /// What is known of the file and the machine.
@@ -15,6 +15,8 @@ pub struct Circumstances<'a> {
     /// file system says.
     pub modified: f64,
     pub changed: f64,
+    /// `None`: it does not say.
+    pub file: Option<FileMark>,
 }
 
 const HOUR: f64 = 3600.0;
@@ -39,7 +41,13 @@ pub fn judge(parsed: &Parsed, about: Circumstances<'_>) -> Result<Then, Trouble>
     if !same_boot && !is_clean {
         return Err(Trouble::Boot);
     }
-    // Older records put back: the file was touched after its last record was written. A torn tail
+    // Older records put back: another file has the name now. Behind the mark that is a volume that
+    // moved.
+    let is_another = matches!((parsed.head.file, about.file), (Some(then), Some(now)) if then != now);
+    if !is_clean && is_another {
+        return Err(Trouble::Touched);
+    }
+    // Or written over: the file was touched after its last record was written. A torn tail
     // is younger than the record before it. Volumes change owners when they are mounted anew, so
     // after a clean end only the content counts.
     let touched = if is_clean { about.modified } else { about.changed.max(about.modified) };
@@ -55,10 +63,11 @@ mod tests {
     use crate::state::store::frame::Head;
 
     const ABOUT: Circumstances<'static> =
-        Circumstances { name: "n", boot: Some("b"), now: 10_015.0, modified: 10_000.0, changed: 10_000.1 };
+        Circumstances { name: "n", boot: Some("b"), now: 10_015.0, modified: 10_000.0, changed: 10_000.1, file: FILE };
+    const FILE: Option<FileMark> = Some(FileMark { inode: 7, born_nanos: 9 });
 
     fn parsed(boot: &str, last: FrameKind) -> Parsed {
-        let head = Head { boot: Some(boot.into()), name: "n".into() };
+        let head = Head { boot: Some(boot.into()), name: "n".into(), file: FILE };
         Parsed { head, pieces: vec![], frames: 2, written: 10_000.0, last, good: 0, tail: Tail::Whole }
     }
 
@@ -89,8 +98,12 @@ mod tests {
         assert_eq!((reason(&open, put_back), reason(&closed, put_back)), ("touched", "append"));
         let copied = Circumstances { modified: 10_010.0, ..put_back };
         assert_eq!((reason(&open, copied), reason(&closed, copied)), ("touched", "touched"));
+        let copy = Circumstances { file: Some(FileMark { inode: 8, born_nanos: 9 }), ..ABOUT };
+        assert_eq!((reason(&open, copy), reason(&closed, copy)), ("touched", "append"), "however soon");
+        assert_eq!(reason(&open, Circumstances { file: None, ..ABOUT }), "append", "nobody can tell");
         let torn = Parsed { tail: Tail::Torn, ..parsed("b", FrameKind::Piece) };
         assert_eq!(reason(&torn, copied), "append", "killed while it wrote");
+        assert_eq!(reason(&torn, copy), "touched");
         let torn_end = Parsed { tail: Tail::Torn, ..parsed("b", FrameKind::End) };
         assert_eq!(reason(&torn_end, Circumstances { boot: Some("c"), ..ABOUT }), "boot", "its mark was not the last");
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::Addresses;
 use super::super::tally::{Exporter, Tally, Verdict};
-use super::units::{bars, bytes, clock, count, milliseconds};
 use crate::cli::terminal::Color;
+use crate::cli::units::{bars, bytes, clock, count, milliseconds};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::compiled::{AggregateRule, Effect, Enforcement, FoldKeys, Policy};
+use super::super::compiled::{AggregateRule, BudgetKeys, Effect, Enforcement, FoldKeys, Policy};
 use super::super::raw::{At, PolicyAction, RawAggregate, RawPolicy, Texts};
 use super::super::selector::Selector;
 use super::super::yaml::{Checker, closest};
@@ -11,14 +11,16 @@ use super::{Context, rule, step};
 use crate::engine::model::Kind;
 
 pub(super) fn compile(check: &mut Checker, raw: &RawPolicy, context: &mut Context<'_>, file: &str) -> Policy {
+    let name = name(check, raw, context, file);
     let policy = Policy {
-        name: name(check, raw, context, file),
         selectors: selectors(check, raw.selectors.as_ref()),
         targets: targets(check, raw.targets.as_ref(), context),
         enforcement: enforcement(raw),
-        effect: effect(check, raw),
+        effect: effect(check, raw, &name),
         fold: fold_keys(check, raw),
+        budget: budget_keys(raw),
         keep_labels: boxed(raw.keep_labels.as_ref()),
+        name,
     };
     doubts(check, raw, &policy);
     policy
@@ -93,8 +95,8 @@ fn enforcement(raw: &RawPolicy) -> Enforcement {
     }
 }
 
-fn effect(check: &mut Checker, raw: &RawPolicy) -> Effect {
-    let steps = raw.labels.iter().filter_map(|raw| step::compile(check, raw)).collect();
+fn effect(check: &mut Checker, raw: &RawPolicy, name: &str) -> Effect {
+    let steps = raw.labels.iter().filter_map(|raw| step::compile(check, raw, name)).collect();
     let rules = raw.metric_relabel_configs.iter().filter_map(|raw| rule::compile(check, raw)).collect();
     let Some(action) = &raw.action else { return Effect::Edit { steps, rules } };
     if !raw.labels.is_empty() || !raw.metric_relabel_configs.is_empty() {
@@ -114,6 +116,15 @@ fn fold_keys(check: &mut Checker, raw: &RawPolicy) -> FoldKeys {
         member_ttl: raw.member_ttl.as_ref().map(|ttl| ttl.value),
         group_ttl: raw.group_ttl.as_ref().map(|ttl| ttl.value),
         histogram_buckets: raw.histogram_buckets.as_ref().and_then(|raw| buckets(check, raw)),
+    }
+}
+
+fn budget_keys(raw: &RawPolicy) -> BudgetKeys {
+    BudgetKeys {
+        series_limit: raw.series_limit.as_ref().map(|limit| limit.value),
+        series_limit_total: raw.series_limit_total.as_ref().map(|limit| limit.value),
+        action: raw.series_limit_action.as_ref().map(|action| action.value),
+        series_ttl: raw.series_ttl.as_ref().map(|ttl| ttl.value),
     }
 }
 
@@ -150,14 +161,23 @@ fn doubts(check: &mut Checker, raw: &RawPolicy, policy: &Policy) {
         let message = "`action` leaves nothing to fold: the keys about folding have no effect";
         check.warning(action.at, message, "move them to the policy whose steps fold");
     }
+    if let (Some(action), false) = (&raw.action, policy.budget.is_empty()) {
+        let message = "`action` leaves nothing to count: the keys about limits have no effect";
+        check.warning(action.at, message, "move them to a policy without `action`");
+    }
     if matches!(policy.effect, Effect::Pass) && policy.enforcement == Enforcement::Observed {
         check.warning(raw.at, "a policy that passes and only observes does nothing", "take `mode: observe` out");
     }
-    if policy.effect.is_nothing() && !has_fold_keys && policy.keep_labels.is_empty() && !check.has_errors() {
+    if policy.effect.is_nothing()
+        && !has_fold_keys
+        && policy.budget.is_empty()
+        && policy.keep_labels.is_empty()
+        && !check.has_errors()
+    {
         check.warning(
             raw.at,
             "the policy does nothing",
-            "it has neither steps (`labels`), rules, an `action` nor keys about folding",
+            "it has neither steps (`labels`), rules, an `action` nor keys about folding or limits",
         );
     }
 }

@@ -2,16 +2,19 @@
 
 use std::num::NonZeroU64;
 
+use super::super::StepKey;
 use super::super::pattern::Pattern;
 use super::super::raw::{At, RawStep, StepAction};
 use super::super::rewrite::Rewrite;
-use super::super::step::{Allowed, Edit, Step, is_reserved};
+use super::super::step::{Allowed, Edit, Ration, Step, is_reserved};
 use super::super::yaml::Checker;
 
 /// What `keep` makes of other values when it does not say.
 const OTHER: &str = "other";
+/// What `limit` makes of values without a place when it does not say.
+const OVERFLOW: &str = "__overflow__";
 
-pub(super) fn compile(check: &mut Checker, raw: &RawStep) -> Option<Step> {
+pub(super) fn compile(check: &mut Checker, raw: &RawStep, policy: &str) -> Option<Step> {
     let label = raw.label.as_ref().and_then(|label| label_pattern(check, label));
     let edit = raw.action.as_ref().and_then(|action| {
         superfluous(check, raw, action);
@@ -19,7 +22,7 @@ pub(super) fn compile(check: &mut Checker, raw: &RawStep) -> Option<Step> {
     });
     let when = raw.when.as_ref().and_then(|when| when.value.shape.as_ref());
     let when = when.map(|shapes| shapes.value.as_slice().into()).unwrap_or_default();
-    Some(Step { label: label?, when, edit: edit? })
+    Some(Step { label: label?, when, edit: edit?, key: StepKey::default() }.keyed(policy))
 }
 
 /// An anchored regex; the finding stands at it.
@@ -54,8 +57,10 @@ fn superfluous(check: &mut Checker, raw: &RawStep, action: &At<StepAction>) {
         StepAction::Hash => &["buckets"],
         StepAction::Replace => &["regex", "replacement"],
         StepAction::Keep => &["values", "regex", "overflow"],
+        StepAction::Limit => &["limit", "values", "overflow"],
+        StepAction::Collapse => &["limit"],
     };
-    let options = ["buckets", "regex", "replacement", "values", "overflow"];
+    let options = ["buckets", "limit", "regex", "replacement", "values", "overflow"];
     let given = raw.keys.iter().filter(|key| options.contains(&key.value.as_str()));
     for At { at, value: key } in given.filter(|key| !takes.contains(&key.value.as_str())) {
         let action = action.value.as_str();
@@ -85,7 +90,25 @@ fn edit(check: &mut Checker, raw: &RawStep, action: &At<StepAction>) -> Option<E
             rewrite(check, regex?, replacement?).map(Edit::Replace)
         }
         StepAction::Keep => keep(check, raw).map(Edit::Keep),
+        StepAction::Limit => {
+            let limit = places(check, raw)?;
+            let values = raw.values.as_ref().map(|texts| texts.value.as_slice()).unwrap_or_default();
+            let values = values.iter().map(|text| text.value.as_str().into()).collect();
+            let overflow = raw.overflow.as_ref().map_or(OVERFLOW, |text| text.value.as_str()).into();
+            Some(Edit::Limit(Ration { limit, values, overflow }))
+        }
+        StepAction::Collapse => places(check, raw).map(Edit::Collapse),
     }
+}
+
+/// How many values have a place.
+fn places(check: &mut Checker, raw: &RawStep) -> Option<u64> {
+    let limit = needed(check, raw, raw.limit.as_ref(), "limit")?;
+    if limit.value == 0 {
+        check.error_with_help(limit.at, "a limit of 0 leaves no value a place", "`action: drop` takes the label away");
+        return None;
+    }
+    Some(limit.value)
 }
 
 pub(super) fn rewrite(check: &mut Checker, regex: &At<String>, replacement: &At<String>) -> Option<Rewrite> {

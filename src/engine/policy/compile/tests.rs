@@ -116,7 +116,7 @@ fn all_files_are_reported() {
 )]
 #[case(
     "policies: [{name: a}]",
-    "1:12 warning the policy does nothing (it has neither steps (`labels`), rules, an `action` nor keys about folding)"
+    "1:12 warning the policy does nothing (it has neither steps (`labels`), rules, an `action` nor keys about folding or limits)"
 )]
 #[case(
     "policies: [{name: a, hold: 30}]",
@@ -184,18 +184,31 @@ fn steps_are_checked(#[case] text: &str, #[case] want: &str) {
 }
 
 #[rstest]
-#[case("policies: [{name: a, action: drop, series_limit: 1}]", "series_limit")]
-#[case("policies: [{name: a, action: drop, series_limit_total: 1}]", "series_limit_total")]
-#[case("policies: [{name: a, action: drop, series_limit_action: fail}]", "series_limit_action")]
-#[case("policies: [{name: a, action: drop, series_ttl: 1h}]", "series_ttl")]
-#[case("policies: [{name: a, labels: [{label: x, action: limit, limit: 5, values: [a]}]}]", "limit")]
-#[case("policies: [{name: a, labels: [{label: x, action: collapse, limit: 5}]}]", "collapse")]
-#[case("policies: [{name: a, labels: [{label: x, action: drop, limit: 5}]}]", "limit")]
-fn what_is_not_enforced_is_not_accepted(#[case] text: &str, #[case] what: &str) {
-    let want = format!("this version does not enforce budgets yet: `{what}` would have no effect");
+#[case(
+    "policies: [{name: a, action: drop, series_limit: 1}]",
+    "`action` leaves nothing to count: the keys about limits have no effect"
+)]
+#[case("policies: [{name: a, series_limit_action: faill}]", "unknown series_limit_action `faill`")]
+#[case("policies: [{name: a, series_limt: 1}]", "unknown key `series_limt`")]
+#[case("policies: [{name: a, labels: [{label: x, action: limit}]}]", "`limit` needs `limit`")]
+#[case("policies: [{name: a, labels: [{label: x, action: collapse}]}]", "`collapse` needs `limit`")]
+#[case("policies: [{name: a, labels: [{label: x, action: limit, limit: 0}]}]", "a limit of 0 leaves no value a place")]
+#[case("policies: [{name: a, labels: [{label: x, action: drop, limit: 5}]}]", "`limit` says nothing to `drop`")]
+#[case(
+    "policies: [{name: a, labels: [{label: x, action: collapse, limit: 5, overflow: y}]}]",
+    "`overflow` says nothing to `collapse`"
+)]
+fn budgets_are_checked(#[case] text: &str, #[case] want: &str) {
     let found = findings(text);
-    assert_eq!(found.iter().map(|f| f.message.as_str()).collect::<Vec<_>>(), [want]);
-    assert_eq!(found[0].severity, Severity::Error);
+    assert!(found.first().is_some_and(|f| f.message.contains(want)), "{found:?}");
+}
+
+#[rstest]
+#[case("policies: [{name: a, series_limit: 1, series_limit_total: 0, series_limit_action: fail, series_ttl: 1h}]")]
+#[case("policies: [{name: a, labels: [{label: x, action: limit, limit: 5, values: [a], overflow: z}]}]")]
+#[case("policies: [{name: a, labels: [{label: x, action: collapse, limit: 5, when: {shape: uuid}}]}]")]
+fn budgets_are_accepted(#[case] text: &str) {
+    assert_eq!(shown(text), [""; 0]);
 }
 
 #[rstest]

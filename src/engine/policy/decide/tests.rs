@@ -5,7 +5,8 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::super::{
-    Action, Aggregate, Builtin, Decision, FamilyPlan, FamilyRef, Mode, Outcome, Plan, Policies, SeriesRef, Source,
+    Action, Aggregate, Boundless, Builtin, Decision, FamilyPlan, FamilyRef, Mode, Outcome, Plan, Policies, SeriesRef,
+    Source,
 };
 use crate::engine::model::{Kind, LabelSet};
 
@@ -37,7 +38,7 @@ fn family(plan: &Plan, name: &str, kind: Kind) -> FamilyPlan {
 fn decide(family: &mut FamilyPlan, series: &str) -> (Decision, String) {
     let labels = labels(series);
     let mut out = labels_of_another_series();
-    let decision = family.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut out);
+    let decision = family.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut out, &mut Boundless);
     (decision, show(&out))
 }
 
@@ -334,7 +335,7 @@ fn speed() {
         let start = cpu_nanos();
         for labels in std::iter::repeat_n(&sets, 1_000).flatten() {
             let series = SeriesRef { name: "x", reserved: None, labels };
-            std::hint::black_box(family.decide(series, &mut out));
+            std::hint::black_box(family.decide(series, &mut out, &mut Boundless));
         }
         println!("{what}: {} ns", (cpu_nanos() - start) / 1_000_000);
     }

@@ -73,18 +73,3 @@ fn list<T>(
     let items = fields.get(key).and_then(|node| check.list(node)).unwrap_or_default();
     items.iter().filter_map(|item| read(check, item)).collect()
 }
-
-/// Keys that are part of the contract and that this version would not honour.
-fn refuse_budgets(check: &mut Checker, fields: &Fields<'_>, keys: &[&str]) {
-    for entry in keys.iter().filter_map(|key| fields.entry(key)) {
-        refuse_budget(check, entry.at, &entry.key);
-    }
-}
-
-fn refuse_budget(check: &mut Checker, at: Mark, what: &str) {
-    check.error_with_help(
-        at,
-        format!("this version does not enforce budgets yet: `{what}` would have no effect"),
-        "take it out; `drop`, `hash`, `normalize` and `keep` bound a label without counting",
-    );
-}

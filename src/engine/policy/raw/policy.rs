@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::yaml::{Checker, Fields, Mark, Node};
-use super::super::{Aggregate, Mode};
-use super::{At, RawRule, RawStep, Texts, Word, list, optional, refuse_budgets, required, text, texts};
+use super::super::{Aggregate, LimitAction, Mode};
+use super::{At, RawRule, RawStep, Texts, Word, list, optional, required, text, texts};
 use crate::engine::model::Kind;
 
 /// A policy file of cardinality-guard.
@@ -49,6 +49,18 @@ pub(in super::super) struct RawPolicy {
     /// The boundaries a folded histogram exposes, ascending.
     #[cfg_attr(test, schemars(with = "Option<Vec<f64>>"))]
     pub histogram_buckets: Option<At<Vec<f64>>>,
+    /// Series per family and endpoint, after the steps, over `series_ttl`. 0: no limit.
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
+    pub series_limit: Option<At<u64>>,
+    /// Series per family over all endpoints of a target. 0: no limit.
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
+    pub series_limit_total: Option<At<u64>>,
+    /// What happens beyond a limit; `collapse` when absent.
+    #[cfg_attr(test, schemars(with = "Option<super::schema::OneOf<LimitAction>>"))]
+    pub series_limit_action: Option<At<LimitAction>>,
+    /// How long a series or value has its place after it was last seen.
+    #[cfg_attr(test, schemars(with = "Option<super::schema::DurationText>"))]
+    pub series_ttl: Option<At<Duration>>,
     /// Labels that no budget touches.
     #[cfg_attr(test, schemars(with = "Option<super::schema::TextOrList>"))]
     pub keep_labels: Option<At<Texts>>,
@@ -84,9 +96,6 @@ pub(in super::super) enum PolicyAction {
     Drop,
 }
 
-/// Keys of the contract that this version refuses.
-const BUDGETS: [&str; 4] = ["series_limit", "series_limit_total", "series_limit_action", "series_ttl"];
-
 impl RawFile {
     pub const KEYS: &'static [&'static str] = &["policies"];
 
@@ -113,6 +122,10 @@ impl RawPolicy {
         "metric_relabel_configs",
         "aggregate",
         "histogram_buckets",
+        "series_limit",
+        "series_limit_total",
+        "series_limit_action",
+        "series_ttl",
         "keep_labels",
         "hold",
         "member_ttl",
@@ -120,8 +133,7 @@ impl RawPolicy {
     ];
 
     fn read(check: &mut Checker, node: &Node) -> Option<RawPolicy> {
-        let fields = check.fields(node, &[RawPolicy::KEYS, &BUDGETS].concat())?;
-        refuse_budgets(check, &fields, &BUDGETS);
+        let fields = check.fields(node, RawPolicy::KEYS)?;
         Some(RawPolicy {
             at: fields.at(),
             name: required(check, &fields, "name", text),
@@ -133,6 +145,10 @@ impl RawPolicy {
             metric_relabel_configs: list(check, &fields, "metric_relabel_configs", RawRule::read),
             aggregate: list(check, &fields, "aggregate", RawAggregate::read),
             histogram_buckets: optional(check, &fields, "histogram_buckets", numbers),
+            series_limit: optional(check, &fields, "series_limit", Checker::u64),
+            series_limit_total: optional(check, &fields, "series_limit_total", Checker::u64),
+            series_limit_action: optional(check, &fields, "series_limit_action", LimitAction::read),
+            series_ttl: duration(check, &fields, "series_ttl"),
             keep_labels: optional(check, &fields, "keep_labels", texts),
             hold: duration(check, &fields, "hold"),
             member_ttl: duration(check, &fields, "member_ttl"),
@@ -163,6 +179,16 @@ impl Word for PolicyAction {
     const WHAT: &'static str = "action of a policy";
     const WORDS: &'static [(&'static str, PolicyAction)] =
         &[("pass", PolicyAction::Pass), ("drop", PolicyAction::Drop)];
+}
+
+impl Word for LimitAction {
+    const WHAT: &'static str = "series_limit_action";
+    const WORDS: &'static [(&'static str, LimitAction)] = &[
+        ("collapse", LimitAction::Collapse),
+        ("overflow", LimitAction::Overflow),
+        ("drop", LimitAction::Drop),
+        ("fail", LimitAction::Fail),
+    ];
 }
 
 fn duration(check: &mut Checker, fields: &Fields<'_>, key: &str) -> Option<At<Duration>> {

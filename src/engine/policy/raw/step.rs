@@ -1,8 +1,8 @@
 //! A step over labels.
 
 use super::super::Shape;
-use super::super::yaml::{Checker, Fields, Mark, Node};
-use super::{At, Keys, Texts, Word, keys, optional, refuse_budget, required, text, texts};
+use super::super::yaml::{Checker, Mark, Node};
+use super::{At, Keys, Texts, Word, keys, optional, required, text, texts};
 
 /// One step: which labels, and what becomes of their values.
 #[derive(Clone, Debug)]
@@ -21,16 +21,19 @@ pub(in super::super) struct RawStep {
     /// hash: into how many buckets; the value becomes `17/64`.
     #[cfg_attr(test, schemars(with = "Option<u64>", range(min = 1)))]
     pub buckets: Option<At<u64>>,
+    /// limit, collapse: how many values have a place.
+    #[cfg_attr(test, schemars(with = "Option<u64>", range(min = 1)))]
+    pub limit: Option<At<u64>>,
     /// replace, keep: anchored regex over the value.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub regex: Option<At<String>>,
     /// replace: the new value, with `$1` for groups. Empty: the label goes.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub replacement: Option<At<String>>,
-    /// keep: values that stay.
+    /// keep: values that stay; limit: values that have a place of their own, beside the limit.
     #[cfg_attr(test, schemars(with = "Option<super::schema::TextOrList>"))]
     pub values: Option<At<Texts>>,
-    /// keep: what every other value becomes; `other` when absent. Empty: the label goes.
+    /// keep, limit: what every other value becomes; `other` and `__overflow__` when absent. Empty: the label goes.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub overflow: Option<At<String>>,
     /// Only where the value fits this.
@@ -53,26 +56,24 @@ pub(in super::super) enum StepAction {
     Hash,
     Replace,
     Normalize,
+    Limit,
+    Collapse,
     Keep,
 }
 
 impl RawStep {
     pub const KEYS: &'static [&'static str] =
-        &["label", "action", "buckets", "regex", "replacement", "values", "overflow", "when"];
+        &["label", "action", "buckets", "limit", "regex", "replacement", "values", "overflow", "when"];
 
     pub fn read(check: &mut Checker, node: &Node) -> Option<RawStep> {
-        let fields = check.fields(node, &[RawStep::KEYS, &["limit"]].concat())?;
-        let action = action(check, &fields);
-        // Beside an action that is refused already, its limit needs no finding of its own.
-        if let (Some(_), Some(limit)) = (&action, fields.entry("limit")) {
-            refuse_budget(check, limit.at, "limit");
-        }
+        let fields = check.fields(node, RawStep::KEYS)?;
         Some(RawStep {
             at: fields.at(),
             keys: keys(&fields),
             label: required(check, &fields, "label", text),
-            action,
+            action: required(check, &fields, "action", StepAction::read),
             buckets: optional(check, &fields, "buckets", Checker::u64),
+            limit: optional(check, &fields, "limit", Checker::u64),
             regex: optional(check, &fields, "regex", text),
             replacement: optional(check, &fields, "replacement", text),
             values: optional(check, &fields, "values", texts),
@@ -98,6 +99,8 @@ impl Word for StepAction {
         ("hash", StepAction::Hash),
         ("replace", StepAction::Replace),
         ("normalize", StepAction::Normalize),
+        ("limit", StepAction::Limit),
+        ("collapse", StepAction::Collapse),
         ("keep", StepAction::Keep),
     ];
 }
@@ -105,17 +108,6 @@ impl Word for StepAction {
 impl StepAction {
     pub fn as_str(self) -> &'static str {
         StepAction::WORDS.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| word)
-    }
-}
-
-fn action(check: &mut Checker, fields: &Fields<'_>) -> Option<At<StepAction>> {
-    let node = fields.require(check, "action")?;
-    match check.text(node)? {
-        budget @ ("limit" | "collapse") => {
-            refuse_budget(check, node.at, budget);
-            None
-        }
-        _ => StepAction::read(check, node).map(|value| At { at: node.at, value }),
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::super::{Action, Builtin, Decision, FamilyRef, Mode, Outcome, Policies, SeriesRef, Source};
+use super::super::{Action, Boundless, Builtin, Decision, FamilyRef, Mode, Outcome, Policies, SeriesRef, Source};
 use crate::engine::model::{Kind, LabelSet};
 
 fn relabel(rules: &str, reserved: Option<(&str, &str)>, labels: &[(&str, &str)]) -> (Decision, LabelSet) {
@@ -16,7 +16,7 @@ fn relabel(rules: &str, reserved: Option<(&str, &str)>, labels: &[(&str, &str)])
     let labels: LabelSet = labels.iter().copied().collect();
     let mut out = LabelSet::default();
     let series = SeriesRef { name: "x_seconds_bucket", reserved, labels: &labels };
-    let decision = policies.plan(None, Mode::Enforce).family(family).decide(series, &mut out);
+    let decision = policies.plan(None, Mode::Enforce).family(family).decide(series, &mut out, &mut Boundless);
     (decision, out)
 }
 
@@ -106,7 +106,7 @@ fn steps_see_what_rules_of_an_earlier_policy_made() {
         policies.plan(None, Mode::Enforce).family(FamilyRef { name: "x", kind: Kind::Gauge, names: &["x"] });
     let labels: LabelSet = [("a", "1"), ("q", "job-4711"), ("z", "2")].into_iter().collect();
     let mut out = LabelSet::default();
-    let decision = family.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut out);
+    let decision = family.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut out, &mut Boundless);
     let want: LabelSet = [("a", "1"), ("job_id", "job-:int"), ("z", "2")].into_iter().collect();
     assert_eq!(out, want);
     let Outcome::Changed(cause) = decision.outcome else { panic!("changed") };

@@ -41,6 +41,11 @@ impl Selector {
         self.labels.iter().find(|matcher| !matcher.fits(labels.get(matcher.label()).unwrap_or("")))
     }
 
+    /// Labels that it matches by.
+    pub fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(Matcher::label)
+    }
+
     pub fn reads_labels(&self) -> bool {
         !self.labels.is_empty()
     }

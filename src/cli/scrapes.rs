@@ -1,0 +1,57 @@
+//! Scrapes as the commands do them: bodies held whole, on a virtual clock, without an endpoint.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::body::format_of;
+use crate::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, Start};
+use crate::engine::model::{Format, Seed};
+use crate::engine::policy::Plan;
+
+/// One endpoint's scrapes, one after the other.
+pub(super) struct Scrapes {
+    plan: Arc<Plan>,
+    start: Start,
+    state: Option<Box<EndpointState>>,
+}
+
+/// A guarded body and its account, or the reason there is none.
+pub(super) type Outcome = Result<(Vec<u8>, Report), String>;
+
+/// Another seed for every process.
+pub(super) fn seed() -> Seed {
+    Seed::new(RandomState::new().hash_one("seed"))
+}
+
+impl Scrapes {
+    pub(super) fn new(plan: Plan, start: Start) -> Scrapes {
+        Scrapes { plan: Arc::new(plan), start, state: None }
+    }
+
+    /// Guards one body, all or nothing; what it must remember stays for the next.
+    pub(super) fn scrape(&mut self, body: &[u8], now: Duration, format: Option<Format>) -> Outcome {
+        let state = self.state.take();
+        let state = state.unwrap_or_else(|| EndpointState::new(format.unwrap_or_else(|| format_of(body)), seed()));
+        let mut guard = Guard::begin(state, self.settings(now));
+        let mut out = Vec::new();
+        let (state, outcome) = match guard.push(body) {
+            Ok(()) => guard.finish(BodyEnd::Framed, &mut out),
+            Err(error) => (guard.abort(), Err(error)),
+        };
+        self.state = Some(state);
+        outcome.map(|report| (out, report)).map_err(|error| error.to_string())
+    }
+
+    fn settings(&self, now: Duration) -> Scrape {
+        Scrape {
+            plan: Arc::clone(&self.plan),
+            limits: Limits { hold_output: u64::MAX, ..Limits::default() },
+            now,
+            wall_seconds: now.as_secs_f64(),
+            client: 0,
+            annotate: Annotate::No,
+            start: self.start,
+        }
+    }
+}

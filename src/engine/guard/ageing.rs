@@ -1,0 +1,170 @@
+//! What limits have decided, grown old: places whose values stayed away, collapses that nobody
+//! needs any more.
+
+use std::collections::HashSet;
+
+use super::budgets::{Collapse, FamilyKey, Origin, Slot};
+use super::limits::limits;
+use super::observed::UNNOTED;
+use super::series::{Forget, What};
+use super::state::EndpointState;
+use crate::engine::fold::FamilyId;
+use crate::engine::policy::{LimitAction, Manner};
+
+/// Seconds of the endpoint clock between two looks.
+const LOOK_SECONDS: f64 = 60.0;
+/// How long a place lasts where no policy says.
+const DEFAULT_TTL: f64 = 3600.0;
+
+impl EndpointState {
+    /// Looks at what is due, now and then. Members whose place is free are doomed: the sweep that
+    /// follows takes them, and their groups.
+    pub(super) fn age(&mut self) {
+        let now = self.fold.clock.seconds();
+        if self.budgets.is_empty() || now - self.budgets.aged < LOOK_SECONDS {
+            return;
+        }
+        self.budgets.aged = now;
+        self.compact_notes();
+        self.keep_places();
+        let freed: HashSet<Slot> = self.budgets.free(now).into_iter().collect();
+        if !freed.is_empty() {
+            self.fold.doom(self.shadows.noted(|slot| freed.contains(&slot)));
+        }
+        self.end_outgrown(now);
+        self.look_at_gates(now);
+        if now - self.budgets.turned >= self.series_ttl() {
+            self.turn(now);
+        }
+    }
+
+    /// Who was there keeps the places of his values.
+    fn keep_places(&mut self) {
+        let (shadows, budgets) = (&self.shadows, &mut self.budgets);
+        for member in self.fold.members.iter() {
+            for &slot in shadows.slots(member.shadow) {
+                budgets.saw(slot, member.seen);
+            }
+        }
+    }
+
+    /// A collapse ends by itself once it is older than `group_ttl` and there would be less than
+    /// half of what the limit allows.
+    fn end_outgrown(&mut self, now: f64) {
+        let outgrown = |c: &Collapse| {
+            let Some(id) = self.families.id_by_hash(c.family) else { return false };
+            let budget = self.families.get(id).plan.budget();
+            now - c.since > budget.group_ttl.as_secs_f64() && self.demand_ratio(id, c) < 0.5
+        };
+        let ended: Vec<bool> = self.budgets.collapses().iter().map(outgrown).collect();
+        let mut ended = ended.into_iter();
+        let mut is_over = Vec::new();
+        for collapse in self.budgets.collapses() {
+            if ended.next() == Some(true) {
+                is_over.push(collapse.clone());
+            }
+        }
+        self.end_collapses(|c| is_over.iter().any(|over| over.is_same(c)));
+    }
+
+    /// Ends collapses; their families are decided anew from the next scrape on.
+    pub(super) fn end_collapses(&mut self, ends: impl Fn(&Collapse) -> bool) -> usize {
+        let ended = self.budgets.end_collapses(ends);
+        for &key in &ended {
+            self.decide_anew(key);
+        }
+        if !ended.is_empty() {
+            self.spread_collapses();
+        }
+        ended.len()
+    }
+
+    /// Forgets what was decided about the spellings of a family.
+    pub(super) fn decide_anew(&mut self, key: FamilyKey) {
+        if let Some(id) = self.families.id_by_hash(key) {
+            self.forget_spellings(id, Forget::All);
+        }
+    }
+
+    /// Forgets what was decided about spellings of a family.
+    pub(super) fn forget_spellings(&mut self, id: FamilyId, which: Forget) {
+        let members = &self.fold.members;
+        self.series.forget(which, |what| match what {
+            What::Pass(family) | What::Dropped { family, .. } => family == id,
+            What::Noted { member, .. } => members.family(member) == id,
+        });
+    }
+
+    /// Demand for what a collapse limits, as a part of the limit.
+    fn demand_ratio(&self, id: FamilyId, collapse: &Collapse) -> f64 {
+        match collapse.origin {
+            Origin::Step(step) => self.budgets.book_ratio(step, collapse.family),
+            Origin::Series => {
+                let limits = limits(self.families.get(id).plan.budget(), collapse.manner);
+                let Some(limit) = &limits.series else { return f64::INFINITY };
+                self.demand_of(id) as f64 / limit.series as f64
+            }
+        }
+    }
+
+    /// Series the family would have had there been no limit.
+    pub(super) fn demand_of(&self, id: FamilyId) -> u64 {
+        let family = self.families.get(id);
+        let held = self.budgets.demand(family.hash.0).map_or(0, |count| count.value * self.weight(id));
+        held.max(family.count.all)
+    }
+
+    /// A family may have become one that a label explains; and who is gone has no place.
+    fn look_at_gates(&mut self, now: f64) {
+        let families = &self.families;
+        let collapses = |key, manner| {
+            let family = families.by_hash(key);
+            family.is_none_or(|f| limits(f.plan.budget(), manner).action == LimitAction::Collapse)
+        };
+        self.budgets.open_gates(collapses);
+        let oldest = (now - self.series_ttl()).max(0.0) as u32;
+        let mut gates = std::mem::take(&mut self.budgets);
+        gates.thin_gates(|_, key| self.still_stands(key, oldest));
+        self.budgets = gates;
+    }
+
+    /// The shortest time to live of the families under a limit that has become effective.
+    fn series_ttl(&self) -> f64 {
+        let ttl = |c: &Collapse| {
+            let family = self.families.by_hash(c.family)?;
+            Some(limits(family.plan.budget(), c.manner).ttl_seconds())
+        };
+        self.budgets.collapses().iter().filter_map(ttl).fold(DEFAULT_TTL, f64::min)
+    }
+
+    /// What does not come again is not in demand: families under effective limits are met anew.
+    fn turn(&mut self, now: f64) {
+        self.budgets.turned = now;
+        self.budgets.turn();
+        for key in self.budgets.effective() {
+            self.decide_anew(key);
+        }
+    }
+
+    /// Notes that no member has go, before they are more than those that are used.
+    fn compact_notes(&mut self) {
+        if !self.shadows.is_bloated(self.fold.members.len()) {
+            return;
+        }
+        let used: HashSet<u32> = self.fold.members.iter().map(|m| m.shadow).collect();
+        let renumbered = self.shadows.compact(&used);
+        self.fold.members.renumber_shadows(|old| renumbered.get(&old).copied().unwrap_or(UNNOTED));
+    }
+
+    /// Least free part of any limit: `None` without limits.
+    pub(super) fn headroom(&self) -> Option<f64> {
+        let of_family = |id: FamilyId| {
+            let limits = limits(self.families.get(id).plan.budget(), Manner::Enforced);
+            let limit = limits.series.as_ref()?.series;
+            Some(1.0 - self.demand_of(id) as f64 / limit as f64)
+        };
+        let families = self.families.ids().filter_map(of_family);
+        let books = self.budgets.ratios().map(|ratio| 1.0 - ratio);
+        families.chain(books).reduce(f64::min).map(|least| least.clamp(0.0, 1.0))
+    }
+}

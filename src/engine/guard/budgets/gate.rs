@@ -1,0 +1,46 @@
+//! A family that is full and whose size no label explains: what is there stands, what comes new is
+//! refused (rule 5.5).
+
+use std::collections::HashSet;
+
+use crate::engine::cardinality::{Admission, Novelty};
+
+/// The output label sets that have a place, by key.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    inside: HashSet<u64>,
+}
+
+impl Gate {
+    pub fn new(inside: impl IntoIterator<Item = u64>) -> Gate {
+        Gate { inside: inside.into_iter().collect() }
+    }
+
+    /// Whether the label set has one of `places`, and whether it got it only now.
+    pub fn enter(&mut self, key: u64, places: u64) -> (Admission, Novelty) {
+        if self.inside.contains(&key) {
+            return (Admission::Granted, Novelty::Known);
+        }
+        if self.inside.len() as u64 >= places {
+            return (Admission::Refused, Novelty::New);
+        }
+        self.inside.insert(key);
+        (Admission::Granted, Novelty::New)
+    }
+
+    pub fn take_back(&mut self, key: u64) {
+        self.inside.remove(&key);
+    }
+
+    pub fn retain(&mut self, mut stays: impl FnMut(u64) -> bool) {
+        self.inside.retain(|&key| stays(key));
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.inside.iter().copied()
+    }
+
+    pub fn memory(&self) -> usize {
+        self.inside.capacity() * 9
+    }
+}

@@ -1,0 +1,290 @@
+//! What limits have decided at one endpoint, and for how long: places of values, labels folded
+//! away, families that are full.
+//!
+//! Decisions are sticky: they outlive scrapes, reloads that leave them as they are, and the process
+//! (rules 5.1 to 5.5). What a failed scrape decided is taken back.
+
+mod asking;
+mod collapse;
+mod gate;
+mod rows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(super) use asking::{Asking, News, Terms};
+pub use collapse::{Collapse, Origin};
+pub use gate::Gate;
+pub use rows::BudgetRows;
+
+use crate::engine::cardinality::{Admission, Answer, Arrival, Count, Lately, Novelty, Places};
+use crate::engine::policy::{Manner, StepKey};
+
+/// Stands for a family: the hash of its name and type.
+pub type FamilyKey = u64;
+
+#[derive(Debug, Default)]
+pub struct Budgets {
+    books: Vec<Book>,
+    by_key: HashMap<BookKey, u32>,
+    collapses: Vec<Collapse>,
+    gates: HashMap<(FamilyKey, Manner), Gate>,
+    /// Label sets that limits fold or keep out, as they would have been.
+    demand: HashMap<FamilyKey, Lately>,
+    /// Endpoint clock of the last look at what is due.
+    pub aged: f64,
+    /// Endpoint clock at which the generations of `demand` were last changed.
+    pub turned: f64,
+    undo: Vec<Undo>,
+    /// Collapses and gates as they were, once this scrape has changed them.
+    before: Option<Box<Before>>,
+    /// Whether anything has to be written down.
+    pub(super) is_written: bool,
+}
+
+type Before = (Vec<Collapse>, HashMap<(FamilyKey, Manner), Gate>);
+
+/// The values of one label that one step has met.
+#[derive(Debug, Default)]
+pub struct Book {
+    pub places: Places,
+    pub limit: u64,
+    pub ttl_seconds: f64,
+}
+
+impl Book {
+    fn ratio(&self) -> f64 {
+        if self.limit == 0 { 0.0 } else { self.places.demand() as f64 / self.limit as f64 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BookKey {
+    pub step: u64,
+    pub label: u64,
+    /// 0 where all families share the places.
+    pub family: FamilyKey,
+}
+
+/// A value's line in a book; members remember theirs, so that their presence keeps the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    pub book: u32,
+    pub value: u64,
+}
+
+#[derive(Debug)]
+enum Undo {
+    Place(Slot),
+    Gate(FamilyKey, Manner, u64),
+}
+
+/// Label sets up to here are told apart exactly.
+const EXACT_DEMAND: u32 = 10_000;
+
+impl Budgets {
+    /// A scrape begins.
+    pub fn begin(&mut self) {
+        self.undo.clear();
+        self.before = None;
+    }
+
+    /// The scrape at hand has failed: what it decided was never decided.
+    pub fn rollback(&mut self) {
+        for undo in self.undo.drain(..).rev() {
+            match undo {
+                Undo::Place(slot) => self.books[slot.book as usize].places.take_back(slot.value),
+                Undo::Gate(family, manner, key) => {
+                    if let Some(gate) = self.gates.get_mut(&(family, manner)) {
+                        gate.take_back(key);
+                    }
+                }
+            }
+        }
+        if let Some(before) = self.before.take() {
+            (self.collapses, self.gates) = *before;
+            let effective = self.effective();
+            self.demand.retain(|family, _| effective.contains(family));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.books.is_empty() && self.collapses.is_empty() && self.gates.is_empty()
+    }
+
+    fn book(&mut self, key: BookKey, limit: u64, ttl_seconds: f64) -> u32 {
+        let books = &mut self.books;
+        let at = *self.by_key.entry(key).or_insert_with(|| {
+            books.push(Book::default());
+            books.len() as u32 - 1
+        });
+        let book = &mut books[at as usize];
+        (book.limit, book.ttl_seconds) = (limit, book.ttl_seconds.max(ttl_seconds));
+        at
+    }
+
+    /// What became of the value, and whether it is remembered.
+    fn ask(&mut self, slot: Slot, now: u32) -> Answer {
+        let book = &mut self.books[slot.book as usize];
+        let answer = book.places.ask(slot.value, book.limit, now);
+        if answer.novelty == Novelty::New {
+            self.is_written = false;
+            self.undo.push(Undo::Place(slot));
+        }
+        answer
+    }
+
+    /// A value was there at this second of the endpoint clock.
+    pub fn saw(&mut self, slot: Slot, now: u32) {
+        if let Some(book) = self.books.get_mut(slot.book as usize) {
+            book.places.saw(slot.value, now);
+        }
+    }
+
+    /// Frees the places of values that were unseen for their time.
+    pub fn free(&mut self, now: f64) -> Vec<Slot> {
+        let mut freed = Vec::new();
+        for (at, book) in self.books.iter_mut().enumerate() {
+            let oldest = (now - book.ttl_seconds).max(0.0) as u32;
+            freed.extend(book.places.free(oldest).into_iter().map(|value| Slot { book: at as u32, value }));
+        }
+        self.is_written &= freed.is_empty();
+        freed
+    }
+
+    /// Another plan applies: steps that are not in it have no places any more.
+    pub fn keep_steps(&mut self, keeps: impl Fn(StepKey) -> bool) {
+        for (key, &at) in &self.by_key {
+            if !keeps(StepKey(key.step)) {
+                self.books[at as usize].places = Places::default();
+            }
+        }
+    }
+
+    /// Labels folded away.
+    pub fn collapses(&self) -> &[Collapse] {
+        &self.collapses
+    }
+
+    /// A label is folded away from here on.
+    pub fn collapse(&mut self, collapse: Collapse) {
+        let is_there = self.collapses.iter().any(|c| c.is_same(&collapse));
+        if !is_there {
+            self.remember();
+            self.collapses.push(collapse);
+        }
+    }
+
+    /// Ends collapses; says of which families.
+    pub fn end_collapses(&mut self, ends: impl Fn(&Collapse) -> bool) -> Vec<FamilyKey> {
+        let ended: Vec<FamilyKey> = self.collapses.iter().filter(|c| ends(c)).map(|c| c.family).collect();
+        if !ended.is_empty() {
+            self.remember();
+            self.collapses.retain(|c| !ends(c));
+            for (key, &at) in &self.by_key {
+                if ended.contains(&key.family) {
+                    self.books[at as usize].places = Places::default();
+                }
+            }
+        }
+        ended
+    }
+
+    /// Labels that are really folded away.
+    pub fn enforced_collapses(&self) -> usize {
+        self.collapses.iter().filter(|c| c.manner == Manner::Enforced).count()
+    }
+
+    /// Families where a limit has become effective.
+    pub fn effective(&self) -> Vec<FamilyKey> {
+        let mut keys: Vec<FamilyKey> = self.collapses.iter().map(|c| c.family).collect();
+        keys.extend(self.gates.keys().map(|(family, _)| *family));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Demand for the places of a step in a family, as a part of them.
+    pub fn book_ratio(&self, step: StepKey, family: FamilyKey) -> f64 {
+        let mine = self.by_key.iter().filter(|(key, _)| key.step == step.0 && key.family == family);
+        mine.map(|(_, &at)| self.books[at as usize].ratio()).fold(0.0, f64::max)
+    }
+
+    /// The same for every book.
+    pub fn ratios(&self) -> impl Iterator<Item = f64> {
+        self.books.iter().map(Book::ratio)
+    }
+
+    pub fn gate(&self, family: FamilyKey, manner: Manner) -> Option<&Gate> {
+        self.gates.get(&(family, manner))
+    }
+
+    /// The family is full: only what is there already stands.
+    pub fn close(&mut self, family: FamilyKey, manner: Manner, gate: Gate) {
+        self.remember();
+        self.gates.insert((family, manner), gate);
+    }
+
+    /// Gives an output label set a place behind a gate, if there is one.
+    pub fn enter(&mut self, family: FamilyKey, manner: Manner, key: u64, places: u64) -> Admission {
+        let Some(gate) = self.gates.get_mut(&(family, manner)) else { return Admission::Granted };
+        match gate.enter(key, places) {
+            (admission, Novelty::New) if admission == Admission::Granted => {
+                self.is_written = false;
+                self.undo.push(Undo::Gate(family, manner, key));
+                admission
+            }
+            (admission, _) => admission,
+        }
+    }
+
+    pub fn open_gates(&mut self, opens: impl Fn(FamilyKey, Manner) -> bool) {
+        if self.gates.keys().any(|&(family, manner)| opens(family, manner)) {
+            self.remember();
+            self.gates.retain(|&(family, manner), _| !opens(family, manner));
+        }
+    }
+
+    /// Keeps behind each gate what is still there.
+    pub fn thin_gates(&mut self, mut stays: impl FnMut(FamilyKey, u64) -> bool) {
+        for ((family, _), gate) in &mut self.gates {
+            gate.retain(|key| stays(*family, key));
+        }
+    }
+
+    /// A label set that a limit changed or kept out: whether there is such a one for the first time.
+    pub fn demanded(&mut self, family: FamilyKey, set: u64) -> Arrival {
+        self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set)
+    }
+
+    /// Label sets there would be, of families where a limit has become effective.
+    pub fn demand(&self, family: FamilyKey) -> Option<Count> {
+        self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
+    }
+
+    /// A time to live has passed: what does not come again is not in demand.
+    pub fn turn(&mut self) {
+        self.demand.values_mut().for_each(Lately::turn);
+        self.demand.retain(|_, demand| !demand.is_empty());
+    }
+
+    /// Bytes on the heap.
+    pub fn memory(&self) -> usize {
+        let books: usize = self.books.iter().map(|b| b.places.memory() + size_of::<Book>()).sum();
+        let gates: usize = self.gates.values().map(Gate::memory).sum();
+        let demand: usize = self.demand.values().map(Lately::memory).sum();
+        books + gates + demand + self.collapses.capacity() * size_of::<Collapse>()
+    }
+
+    fn remember(&mut self) {
+        self.is_written = false;
+        if self.before.is_none() {
+            self.before = Some(Box::new((self.collapses.clone(), self.gates.clone())));
+        }
+    }
+}
+
+/// A label's name as shared text.
+pub(super) fn shared(text: &str) -> Arc<str> {
+    Arc::from(text)
+}

@@ -1,0 +1,328 @@
+//! Limits on series: whether a series that would stand for itself has a place, and what becomes of
+//! it when it has none.
+
+use super::budgets::{Collapse, Origin};
+use super::families::SeriesCount;
+use super::meet::key;
+use super::observed::Shadow;
+use super::series::What;
+use super::state::{EndpointState, Scratch};
+use crate::engine::cardinality::{Admission, Arrival};
+use crate::engine::fold::{FamilyId, MemberId};
+use crate::engine::model::SeriesHash;
+use crate::engine::policy::{Action, Cause, LimitAction, Manner, Outcome, Plan, SeriesLimits};
+
+/// What a series is met with.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub plan: &'a Plan,
+    /// Series of the whole endpoint; 0 = no limit.
+    pub endpoint_series: u64,
+    pub patience: Patience,
+}
+
+/// Whether a limit that is passed may wait for more of the body, so that what is done about it is
+/// decided with all of it in view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until the family's block ends: the output is held whole.
+    Wait,
+    None,
+}
+
+/// Why a series cannot be decided before something else is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// A label goes from here on: what the family has shown in this body has to be folded.
+    Rewind(FamilyId),
+    /// The family has as many series as it may have.
+    Full { family: FamilyId, manner: Manner },
+    /// The endpoint has as many series as it may have.
+    Crowded { newcomer: FamilyId },
+}
+
+/// Whether a series may stand for itself.
+enum Standing {
+    Stands,
+    Refused(LimitAction),
+}
+
+/// The label value of series that have no place.
+const OVERFLOW: &str = "__overflow__";
+
+impl EndpointState {
+    /// Applies what limits on series have decided, and asks those that have not. `outcome` is that
+    /// of the steps, whose label set is in `scratch`.
+    pub(super) fn limited(
+        &mut self,
+        id: FamilyId,
+        outcome: Outcome,
+        member: SeriesHash,
+        terms: Terms<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, Trouble> {
+        if matches!(outcome, Outcome::Pass | Outcome::Dropped(_)) {
+            return Ok(outcome);
+        }
+        let family = self.families.get(id);
+        let set = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let mut blame = None;
+        for collapse in family.collapsed.iter().filter(|c| c.manner == Manner::Enforced) {
+            if let Ok(at) = scratch.books.out.position(&collapse.label) {
+                scratch.books.out.remove_at(at);
+                blame.get_or_insert_with(|| collapse.cause());
+            }
+        }
+        let standing = self.standing(id, Manner::Enforced, member, terms, scratch)?;
+        if let Standing::Refused(action) = standing {
+            let cause = self.refusal(id, Manner::Enforced, action);
+            self.demanded(id, set);
+            if cause.action == Action::SeriesDrop {
+                return Ok(Outcome::Dropped(cause));
+            }
+            self.overflow(id, scratch);
+            blame = Some(cause);
+        }
+        self.observe_limits(id, member, terms, scratch)?;
+        let Some(blame) = blame else { return Ok(outcome) };
+        let is_news = self.demanded(id, set) == Arrival::New;
+        Ok(match outcome {
+            // What steps would have folded anyway is theirs; what only a limit folds is the limit's.
+            Outcome::Changed(cause) if !is_news => Outcome::Changed(cause),
+            _ => Outcome::Changed(blame),
+        })
+    }
+
+    /// Whether the label set in `scratch` may stand for itself.
+    fn standing(
+        &mut self,
+        id: FamilyId,
+        manner: Manner,
+        member: SeriesHash,
+        terms: Terms<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Standing, Trouble> {
+        let family = self.families.get(id);
+        let limits = limits(family.plan.budget(), manner);
+        let limit = limits.series.as_ref().map(|limit| limit.series);
+        let crowd = if manner == Manner::Enforced { terms.endpoint_series } else { 0 };
+        let is_closed = self.budgets.gate(family.hash.0, manner).is_some();
+        if limit.is_none() && crowd == 0 && !is_closed {
+            return Ok(Standing::Stands);
+        }
+        let out = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let (action, family_key) = (limits.action, family.hash.0);
+        if !self.adds(member, out) {
+            return Ok(Standing::Stands);
+        }
+        let weight = self.weight(id);
+        if is_closed {
+            let places = limit.map_or(0, |limit| limit / weight);
+            return Ok(match self.budgets.enter(family_key, manner, out.0, places) {
+                Admission::Granted => Standing::Stands,
+                Admission::Refused => Standing::Refused(action),
+            });
+        }
+        if manner == Manner::Observed && family.collapsed.iter().any(|c| c.manner == Manner::Observed) {
+            return Ok(Standing::Stands);
+        }
+        if let Some(limit) = limit {
+            while self.families.get(id).count.all + weight > limit {
+                if self.retire(id) {
+                    continue;
+                }
+                if terms.patience == Patience::None || action != LimitAction::Collapse {
+                    return Err(Trouble::Full { family: id, manner });
+                }
+                self.families.get_mut(id).over[manner as usize] = self.scrape;
+                return Ok(Standing::Stands);
+            }
+        }
+        if crowd > 0 && self.families.series() + weight > crowd {
+            if terms.patience == Patience::None {
+                return Err(Trouble::Crowded { newcomer: id });
+            }
+            self.crowded = self.scrape;
+        }
+        Ok(Standing::Stands)
+    }
+
+    /// Whether a member with this output label set makes a line that was not there before.
+    fn adds(&self, member: SeriesHash, out: SeriesHash) -> bool {
+        if self.fold.find_group(out).is_some() {
+            return false;
+        }
+        match self.fold.members.find(member) {
+            // It joins one that stands for itself already.
+            None => self.fold.lone(out).is_none(),
+            // Known, and not counted: folded until now, or read from the store.
+            Some(id) => self.fold.members.get(id).group().is_some() || self.fold.members.get(id).scrape == 0,
+        }
+    }
+
+    /// Lines that one member of the family makes, as far as members are known.
+    pub(super) fn weight(&self, id: FamilyId) -> u64 {
+        self.fold.families[id.index()].usual_fields.max(1) as u64
+    }
+
+    /// Makes room: the group that was longest without a member is not shown any more.
+    fn retire(&mut self, id: FamilyId) -> bool {
+        self.alike.clear();
+        match self.fold.retire(id) {
+            Some(lines) => {
+                let count = &mut self.families.get_mut(id).count;
+                count.all = count.all.saturating_sub(lines);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A line that stands for itself counts.
+    pub(super) fn count_line(&mut self, id: FamilyId, what: What) {
+        if let What::Noted { member, field } = what
+            && self.fold.stands(member, field)
+        {
+            let scrape = self.scrape;
+            self.families.get_mut(id).count.add(scrape);
+        }
+    }
+
+    fn demanded(&mut self, id: FamilyId, set: SeriesHash) -> Arrival {
+        let family = self.families.get(id).hash.0;
+        self.budgets.demanded(family, set.0)
+    }
+
+    /// What observing limits would do.
+    fn observe_limits(
+        &mut self,
+        id: FamilyId,
+        member: SeriesHash,
+        terms: Terms<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Trouble> {
+        let family = self.families.get(id);
+        if family.plan.budget().observed.is_unlimited() {
+            return Ok(());
+        }
+        let mut out = scratch.books.out.clone();
+        let mut blame = None;
+        for collapse in family.collapsed.iter().filter(|c| c.manner == Manner::Observed) {
+            if let Ok(at) = out.position(&collapse.label) {
+                out.remove_at(at);
+                blame.get_or_insert_with(|| collapse.cause());
+            }
+        }
+        std::mem::swap(&mut out, &mut scratch.books.out);
+        let standing = self.standing(id, Manner::Observed, member, terms, scratch);
+        if let Ok(Standing::Refused(_)) = standing {
+            self.overflow(id, scratch);
+        }
+        std::mem::swap(&mut out, &mut scratch.books.out);
+        let is_dropped = match standing? {
+            Standing::Stands => false,
+            Standing::Refused(action) => {
+                let cause = self.refusal(id, Manner::Observed, action);
+                blame = Some(cause.clone());
+                cause.action == Action::SeriesDrop
+            }
+        };
+        if let Some(cause) = blame {
+            let family = self.families.get(id);
+            let key = (!is_dropped).then(|| key(&self.seed, family, &out, &mut scratch.key));
+            let cause = self.causes.number(&cause, &family.name);
+            scratch.books.note.shadows.push(Shadow { key, cause });
+        }
+        Ok(())
+    }
+
+    /// Who refuses a series a place, and how.
+    fn refusal(&self, id: FamilyId, manner: Manner, action: LimitAction) -> Cause {
+        let limits = limits(self.families.get(id).plan.budget(), manner);
+        let policy = limits.series.as_ref().map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
+        let action = match action {
+            LimitAction::Drop | LimitAction::Fail => Action::SeriesDrop,
+            LimitAction::Collapse | LimitAction::Overflow => Action::SeriesOverflow,
+        };
+        Cause { policy, label: "".into(), action }
+    }
+
+    /// `keep_labels` stay, the others say that they ran over.
+    fn overflow(&self, id: FamilyId, scratch: &mut Scratch) {
+        let budget = self.families.get(id).plan.budget();
+        let out = &mut scratch.books.out;
+        let names: Vec<String> = out.iter().map(|(name, _)| name.to_owned()).collect();
+        for name in names.iter().filter(|name| !budget.keep.iter().any(|kept| **kept == ***name)) {
+            out.set(name, OVERFLOW);
+        }
+    }
+
+    /// The scrape has failed.
+    pub(super) fn rollback_limits(&mut self) {
+        let scrape = self.scrape;
+        self.families.counts(|_, count| count.take_back(scrape));
+        let collapses = self.budgets.collapses().len();
+        self.budgets.rollback();
+        if self.budgets.collapses().len() != collapses {
+            self.spread_collapses();
+            self.recount();
+        }
+    }
+
+    /// Another plan applies: what it leaves as it was stays as it is (rule 5.3).
+    pub(super) fn replan_limits(&mut self, plan: &Plan) {
+        let steps = plan.step_keys();
+        self.budgets.keep_steps(|key| steps.contains(&key));
+        let families = &self.families;
+        let fingerprint = |key| families.by_hash(key).map(|f| f.plan.budget().fingerprint);
+        let changed = |c: &Collapse| fingerprint(c.family).is_some_and(|now| now != c.fingerprint);
+        self.budgets.end_collapses(changed);
+        self.budgets.open_gates(|key, manner| {
+            families.by_hash(key).is_none_or(|f| limits(f.plan.budget(), manner).series.is_none())
+        });
+        self.spread_collapses();
+        self.recount();
+    }
+
+    /// Hands every family the labels that limits on series fold away.
+    pub(super) fn spread_collapses(&mut self) {
+        let ids: Vec<FamilyId> = self.families.ids().collect();
+        ids.into_iter().for_each(|id| self.take_up_collapses(id));
+    }
+
+    pub(super) fn take_up_collapses(&mut self, id: FamilyId) {
+        let key = self.families.get(id).hash.0;
+        let mine = |c: &&Collapse| c.family == key && c.origin == Origin::Series;
+        let collapsed = self.budgets.collapses().iter().filter(mine).cloned().collect();
+        self.families.get_mut(id).collapsed = collapsed;
+    }
+
+    /// Counts the output series of every family anew.
+    pub(super) fn recount(&mut self) {
+        let now = self.fold.clock.seconds();
+        let families = &self.families;
+        let oldest = |id: FamilyId| {
+            let budget = families.get(id).plan.budget();
+            (now - budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds())).max(0.0) as u32
+        };
+        let counted = self.fold.count_series(oldest);
+        self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()]));
+    }
+
+    /// Whether a member still stands for itself, or its group does.
+    pub(super) fn still_stands(&self, key: u64, oldest: u32) -> bool {
+        let key = SeriesHash(key);
+        let lone = |id: MemberId| self.fold.members.get(id).seen >= oldest;
+        self.fold.find_group(key).is_some() || self.fold.lone(key).is_some_and(lone)
+    }
+}
+
+/// The name under which the endpoint's own limit is reported.
+pub(super) const ENDPOINT_LIMIT: &str = "endpoint_series_limit";
+
+pub(super) fn limits(budget: &crate::engine::policy::FamilyBudget, manner: Manner) -> &SeriesLimits {
+    match manner {
+        Manner::Enforced => &budget.enforced,
+        Manner::Observed => &budget.observed,
+    }
+}

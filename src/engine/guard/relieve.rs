@@ -1,0 +1,317 @@
+//! Relief: what the guard does when a limit is passed in the middle of a body. What the family has
+//! shown in this body is still held, so it is rewound and folded as if it had been so from its
+//! first line; nothing is lost and nothing counted twice (rule 5.2).
+
+use std::sync::Arc;
+
+use super::budgets::{Collapse, Gate, Origin};
+use super::families::Phase;
+use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
+use super::lines::LoneLine;
+use super::meet::{key, labels_as_written, take_reserved};
+use super::series::Forget;
+use super::state::EndpointState;
+use super::{Guard, ScrapeError};
+use crate::engine::cardinality::{Rank, Suspects};
+use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
+use crate::engine::fold::{FamilyId, GroupId, Heir};
+use crate::engine::model::{Format, LabelSet};
+use crate::engine::policy::{self, LimitAction, Manner};
+
+impl Guard {
+    /// Makes room, or decides that there is none.
+    pub(super) fn relieve(&mut self, trouble: Trouble) -> Result<(), ScrapeError> {
+        match trouble {
+            Trouble::Rewind(family) => {
+                self.can_rewind(family)?;
+                self.rewind(family)
+            }
+            Trouble::Full { family, manner } => self.make_room(family, manner),
+            Trouble::Crowded { newcomer } => self.make_room_for_all(newcomer),
+        }
+    }
+
+    /// A family's block ends: what was waited for is decided.
+    pub(super) fn relieve_family(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+        for manner in [Manner::Enforced, Manner::Observed] {
+            let over = &mut self.state.families.get_mut(id).over[manner as usize];
+            if std::mem::take(over) == self.state.scrape {
+                self.make_room(id, manner)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing waits any longer: the body ends, or its output has to leave.
+    pub(super) fn relieve_all(&mut self) -> Result<(), ScrapeError> {
+        let ids: Vec<FamilyId> = self.state.families.ids().collect();
+        ids.iter().try_for_each(|&id| self.relieve_family(id))?;
+        if self.state.crowded == self.state.scrape {
+            self.state.crowded = 0;
+            let largest = ids.into_iter().max_by_key(|&id| self.state.families.get(id).count.all);
+            let most = self.scrape.limits.endpoint_series;
+            while let Some(newcomer) = largest.filter(|_| self.state.families.series() > most) {
+                self.make_room_for_all(newcomer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, id: FamilyId, manner: Manner) -> Result<(), ScrapeError> {
+        let family = self.state.families.get(id);
+        let limits = limits(family.plan.budget(), manner);
+        let most = limits.series.as_ref().map_or(0, |limit| limit.series);
+        let policy = limits.series.as_ref().map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
+        match limits.action {
+            LimitAction::Fail if manner == Manner::Enforced => {
+                return Err(ScrapeError::SeriesLimit { family: family.name.clone(), limit: most });
+            }
+            LimitAction::Collapse => {}
+            LimitAction::Overflow | LimitAction::Drop | LimitAction::Fail => return self.close(id, manner, most),
+        }
+        if manner == Manner::Enforced {
+            self.can_rewind(id)?;
+        }
+        let labels = self.culprits(id, most);
+        match self.collapse(id, manner, &policy, labels) {
+            0 => self.close(id, manner, most),
+            _ => self.rewind(id),
+        }
+    }
+
+    /// The largest family that a label explains is folded first.
+    fn make_room_for_all(&mut self, newcomer: FamilyId) -> Result<(), ScrapeError> {
+        let mut by_size: Vec<(u64, FamilyId)> =
+            self.state.families.ids().map(|id| (self.state.families.get(id).count.all, id)).collect();
+        by_size.sort_unstable_by(|a, b| b.cmp(a));
+        for (series, id) in by_size.into_iter().take_while(|(series, _)| *series > 1) {
+            if self.can_rewind(id).is_err() {
+                continue;
+            }
+            let labels = self.culprits(id, series);
+            if self.collapse(id, Manner::Enforced, &ENDPOINT_LIMIT.into(), labels) > 0 {
+                return self.rewind(id);
+            }
+        }
+        let most = self.state.families.get(newcomer).count.all;
+        self.close(newcomer, Manner::Enforced, most)
+    }
+
+    /// The family is full: what stands for itself keeps its place, longest there first, and what has
+    /// none overflows.
+    fn close(&mut self, id: FamilyId, manner: Manner, most: u64) -> Result<(), ScrapeError> {
+        let places = (most / self.state.weight(id)) as usize;
+        match self.state.close(id, manner, places) {
+            0 => Ok(()),
+            _ => self.rewind(id),
+        }
+    }
+
+    /// A family whose lines have left cannot be folded in this scrape any more: it fails, once.
+    fn can_rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+        let family = self.state.families.get(id);
+        if family.block.scrape == self.state.scrape && family.block.phase == Phase::Shown {
+            let name = family.name.clone();
+            self.state.held_families.insert(name.clone());
+            return Err(ScrapeError::FamilyReturned(name));
+        }
+        Ok(())
+    }
+
+    /// The labels whose removal brings the family well under its limit, or at least under it.
+    fn culprits(&self, id: FamilyId, most: u64) -> Vec<Box<str>> {
+        let budget = self.state.families.get(id).plan.budget();
+        let rank = |label: &str| match budget.rank(label) {
+            policy::Rank::Free => Rank::Free,
+            policy::Rank::Last => Rank::Last,
+            policy::Rank::Never => Rank::Never,
+        };
+        let members = (most / self.state.weight(id)) as usize;
+        let suspects = self.suspects(id);
+        // Of what has not come in this body the text is not at hand: the part at hand has to shrink
+        // as the whole should.
+        let whole = (self.state.families.get(id).count.all / self.state.weight(id)).max(1) as usize;
+        let members = (members * suspects.len().min(whole) / whole).min(suspects.len());
+        match suspects.clone().culprits(members / 2, rank) {
+            labels if labels.is_empty() => suspects.culprits(members.saturating_sub(1), rank),
+            labels => labels,
+        }
+    }
+
+    /// The label sets the family shows, as far as their text is at hand.
+    fn suspects(&self, id: FamilyId) -> Suspects {
+        let mut suspects = Suspects::default();
+        let mut tokens = self.line_tokens();
+        let mut last = None;
+        for line in self.lone_lines(id) {
+            if last == Some(line.member) {
+                continue;
+            }
+            last = Some(line.member);
+            if let Some((name, mut labels)) = read(&mut tokens, self.output.peek(&self.input, line.at, line.len)) {
+                if let Some(sample) = self.state.families.sample(&name) {
+                    take_reserved(sample.role, &mut labels);
+                }
+                suspects.add(&labels, &self.state.seed);
+            }
+        }
+        for &group in &self.state.fold.families[id.index()].groups {
+            let group = self.state.fold.groups.get(group);
+            if group.superseded || group.retired {
+                continue;
+            }
+            if let Some(labels) = written_labels(&group.body) {
+                suspects.add(&labels, &self.state.seed);
+            }
+        }
+        suspects
+    }
+
+    /// Folds labels away; says how many are so only from here on.
+    fn collapse(&mut self, id: FamilyId, manner: Manner, policy: &Arc<str>, labels: Vec<Box<str>>) -> usize {
+        let before = self.state.budgets.collapses().len();
+        let family = self.state.families.get(id);
+        let (key, metric) = (family.hash.0, family.name.clone());
+        let fingerprint = family.plan.budget().fingerprint;
+        for label in labels {
+            self.state.budgets.collapse(Collapse {
+                family: key,
+                metric: metric.clone(),
+                label: label.into(),
+                policy: policy.clone(),
+                origin: Origin::Series,
+                manner,
+                since: self.state.fold.clock.seconds(),
+                fingerprint,
+            });
+        }
+        self.state.take_up_collapses(id);
+        self.state.budgets.collapses().len() - before
+    }
+
+    /// Folds what the family has shown in this body, and what it will show again.
+    fn rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+        self.state.alike.clear();
+        let lines: Vec<LoneLine> = self.lone_lines(id).collect();
+        self.state.families.get_mut(id).count.all = 0;
+        self.state.regroup_family(id);
+        self.state.forget_spellings(id, Forget::Absent);
+        let mut tokens = self.line_tokens();
+        for line in lines {
+            let Some((name, labels)) = read(&mut tokens, self.output.peek(&self.input, line.at, line.len)) else {
+                continue;
+            };
+            self.meet_again(&name, &labels)?;
+            if self.state.fold.members.get(line.member).group().is_some() {
+                self.body.uplifted.push(line.member);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides a line of this body again. Limits have been asked about it before.
+    fn meet_again(&mut self, name: &str, labels: &LabelSet) -> Result<(), ScrapeError> {
+        let limits = &self.scrape.limits;
+        let terms =
+            Terms { plan: &self.scrape.plan, endpoint_series: limits.endpoint_series, patience: Patience::Wait };
+        loop {
+            match self.state.meet(name, labels, terms) {
+                Ok(met) => {
+                    self.body.uplifted.extend(met.uplifted);
+                    return Ok(());
+                }
+                // Another label goes as well: all that was met again folds once more.
+                Err(Trouble::Rewind(id)) => return self.rewind(id),
+                Err(Trouble::Full { family, manner }) => drop(self.state.close(family, manner, 0)),
+                Err(Trouble::Crowded { newcomer }) => drop(self.state.close(newcomer, Manner::Enforced, 0)),
+            }
+        }
+    }
+
+    /// Lines of this body that passed alone and are still held.
+    fn lone_lines(&self, id: FamilyId) -> impl Iterator<Item = LoneLine> {
+        let (fold, base) = (&self.state.fold, self.output.base());
+        self.body.lone.iter().copied().filter(move |line| {
+            let is_alone = fold.members.get(line.member).group().is_none();
+            is_alone && fold.members.family(line.member) == id && line.at >= base
+        })
+    }
+
+    fn line_tokens(&self) -> Tokens {
+        let limits = SyntaxLimits { sample_size: 0, labels: 0 };
+        Tokens::new(self.state.format, limits)
+    }
+}
+
+impl EndpointState {
+    /// Gives the first so many that stand for themselves their place, and nothing else; says how
+    /// many have none.
+    fn close(&mut self, id: FamilyId, manner: Manner, places: usize) -> usize {
+        self.alike.clear();
+        let key = self.families.get(id).hash.0;
+        let standing: Vec<u64> = self.fold.standing(id).filter(|&k| !self.is_overflow(id, k)).collect();
+        let inside = standing.len().min(places);
+        self.budgets.close(key, manner, Gate::new(standing[..inside].iter().copied()));
+        standing.len() - inside
+    }
+
+    fn is_overflow(&self, _: FamilyId, key: u64) -> bool {
+        let group = self.fold.find_group(crate::engine::model::SeriesHash(key));
+        let marked = |labels: LabelSet| labels.iter().any(|(_, value)| value == "__overflow__");
+        group.is_some_and(|g| written_labels(&self.fold.groups.get(g).body).is_some_and(marked))
+    }
+
+    /// Sends the members of groups that carry a folded label to the groups without it. Nothing
+    /// moves between accumulators: the old groups freeze (rules 5.1, 5.7).
+    fn regroup_family(&mut self, id: FamilyId) {
+        let groups = self.fold.families[id.index()].groups.clone();
+        let heirs: Vec<Heir> = groups.into_iter().filter_map(|group| self.heir(id, group)).collect();
+        if !heirs.is_empty() {
+            self.fold.regroup_all(id, &heirs);
+        }
+        let weight = self.weight(id);
+        let groups = self.fold.families[id.index()].groups.iter();
+        let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
+        self.families.get_mut(id).count.all = shown * weight;
+    }
+
+    /// The group that takes over from one that carries a folded label.
+    fn heir(&mut self, id: FamilyId, group: GroupId) -> Option<Heir> {
+        let mut labels = written_labels(&self.fold.groups.get(group).body)?;
+        let family = self.families.get(id);
+        let mut cause = None;
+        for collapse in self.budgets.collapses().iter().filter(|c| c.family == family.hash.0) {
+            if collapse.manner == Manner::Enforced
+                && let Ok(at) = labels.position(&collapse.label)
+            {
+                labels.remove_at(at);
+                cause.get_or_insert_with(|| collapse.cause());
+            }
+        }
+        let cause = self.causes.number(&cause?, &family.name);
+        let mut buffer = Vec::new();
+        let key = key(&self.seed, family, &labels, &mut buffer);
+        labels_as_written(&labels, &mut buffer);
+        let old = self.fold.groups.get(group);
+        let (hash, set) = (family.hash.0, old.key.0);
+        let seed = old.heir(key, &buffer, cause);
+        let heir = self.fold.group(seed);
+        self.budgets.demanded(hash, set);
+        Some(Heir { of: group, group: heir, cause })
+    }
+}
+
+/// Name and labels of one line.
+fn read(tokens: &mut Tokens, line: &[u8]) -> Option<(String, LabelSet)> {
+    match tokens.next(line, true) {
+        Ok(Step::Sample(_)) => Some((tokens.name().to_owned(), tokens.labels().clone())),
+        _ => None,
+    }
+}
+
+/// The labels of a group, from how they are written.
+pub(super) fn written_labels(body: &[u8]) -> Option<LabelSet> {
+    let line = [b"x{", body, b"} 1\n"].concat();
+    let mut tokens = Tokens::new(Format::Text, SyntaxLimits { sample_size: 0, labels: 0 });
+    read(&mut tokens, &line).map(|(_, labels)| labels)
+}
