@@ -204,6 +204,7 @@ impl Guard {
 
     /// Folds what the family has shown in this body, and what it will show again.
     fn rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+        self.state.alike.clear();
         let lines: Vec<LoneLine> = self.lone_lines(id).collect();
         self.state.families.set_count(id, 0);
         self.state.regroup_family(id);
@@ -257,6 +258,7 @@ impl EndpointState {
     /// Gives the first so many that stand for themselves their place, and nothing else; says how
     /// many have none.
     fn close(&mut self, id: FamilyId, manner: Manner, places: usize) -> usize {
+        self.alike.clear();
         let key = self.families.get(id).hash.0;
         let standing: Vec<u64> = self.fold.standing(id).filter(|&k| !self.is_overflow(id, k)).collect();
         let inside = standing.len().min(places);
