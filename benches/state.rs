@@ -126,6 +126,7 @@ impl Endpoint {
             client: 1,
             annotate: Annotate::Yes,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().unwrap(), scrape);
         guard.push(body.as_bytes()).unwrap();

@@ -1,0 +1,87 @@
+//! Who lives in the families: distinct values by label, their looks and a few of them, for people
+//! who look for what explodes. Steady scrapes pay nothing for it.
+
+use std::sync::Arc;
+
+use super::families::Family;
+use super::series::Forget;
+use super::state::EndpointState;
+use super::types::Role;
+use crate::engine::cardinality::{Bounds, Census, Count, Look};
+use crate::engine::fold::FamilyId;
+use crate::engine::model::LabelSet;
+use crate::engine::policy::{Shape, shape};
+
+/// The values of one label of a family.
+#[derive(Clone, Debug)]
+pub struct LabelRow {
+    pub metric: Arc<str>,
+    pub label: Box<str>,
+    pub values: Count,
+    /// `None`: of several shapes.
+    pub shape: Option<Shape>,
+    /// Up to three of them.
+    pub samples: Vec<Box<str>>,
+    /// Label sets the family would have without it.
+    pub leaves: Count,
+}
+
+/// Series that one scrape adds to the censuses: more of them tell nothing that these do not.
+const MOST_ADDED: u32 = 20_000;
+const BOUNDS: Bounds = Bounds { exact_values: 10_000, exact_sets: 2_000, labels: 32 };
+/// Generations are as long as this, in seconds of the endpoint clock.
+const GENERATION: f64 = 3600.0;
+/// Labels listed of one endpoint, those with most values first.
+const MOST_ROWS: usize = 500;
+
+impl EndpointState {
+    /// Counts a series that was not known; once for all lines of a histogram.
+    pub(super) fn count_values(&mut self, id: FamilyId, role: Role, labels: &LabelSet) {
+        if self.censused >= MOST_ADDED || !matches!(role, Role::Value | Role::Count) {
+            return;
+        }
+        self.censused += 1;
+        let census = &mut self.families.get_mut(id).census;
+        let census = census.get_or_insert_with(|| Box::new(Census::new(BOUNDS)));
+        census.add(labels, &self.seed, shape);
+    }
+
+    /// Ends the generation of one family that is due; what it has is then met anew and counted.
+    pub(super) fn turn_census(&mut self) {
+        let now = self.fold.clock.seconds();
+        let is_due = |id: &FamilyId| {
+            let family = self.families.get(*id);
+            family.census.is_some() && now - family.counted_since >= GENERATION
+        };
+        let Some(id) = self.families.ids().find(is_due) else { return };
+        let family = self.families.get_mut(id);
+        family.counted_since = now;
+        if let Some(census) = &mut family.census {
+            census.turn();
+        }
+        self.forget_spellings(id, Forget::All);
+    }
+
+    /// What is known of the values of every label.
+    pub fn label_rows(&self) -> Vec<LabelRow> {
+        let mut rows: Vec<LabelRow> = self.families.ids().flat_map(|id| rows(self.families.get(id))).collect();
+        rows.sort_by(|a, b| b.values.value.cmp(&a.values.value).then_with(|| a.metric.cmp(&b.metric)));
+        rows.truncate(MOST_ROWS);
+        rows
+    }
+}
+
+fn rows(family: &Family) -> impl Iterator<Item = LabelRow> {
+    let labels = family.census.iter().flat_map(|census| census.labels());
+    labels.map(|label| LabelRow {
+        metric: family.name.clone(),
+        label: label.name().into(),
+        values: label.values(),
+        shape: match label.look() {
+            Some(Look::Alike(shape)) => Some(shape),
+            Some(Look::Mixed) | None => None,
+        },
+        samples: label.samples().map(Into::into).collect(),
+        leaves: label.leaves(),
+    })
+}
