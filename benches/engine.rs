@@ -141,6 +141,7 @@ impl Bench {
             client: 1,
             annotate: Annotate::No,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().expect("the state is here"), scrape);
         let mut out = Vec::new();

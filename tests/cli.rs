@@ -311,6 +311,7 @@ fn every_command_explains_itself() {
         &["explain", "--help"],
         &["filter", "--help"],
         &["serve", "--help"],
+        &["suggest", "--help"],
     ] {
         let got = support::run(args);
         assert_eq!(got.code, 0, "{args:?}");

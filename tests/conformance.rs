@@ -169,6 +169,7 @@ fn guard_in_chunks(body: &[u8], format: Format, chunk: usize) -> Result<Vec<u8>,
         client: 0,
         annotate: Annotate::No,
         start: Start::Baseline,
+        commons: None,
     };
     let mut guard = Guard::begin(EndpointState::new(format, Seed::new(1)), scrape);
     let mut output = Vec::new();

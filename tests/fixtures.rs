@@ -48,6 +48,7 @@ impl Endpoint {
             client: 1,
             annotate: Annotate::No,
             start: self.start,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().unwrap(), scrape);
         let mut out = Vec::new();

@@ -315,6 +315,7 @@ impl Engine {
             client: 1,
             annotate: Annotate::No,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().unwrap(), scrape);
         let mut out = Vec::new();

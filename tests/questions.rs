@@ -15,8 +15,10 @@ const POLICY: &str = r#"policies:
     labels:
       - {label: pid, action: hash, buckets: 4}
       - {label: job_id|task_id, action: drop}
+      - {label: '.+', action: drop, when: {shape: [uuid]}}
     metric_relabel_configs:
       - {action: labeldrop, regex: pod_.+}
+      - {action: labelkeep, regex: '[^p].*'}
       - {source_labels: [host], regex: '(.+)-.+', target_label: host}
 "#;
 
@@ -56,7 +58,9 @@ fn every_way_to_ask_is_found() {
         ("a * on (task_id) worker_up", "matches by `task_id`, which step 2"),
         ("a * on (x) group_left (task_id) worker_up", "matches by `task_id`, which step 2"),
         ("sum by (pod_name) (worker_up)", "`pod_name`, which rule 1 (labeldrop) of policy `ids` removes"),
-        ("sum by (host) (worker_up)", "`host`, which rule 2 (replace) of policy `ids` changes"),
+        ("sum by (place) (worker_up)", "`place`, which rule 2 (labelkeep) of policy `ids` removes"),
+        ("sum by (host) (worker_up)", "`host`, which rule 3 (replace) of policy `ids` changes"),
+        ("sum by (exported_task_id) (worker_up)", "groups by `exported_task_id`, which step 2"),
         ("rate(worker_seconds_bucket{job_id=~\".+\"}[5m])", "selects by `job_id`"),
         (r#"{__name__=~"worker_jobs.*", job_id="1"} or worker_jobs_total"#, "selects by `job_id`"),
     ] {
@@ -72,7 +76,7 @@ fn every_way_to_ask_is_found() {
 #[test]
 fn what_asks_for_nothing_that_goes_is_fine() {
     for expression in [
-        "sum by (queue) (worker_jobs_total)",
+        "sum by (queue, le, job, instance) (worker_jobs_total)",
         r#"other_total{job_id="1"}"#,
         r#"batch_jobs_total{job_id="1"}"#,
         r#"worker_jobs_total{tenant="1"}"#,
@@ -89,6 +93,14 @@ fn what_is_left_out_anyway_is_only_a_note() {
     let got = check(&rule("sum without (job_id) (worker_jobs_total)"), &[]);
     assert_eq!(got.code, 0, "{}", got.stdout);
     assert!(told(&got)[0].contains("note: ") && told(&got)[0].contains("leaves out `job_id`"), "{}", got.stdout);
+}
+
+#[test]
+fn what_is_only_put_into_words_is_a_note() {
+    let rule = "groups: [{name: g, rules: [{alert: a, expr: worker_up, annotations: {s: '{{ $labels.job_id }}'}}]}]";
+    let got = check(rule, &[]);
+    assert_eq!(got.code, 0, "{}", got.stdout);
+    assert!(told(&got)[0].contains("note: `worker_up` is shown with `job_id`, which step 2"), "{}", got.stdout);
 }
 
 #[test]

@@ -66,6 +66,7 @@ impl Endpoint {
             client: self.client,
             annotate: self.annotate,
             start: Start::Baseline,
+            commons: None,
         };
         Guard::begin(self.state.take().expect("a scrape gives its state back"), scrape)
     }

@@ -31,6 +31,7 @@ fn guarded(policy: &str, name: &str) -> String {
         client: 1,
         annotate: Annotate::No,
         start: Start::Sum,
+        commons: None,
     };
     let mut guard = Guard::begin(EndpointState::new(format, Seed::new(7)), scrape);
     guard.push(body(name).as_bytes()).unwrap();

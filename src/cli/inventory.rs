@@ -98,6 +98,13 @@ impl Inventory {
     }
 }
 
+impl Everywhere<'_> {
+    /// The most values that it has in one family.
+    pub(super) fn values(&self) -> u64 {
+        self.families.iter().map(|(_, label)| label.values().value).max().unwrap_or(0)
+    }
+}
+
 impl Family {
     fn new(name: &str, kind: Kind) -> Family {
         // A command may take the memory that a server may not.

@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod filter;
 mod serve;
+mod suggest;
 
 mod body;
 mod inventory;
@@ -43,6 +44,8 @@ Examples:
       which label makes the series
   cardinality-guard check guard.yaml policies/*.yaml
       every mistake at once, and what each step does
+  cardinality-guard suggest http://exporter:9808/metrics > policy.yaml
+      a policy to begin with
   cardinality-guard explain --policy policy.yaml 'jobs_total{job_id=\"4711\"}'
       why a series leaves as it does";
 
@@ -63,6 +66,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Filter(filter::FilterArgs),
     Serve(serve::ServeArgs),
+    Suggest(suggest::SuggestArgs),
 }
 
 /// Reads the arguments, runs the command and says how it went.
@@ -74,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Filter(args) => filter::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Suggest(args) => suggest::run(&args),
     };
     outcome.unwrap_or_else(|error| failure::report(&error))
 }

@@ -52,6 +52,7 @@ impl Scrapes {
             client: 0,
             annotate: Annotate::No,
             start: self.start,
+            commons: None,
         }
     }
 }

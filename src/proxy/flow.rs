@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Scrape};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Connection, Lease};
+use crate::state::{ActiveTarget, Connection, Lease, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
@@ -32,6 +32,7 @@ pub struct Flow {
     pub end: BodyEnd,
     pub deadline: Deadline,
     pub telemetry: Arc<Telemetry>,
+    pub commons: Arc<TargetCommons>,
     pub account: Account,
     pub asked_at: Instant,
     /// What is let go as soon as the scrape is committed.
@@ -188,9 +189,17 @@ impl Flow {
         {
             held.lease.begin(format, scrape.clone());
         }
+        let wall_seconds = match &self.treatment {
+            Treatment::Guard { scrape, .. } => scrape.wall_seconds,
+            Treatment::Pass => 0.0,
+        };
         if let Some(result) = held.lease.finish(self.end, out) {
             let report = result?;
-            self.telemetry.scrape_committed(&self.target.settings.name, &report);
+            let target = &self.target.settings.name;
+            self.telemetry.scrape_committed(target, &report);
+            for learned in self.commons.learn(&report, wall_seconds).enforced() {
+                self.telemetry.label_collapsed(target, learned);
+            }
             held.lease.keep().await;
         }
         if self.end == BodyEnd::Framed {

@@ -85,6 +85,7 @@ impl Scraper {
             Mode::Pass => Coding::Identity,
             Mode::Observe | Mode::Enforce => content::coding(&head.headers)?,
         };
+        let commons = self.shared.commons(&grant.target.settings.name);
         let flow = Flow {
             source: Source::new(body, coding, settings.body_size_limit),
             treatment: self.treatment(&grant.target, settings, &ask),
@@ -94,6 +95,7 @@ impl Scraper {
             end: content::framing(&head.headers)?,
             deadline,
             telemetry: self.shared.telemetry().clone(),
+            commons,
             account: ask.account.clone(),
             asked_at,
             held: Some(held),
@@ -184,10 +186,12 @@ impl Scraper {
             _ => settings.hold_output,
         };
         let clock = self.shared.clock();
+        let enforces = target.mode == Mode::Enforce;
         let scrape = Scrape {
             plan: target.plan.clone(),
             limits: Limits {
-                endpoint_series: 0,
+                endpoint_series: if enforces { settings.endpoint_series_limit } else { 0 },
+                target_series: if enforces { target.settings.series_limit } else { 0 },
                 body_size: settings.body_size_limit,
                 sample_size: settings.sample_size_limit,
                 labels: settings.label_limit,
@@ -199,6 +203,7 @@ impl Scraper {
             client: self.client(ask),
             annotate: if settings.annotate { Annotate::Yes } else { Annotate::No },
             start: Start::Baseline,
+            commons: Some(self.shared.commons(&target.settings.name)),
         };
         Treatment::Guard { scrape, begun: Begun::NotYet }
     }

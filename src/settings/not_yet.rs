@@ -4,11 +4,8 @@
 use crate::engine::policy::yaml::{Checker, Entry, Node, Value};
 
 /// Key, and what does not happen.
-const NOT_YET: [(&str, &str); 3] = [
-    ("web.config_file", "the guard's own port speaks plain HTTP and asks nobody who they are"),
-    ("scrape.endpoint_series_limit", "an endpoint's series are not limited as a whole"),
-    ("targets.series_limit", "a target's series are not limited as a whole"),
-];
+const NOT_YET: [(&str, &str); 1] =
+    [("web.config_file", "the guard's own port speaks plain HTTP and asks nobody who they are")];
 
 /// Notes every such key that asks for something.
 pub(super) fn warn(check: &mut Checker, root: &Node) {

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::engine::policy::{Mode, Plan, Policies};
+use crate::engine::policy::{Mode, Plan, Policies, Watch};
 use crate::settings::{Settings, Target};
 use crate::telemetry::Telemetry;
 
+use super::commons::{AllCommons, TargetCommons};
 use super::{Clock, Endpoints};
 
 /// Checked settings and compiled policies, and what follows from the two.
@@ -37,13 +38,16 @@ pub struct Shared {
     endpoints: Endpoints,
     telemetry: Arc<Telemetry>,
     clock: Clock,
+    commons: AllCommons,
 }
 
 impl Config {
     pub fn new(settings: Settings, policies: Policies) -> Config {
         let activate = |target: &Target| {
             let mode = settings.mode.min(target.mode);
-            let plan = Arc::new(policies.plan(Some(&target.name), mode));
+            let limited = settings.scrape.endpoint_series_limit > 0 || target.series_limit > 0;
+            let watch = if limited && mode == Mode::Enforce { Watch::All } else { Watch::Reached };
+            let plan = Arc::new(policies.plan(Some(&target.name), mode).watching(watch));
             Arc::new(ActiveTarget { settings: target.clone(), plan, mode })
         };
         let targets = settings.targets.iter().map(activate).collect();
@@ -73,6 +77,7 @@ impl Shared {
             endpoints: Endpoints::new(Arc::clone(&telemetry)),
             telemetry,
             clock: Clock::default(),
+            commons: AllCommons::default(),
         }
     }
 
@@ -84,6 +89,11 @@ impl Shared {
     pub fn replace(&self, mut config: Config) {
         config.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         self.config.store(Arc::new(config));
+    }
+
+    /// What the endpoints of a target share.
+    pub fn commons(&self, target: &str) -> Arc<TargetCommons> {
+        self.commons.of(target)
     }
 
     pub fn endpoints(&self) -> &Endpoints {

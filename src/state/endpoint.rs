@@ -276,6 +276,7 @@ mod tests {
             client: 0,
             annotate: Annotate::No,
             start: Start::Baseline,
+            commons: None,
         }
     }
 

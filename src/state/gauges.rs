@@ -50,6 +50,9 @@ impl Gauges {
         now.received = report.received;
         now.forwarded = report.forwarded;
         now.members = report.members;
+        now.families = report.families.as_slice().into();
+        now.labels = report.labels.clone();
+        now.collapsed = report.collapsed.as_slice().into();
     }
 
     /// What the endpoint remembers takes so much now.

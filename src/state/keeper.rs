@@ -325,6 +325,7 @@ mod tests {
             client: 0,
             annotate: Annotate::No,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(state, scrape);
         guard.push(b"a_total 1\n").unwrap();

@@ -3,6 +3,7 @@
 //! `proxy` and `admin` do not know each other; they meet in a [`Shared`].
 
 mod clock;
+mod commons;
 mod config;
 mod connection;
 mod endpoint;
@@ -13,6 +14,7 @@ mod relief;
 pub mod store;
 
 pub use clock::Clock;
+pub use commons::{Event, Happening, TargetCommons};
 pub use config::{ActiveTarget, Config, Shared};
 pub use connection::{Connection, ConnectionUse, Origin};
 pub use endpoint::{Endpoint, Lease};

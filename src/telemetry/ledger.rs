@@ -10,6 +10,7 @@ use super::durations::Durations;
 use super::families::{family, gauges, labels};
 use super::names::{self, Family};
 use super::rows::{Attribution, Counters, MetricCounters};
+use super::toplist;
 use super::{Foreseen, LiveEndpoint, ScrapeCost, ScrapeResult};
 use crate::engine::guard::{Attributed, BadSample, Report};
 use crate::engine::policy::{Action, Mode};
@@ -120,6 +121,7 @@ impl Ledger {
         let mut families: Vec<MetricFamily> = self.counters.values_mut().map(Counters::expose).collect();
         families.extend([self.dropped.expose(), self.observed_dropped.expose(), self.durations()]);
         families.extend(self.endpoint_gauges(live));
+        families.extend(toplist::families(live));
         families.extend(self.config_gauges());
         families.extend(process());
         families.retain(|family| !family.get_metric().is_empty());
@@ -264,17 +266,5 @@ fn attribute(counters: &mut MetricCounters, target: &str, rows: &[Attributed]) {
 
 /// The `cause` label: limits spend a budget, everything else is somebody's policy.
 const fn cause(action: Action) -> &'static str {
-    match action {
-        Action::Limit | Action::Collapse | Action::SeriesCollapse | Action::SeriesOverflow | Action::SeriesDrop => {
-            "budget"
-        }
-        Action::Drop
-        | Action::Hash
-        | Action::Replace
-        | Action::Normalize
-        | Action::Keep
-        | Action::Relabel
-        | Action::PolicyDrop
-        | Action::Quantile => "policy",
-    }
+    if action.is_budget() { "budget" } else { "policy" }
 }

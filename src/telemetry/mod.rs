@@ -10,17 +10,18 @@ mod openmetrics;
 mod outcomes;
 mod printable;
 mod rows;
+mod toplist;
 
 pub mod logs;
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use prometheus::TextEncoder;
 use tracing::{debug, error, info, warn};
 
-use crate::engine::guard::Report;
+use crate::engine::guard::{Collapsed, FamilyReport, LabelRow, Learned, Report};
 use crate::engine::policy::Mode;
 
 pub use self::accept::Exposition;
@@ -77,6 +78,9 @@ pub struct LiveEndpoint {
     pub forwarded: u64,
     pub members: u64,
     pub memory_bytes: u64,
+    pub families: Arc<[FamilyReport]>,
+    pub labels: Arc<[LabelRow]>,
+    pub collapsed: Arc<[Collapsed]>,
 }
 
 /// The guard's own metrics; shared by everything, cheap to call.
@@ -106,6 +110,19 @@ impl Telemetry {
     /// A scrape was committed.
     pub fn scrape_committed(&self, target: &str, report: &Report) {
         locked(&self.ledger).scrape_committed(target, report);
+    }
+
+    /// A limit has folded a label away: told once for all endpoints of the target.
+    pub fn label_collapsed(&self, target: &str, learned: &Learned) {
+        locked(&self.ledger).count_target(&names::COLLAPSES, target);
+        let Learned { metric, label, policy, .. } = learned;
+        let (metric, label) = (Printable(metric), Printable(label));
+        warn!(scrape_target = target, %metric, %label, %policy, "a label exploded and is folded away");
+    }
+
+    /// Labels are there again, by hand.
+    pub fn labels_released(&self, target: &str, labels: usize) {
+        info!(scrape_target = target, labels, "collapses released");
     }
 
     /// Protobuf was struck from an Accept header.

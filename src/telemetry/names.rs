@@ -16,6 +16,7 @@ const ATTRIBUTED: &[&str] = &["target", "policy", "metric", "label", "action", "
 const BY_CAUSE: &[&str] = &["target", "policy", "cause"];
 const BY_POLICY: &[&str] = &["target", "policy"];
 const BY_TARGET: &[&str] = &["target"];
+const BY_METRIC: &[&str] = &["target", "metric"];
 
 const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
     Family { name, help, kind: MetricType::COUNTER, labels }
@@ -68,6 +69,34 @@ pub(super) static ENDPOINTS_FORGOTTEN: Family = counter(
     BY_TARGET,
     "Endpoints whose memory went because nobody asked for them any more.",
 );
+
+pub(super) static METRIC_SERIES: Family = gauge(
+    "cardinality_guard_metric_series",
+    BY_METRIC,
+    "Series forwarded of a metric in the last good scrape of each live endpoint; the largest 100.",
+);
+pub(super) static METRIC_SERIES_LIMIT: Family = gauge(
+    "cardinality_guard_metric_series_limit",
+    BY_METRIC,
+    "Series of a metric that its limits allow the live endpoints together.",
+);
+pub(super) static METRIC_SERIES_DEMAND: Family = gauge(
+    "cardinality_guard_metric_series_demand",
+    BY_METRIC,
+    "Series of a metric there would be without limits, over series_ttl.",
+);
+pub(super) static LABEL_VALUES: Family = gauge(
+    "cardinality_guard_label_values",
+    &["target", "metric", "label"],
+    "Distinct values of a label, at the endpoint that has most of them; the largest 100.",
+);
+pub(super) static COLLAPSED: Family = gauge(
+    "cardinality_guard_collapsed",
+    &["target", "metric", "label", "aggregate"],
+    "1 for each label that a limit has folded away.",
+);
+pub(super) static COLLAPSES: Family =
+    counter("cardinality_guard_collapses_total", BY_TARGET, "Labels that limits have folded away.");
 
 pub(super) static MEMBERS_EVICTED: Family = counter(
     "cardinality_guard_members_evicted_total",
@@ -142,7 +171,8 @@ pub(super) static BUILD_INFO: Family =
     gauge("cardinality_guard_build_info", &["version"], "1, with the version that runs.");
 
 /// The counters with a row per target that exists at 0 from load.
-pub(super) static PER_TARGET: [&Family; 9] = [
+pub(super) static PER_TARGET: [&Family; 10] = [
+    &COLLAPSES,
     &ENDPOINTS_FORGOTTEN,
     &MEMBERS_EVICTED,
     &RESETS,

@@ -38,7 +38,14 @@ fn busy() -> (Telemetry, Vec<LiveEndpoint>) {
     telemetry.scrape_ended("celery", ScrapeResult::Ok, "", cost);
     telemetry.scrape_ended("", ScrapeResult::Forbidden, "guard: no target allows that", ScrapeCost::default());
     telemetry.scrape_committed("celery", &report());
-    let live = LiveEndpoint { target: "celery".into(), received: 100, forwarded: 10, members: 99, memory_bytes: 4096 };
+    let live = LiveEndpoint {
+        target: "celery".into(),
+        received: 100,
+        forwarded: 10,
+        members: 99,
+        memory_bytes: 4096,
+        ..LiveEndpoint::default()
+    };
     (telemetry, vec![live.clone(), live])
 }
 

@@ -66,6 +66,7 @@ impl Endpoint {
             client: self.client,
             annotate: Annotate::Yes,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().unwrap(), scrape);
         let mut out = Vec::new();

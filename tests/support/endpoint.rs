@@ -64,6 +64,7 @@ impl Endpoint {
             client: self.client,
             annotate: self.annotate,
             start: Start::Baseline,
+            commons: None,
         };
         let mut guard = Guard::begin(self.state.take().expect("a scrape gives its state back"), scrape);
         let mut out = Vec::new();

@@ -10,6 +10,9 @@ use crate::engine::model::{Format, LabelSet};
 use crate::engine::policy::yaml::{self, Node};
 use crate::engine::policy::{Builtin, Mode, Plan, Policies, Source};
 
+/// A name that only a pattern for any name fits.
+const NO_LABEL: &str = "\u{1}";
+
 /// What the policies of some files take.
 pub(super) struct Takes {
     policies: Vec<Taker>,
@@ -116,8 +119,19 @@ impl Covers {
     }
 }
 
+/// No policy touches these: a sample's own, and those that Prometheus adds after the guard.
+const OUT_OF_REACH: [&str; 5] = ["__name__", "le", "quantile", "job", "instance"];
+/// What Prometheus puts before the name of an exposed label that it adds too.
+const EXPORTED: &str = "exported_";
+
 impl Labels {
+    /// Whether they hold the label that an expression calls so.
     fn have(&self, label: &str) -> bool {
+        let exposed = label.strip_prefix(EXPORTED).is_some_and(|exposed| self.fit(exposed));
+        exposed || !OUT_OF_REACH.contains(&label) && self.fit(label)
+    }
+
+    fn fit(&self, label: &str) -> bool {
         match self {
             Labels::Fit(regex) => regex.is_match(label),
             Labels::FitNot(regex) => !regex.is_match(label),
@@ -159,7 +173,12 @@ fn parts(policy: &Node) -> Vec<Part> {
 
 fn step(number: usize, step: &Node) -> Option<Part> {
     let action = get(step, "action").and_then(text)?;
-    let labels = Labels::Fit(anchored(get(step, "label").and_then(text)?)?);
+    let pattern = anchored(get(step, "label").and_then(text)?)?;
+    if get(step, "when").is_some() && pattern.is_match(NO_LABEL) {
+        // Every label, where its value looks like an id: whose does, no file says.
+        return None;
+    }
+    let labels = Labels::Fit(pattern);
     let fate = if matches!(action, "drop" | "collapse") { Fate::Removed } else { Fate::Changed };
     Some(Part { words: format!("step {number} ({action})"), fate, labels })
 }

@@ -35,6 +35,8 @@ pub(in crate::cli) enum How {
     Joins,
     /// `label_replace` and the like, or the values of a dashboard's variable.
     Computes,
+    /// An annotation or a legend puts it into words.
+    Shows,
     /// `without`, `ignoring`: the result is the same when the label is not there.
     LeavesOut,
 }
@@ -63,6 +65,15 @@ pub(in crate::cli) fn read(expression: &str) -> Query {
     Query { reads: reader.reads(), metrics }
 }
 
+impl Query {
+    /// These labels of the result are put into words.
+    pub(super) fn show(&mut self, labels: &[String]) {
+        if !self.metrics.is_empty() {
+            self.reads.extend(labels.iter().map(|label| Read::new(label, How::Shows, &self.metrics)));
+        }
+    }
+}
+
 impl Read {
     fn new(label: &str, how: How, metrics: &[Name]) -> Read {
         Read { label: label.to_owned(), how, metrics: metrics.to_vec() }
@@ -76,6 +87,7 @@ impl How {
             How::Groups => "groups by",
             How::Joins => "matches by",
             How::Computes => "computes with",
+            How::Shows => "is shown with",
             How::LeavesOut => "leaves out",
         }
     }
@@ -243,7 +255,10 @@ impl Reader<'_> {
                 Token::Mark("{") => Some(Name::Any),
                 _ => None,
             };
-            if let Some(name) = selector {
+            if self.tokens[at] == Token::Mark("[") {
+                // A range: `[5m:1m]` holds no metric `:1m`.
+                at = self.partners[at].unwrap_or(self.tokens.len());
+            } else if let Some(name) = selector {
                 let inner = braces.unwrap_or(at..at);
                 let next = inner.end.max(at + 1);
                 self.selectors.push(self.selector(at, name, inner));
@@ -362,6 +377,7 @@ mod tests {
     #[case("sort_by_label(a, \"s\")", "computes with s of a")]
     #[case("label_values(a{x=\"1\"}, job_id)", "selects by x of a\ncomputes with job_id of a")]
     #[case("label_values(job_id)", "computes with job_id of *")]
+    #[case("max_over_time(sum by (x) (rate(a[5m]))[1h:30s] offset 5m)", "groups by x of a")]
     #[case("count_values(\"version\", a)", "")]
     #[case("a and on() vector(0) or (b unless c) # {x=\"1\"}", "")]
     #[case("sum BY (x) (a) == Inf", "groups by x of a")]

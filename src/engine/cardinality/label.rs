@@ -62,7 +62,7 @@ impl<T: Copy + PartialEq> Label<T> {
         self.without.count()
     }
 
-    /// How many series have it: of those added once a generation, as they should be.
+    /// How many series have it, when each is added once a generation.
     pub fn carriers(&self) -> u64 {
         self.now.carriers + self.before.carriers
     }
@@ -86,10 +86,11 @@ impl<T: Copy + PartialEq> Label<T> {
     pub(super) fn add(&mut self, value: &str, hash: u64, without: u64, series: Arrival, look: impl FnOnce(&str) -> T) {
         self.without.insert(without);
         self.now.carriers += 1;
-        if series == Arrival::Again {
-            self.before.carriers -= 1;
+        // What may have been there before is taken to have been, or every generation would add up.
+        if series != Arrival::New {
+            self.before.carriers = self.before.carriers.saturating_sub(1);
         }
-        if matches!(self.values.insert(hash), Arrival::New | Arrival::Again) {
+        if matches!(self.values.insert(hash), Arrival::New | Arrival::Again | Arrival::Fresh) {
             self.now.note(value, look(value));
         }
     }

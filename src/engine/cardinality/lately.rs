@@ -16,9 +16,11 @@ pub enum Arrival {
     New,
     /// It was there in the generation before, and now is in this one.
     Again,
+    /// It is new in this generation; the one before had too many to tell.
+    Fresh,
     /// It came in this generation already.
     Known,
-    /// Too many to remember which.
+    /// This generation has too many to tell.
     Unknown,
 }
 
@@ -35,7 +37,7 @@ impl Lately {
             Novelty::New => match self.before.remove(hash) {
                 Novelty::New => Arrival::New,
                 Novelty::Known => Arrival::Again,
-                Novelty::Unknown => Arrival::Unknown,
+                Novelty::Unknown => Arrival::Fresh,
             },
         }
     }

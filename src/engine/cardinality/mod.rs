@@ -9,6 +9,7 @@ mod label;
 mod lately;
 mod places;
 mod responsible;
+mod share;
 mod sketch;
 mod suspects;
 
@@ -18,4 +19,5 @@ pub use label::{Label, Look};
 pub use lately::{Arrival, Lately};
 pub use places::{Admission, Answer, Place, Places};
 pub use responsible::{Rank, Responsible, TRIED_LAST};
+pub use share::{Part, Share};
 pub use suspects::Suspects;

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn rule_5_3_a_place_is_free_when_its_value_is_unseen() {
         let mut places = Places::default();
-        (1..=3).for_each(|value| drop(places.ask(value, 2, 0)));
+        (1..=3).for_each(|value| assert_eq!(places.ask(value, 2, 0).novelty, Novelty::New));
         places.saw(2, 50);
         places.saw(3, 50);
         assert_eq!(places.free(50), [1]);
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn refusals_are_remembered_within_bounds() {
         let mut places = Places::default();
-        (0..50_000).for_each(|value| drop(places.ask(value, 2, 0)));
+        (0..50_000).for_each(|value| assert_eq!(places.ask(value, 2, 0).novelty, Novelty::New));
         assert_eq!(places.demand(), 2 + MOST_REFUSED as u64);
     }
 }

@@ -17,6 +17,18 @@ pub enum GaugeFold {
 }
 
 impl GaugeFold {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            GaugeFold::Sum => "sum",
+            GaugeFold::Max => "max",
+            GaugeFold::Min => "min",
+            GaugeFold::Avg => "avg",
+            GaugeFold::Count => "count",
+            GaugeFold::One => "one",
+            GaugeFold::Drop => "drop",
+        }
+    }
+
     /// In an order that is written down: only ever add at the end.
     pub(super) const ALL: [GaugeFold; 7] = [
         GaugeFold::Sum,

@@ -67,6 +67,15 @@ impl EndpointState {
         self.end_collapses(|c| is_over.iter().any(|over| over.is_same(c)));
     }
 
+    /// Families of these names are not full any more.
+    pub(super) fn open_gates_of(&mut self, opens: impl Fn(&str) -> bool) {
+        let keys: Vec<FamilyKey> =
+            self.families.ids().map(|id| self.families.get(id)).filter(|f| opens(&f.name)).map(|f| f.hash.0).collect();
+        let closed: Vec<FamilyKey> = self.budgets.effective().into_iter().filter(|key| keys.contains(key)).collect();
+        self.budgets.open_gates(|key, _| closed.contains(&key));
+        closed.into_iter().for_each(|key| self.decide_anew(key));
+    }
+
     /// Ends collapses; their families are decided anew from the next scrape on.
     pub(super) fn end_collapses(&mut self, ends: impl Fn(&Collapse) -> bool) -> usize {
         let ended = self.budgets.end_collapses(ends);

@@ -144,8 +144,13 @@ impl EndpointState {
         let make = self.alike.makes.get(ready.make)?;
         let family = make.family;
         let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(family)) };
+        if self.census_left > 0 {
+            // Its values are to be counted.
+            return None;
+        }
         let (role, names) = (recipe.role, recipe.names);
         let Joins { key, decided: Decided { group, cause, shadow }, reserved } = ready.joins.as_ref()?;
+        self.families.get_mut(family).uncounted += 1;
         let seed = MemberSeed { key: *key, family, cause: *cause, shadow: *shadow };
         let member = self.member(seed, || names);
         self.fold.regroup(member, Some(*group));

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use super::budgets::Collapse;
 use super::types::{PARTS, Place, Role, Types};
-use crate::engine::fold::{FamilyId, Shape};
+use crate::engine::cardinality::{Census, Part};
+use crate::engine::fold::{FamilyId, Shape as FoldShape};
 use crate::engine::model::{Format, Kind, Seed, SeriesHash};
-use crate::engine::policy::{FamilyPlan, FamilyRef, Plan};
+use crate::engine::policy::{FamilyPlan, FamilyRef, Plan, Shape};
 
 /// Sample names and families met so far. A family is its name *and* its type: when the type
 /// changes it is another one, and starts again at 0 (rule 3.14).
 #[derive(Debug, Default)]
 pub struct Families {
     all: Vec<Family>,
+    /// Output series of all of them.
+    series: u64,
     by_key: HashMap<(Box<str>, Kind), FamilyId>,
     samples: HashMap<Box<str>, Sample>,
     /// Every sample name that a committed scrape has shown, and those of the scrape at hand.
@@ -45,6 +48,22 @@ pub struct Family {
     pub count: SeriesCount,
     /// The scrapes in which it came to have more series than it may, as enforced and as observed.
     pub over: [u32; 2],
+    /// Its part in the series that all endpoints of the target have of it.
+    pub part: Option<Part>,
+    pub census: Option<Box<Census<Shape>>>,
+    /// New series that the census has not counted, for want of time.
+    pub uncounted: u64,
+    /// Endpoint clock at which the generation of the census began.
+    pub counted_since: f64,
+    pub turnout: Turnout,
+}
+
+/// Series of a family in the scrape at hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turnout {
+    pub scrape: u32,
+    pub received: u64,
+    pub forwarded: u64,
 }
 
 /// Output series of a family, as far as limits count them.
@@ -82,7 +101,21 @@ impl SeriesCount {
 pub enum Tracking {
     /// No policy reaches it: bytes pass.
     No,
+    /// Only a limit of the whole endpoint may come to fold it: its output waits for nothing.
+    Watched,
     Yes,
+}
+
+impl Tracking {
+    fn by(plan: &FamilyPlan) -> Tracking {
+        if plan.is_untouched() {
+            Tracking::No
+        } else if plan.is_only_watched() {
+            Tracking::Watched
+        } else {
+            Tracking::Yes
+        }
+    }
 }
 
 /// Where a family's first block stands in the output at hand.
@@ -113,6 +146,8 @@ pub enum Phase {
     Closed,
     /// It came back after another family: held to the end.
     Returned,
+    /// It came back after its lines had left, and nothing of it is folded.
+    Reopened,
     /// Its folded lines are in the output.
     Shown,
 }
@@ -138,12 +173,43 @@ impl Families {
 
     /// Output series of all families together.
     pub fn series(&self) -> u64 {
-        self.all.iter().map(|family| family.count.all).sum()
+        self.series
+    }
+
+    /// One more output series of a family.
+    pub fn count(&mut self, id: FamilyId, scrape: u32) {
+        let family = &mut self.all[id.index()];
+        family.count.add(scrape);
+        self.series += 1;
+        if let Some(part) = &mut family.part {
+            part.set(family.count.all);
+        }
+    }
+
+    /// The family has so many output series.
+    pub fn set_count(&mut self, id: FamilyId, all: u64) {
+        let count = &mut self.all[id.index()].count;
+        self.series = self.series.saturating_sub(count.all) + all;
+        count.all = all;
+    }
+
+    pub fn forget_censuses(&mut self) {
+        self.all.iter_mut().for_each(|family| family.census = None);
+    }
+
+    /// Tells the other endpoints of the target.
+    pub fn publish(&mut self) {
+        for family in &mut self.all {
+            if let Some(part) = &mut family.part {
+                part.set(family.count.all);
+            }
+        }
     }
 
     /// Hands out the counts of all families.
     pub fn counts(&mut self, mut f: impl FnMut(FamilyId, &mut SeriesCount)) {
         self.all.iter_mut().enumerate().for_each(|(at, family)| f(FamilyId(at as u32), &mut family.count));
+        self.series = self.all.iter().map(|family| family.count.all).sum();
     }
 
     #[inline]
@@ -221,7 +287,7 @@ impl Families {
         self.samples.clear();
     }
 
-    pub fn add(&mut self, place: &Place, shape: Shape, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
+    pub fn add(&mut self, place: &Place, shape: FoldShape, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
         let id = FamilyId(self.all.len() as u32);
         let plan = family_plan(plan, place, format);
         let mut key = place.family.as_bytes().to_vec();
@@ -230,7 +296,7 @@ impl Families {
         self.all.push(Family {
             name: Arc::from(&*place.family),
             kind: place.kind,
-            tracking: if plan.is_untouched() { Tracking::No } else { Tracking::Yes },
+            tracking: Tracking::by(&plan),
             plan,
             hash: seed.hash(&key),
             scrape: 0,
@@ -238,6 +304,11 @@ impl Families {
             collapsed: Box::default(),
             count: SeriesCount::default(),
             over: [0; 2],
+            part: None,
+            census: None,
+            uncounted: 0,
+            counted_since: 0.0,
+            turnout: Turnout::default(),
         });
         self.by_key.insert((place.family.clone(), place.kind), id);
         id
@@ -250,8 +321,8 @@ impl Families {
         for (at, family) in self.all.iter_mut().enumerate() {
             let place = Place { family: (&*family.name).into(), kind: family.kind, role: Role::Value };
             family.plan = family_plan(plan, &place, format);
-            let tracking = if family.plan.is_untouched() { Tracking::No } else { Tracking::Yes };
-            if family.tracking == Tracking::No && tracking == Tracking::Yes {
+            let tracking = Tracking::by(&family.plan);
+            if family.tracking == Tracking::No && tracking != Tracking::No {
                 begun.push(FamilyId(at as u32));
             }
             family.tracking = tracking;
@@ -269,7 +340,9 @@ impl Families {
     }
 
     pub fn memory(&self) -> usize {
-        self.all.len() * (size_of::<Family>() + 512) + self.samples.capacity() * 64
+        self.all.len() * (size_of::<Family>() + 512)
+            + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>()
+            + self.samples.capacity() * 64
     }
 }
 
@@ -280,14 +353,14 @@ pub(super) fn family_plan(plan: &Plan, place: &Place, format: Format) -> FamilyP
 }
 
 /// How a family folds (rules 3.1 to 3.13).
-pub fn shape(kind: Kind, name: &str, types: &Types) -> Shape {
+pub fn shape(kind: Kind, name: &str, types: &Types) -> FoldShape {
     match kind {
-        Kind::Counter => Shape::Cumulative,
-        Kind::Gauge | Kind::Info | Kind::StateSet => Shape::Gauge,
-        Kind::Histogram => Shape::Histogram,
-        Kind::GaugeHistogram => Shape::GaugeHistogram,
-        Kind::Summary => Shape::Summary,
-        Kind::Unknown if types.is_cumulative(name) => Shape::Cumulative,
-        Kind::Unknown => Shape::Gauge,
+        Kind::Counter => FoldShape::Cumulative,
+        Kind::Gauge | Kind::Info | Kind::StateSet => FoldShape::Gauge,
+        Kind::Histogram => FoldShape::Histogram,
+        Kind::GaugeHistogram => FoldShape::GaugeHistogram,
+        Kind::Summary => FoldShape::Summary,
+        Kind::Unknown if types.is_cumulative(name) => FoldShape::Cumulative,
+        Kind::Unknown => FoldShape::Gauge,
     }
 }

@@ -7,7 +7,8 @@ use super::meet::key;
 use super::observed::Shadow;
 use super::series::What;
 use super::state::{EndpointState, Scratch};
-use crate::engine::cardinality::{Admission, Arrival};
+use super::{Limits, Scrape};
+use crate::engine::cardinality::{Admission, Arrival, Part};
 use crate::engine::fold::{FamilyId, MemberId};
 use crate::engine::model::SeriesHash;
 use crate::engine::policy::{Action, Cause, LimitAction, Manner, Outcome, Plan, SeriesLimits};
@@ -18,7 +19,16 @@ pub(super) struct Terms<'a> {
     pub plan: &'a Plan,
     /// Series of the whole endpoint; 0 = no limit.
     pub endpoint_series: u64,
+    /// The same over all endpoints of the target.
+    pub target_series: u64,
     pub patience: Patience,
+}
+
+impl<'a> Terms<'a> {
+    pub fn of(scrape: &'a Scrape, patience: Patience) -> Terms<'a> {
+        let Limits { endpoint_series, target_series, .. } = scrape.limits;
+        Terms { plan: &scrape.plan, endpoint_series, target_series, patience }
+    }
 }
 
 /// Whether a limit that is passed may wait for more of the body, so that what is done about it is
@@ -104,8 +114,8 @@ impl EndpointState {
     ) -> Result<Standing, Trouble> {
         let family = self.families.get(id);
         let limits = limits(family.plan.budget(), manner);
-        let limit = limits.series.as_ref().map(|limit| limit.series);
-        let crowd = if manner == Manner::Enforced { terms.endpoint_series } else { 0 };
+        let limit = self.room_of(id, manner);
+        let crowd = if manner == Manner::Enforced { self.crowd(terms) } else { 0 };
         let is_closed = self.budgets.gate(family.hash.0, manner).is_some();
         if limit.is_none() && crowd == 0 && !is_closed {
             return Ok(Standing::Stands);
@@ -147,6 +157,26 @@ impl EndpointState {
         Ok(Standing::Stands)
     }
 
+    /// How many series the family may have here: what the others have of a total is not to be had.
+    pub(super) fn room_of(&self, id: FamilyId, manner: Manner) -> Option<u64> {
+        let family = self.families.get(id);
+        let limits = limits(family.plan.budget(), manner);
+        let own = limits.series.as_ref().map(|limit| limit.series);
+        let total = limits.total.as_ref().map(|limit| {
+            let others = family.part.as_ref().map_or(0, Part::others);
+            limit.series.saturating_sub(others)
+        });
+        [own, total].into_iter().flatten().min()
+    }
+
+    /// How many series all families together may have here; 0 = no limit.
+    pub(super) fn crowd(&self, terms: Terms<'_>) -> u64 {
+        let others = self.part.as_ref().map_or(0, Part::others);
+        let own = (terms.endpoint_series > 0).then_some(terms.endpoint_series);
+        let target = (terms.target_series > 0).then(|| terms.target_series.saturating_sub(others).max(1));
+        [own, target].into_iter().flatten().min().unwrap_or(0)
+    }
+
     /// Whether a member with this output label set makes a line that was not there before.
     fn adds(&self, member: SeriesHash, out: SeriesHash) -> bool {
         if self.fold.find_group(out).is_some() {
@@ -170,8 +200,8 @@ impl EndpointState {
         self.alike.clear();
         match self.fold.retire(id) {
             Some(lines) => {
-                let count = &mut self.families.get_mut(id).count;
-                count.all = count.all.saturating_sub(lines);
+                let all = self.families.get(id).count.all;
+                self.families.set_count(id, all.saturating_sub(lines));
                 true
             }
             None => false,
@@ -184,7 +214,10 @@ impl EndpointState {
             && self.fold.stands(member, field)
         {
             let scrape = self.scrape;
-            self.families.get_mut(id).count.add(scrape);
+            self.families.count(id, scrape);
+            if let Some(part) = &mut self.part {
+                part.set(self.families.series());
+            }
         }
     }
 
@@ -239,7 +272,8 @@ impl EndpointState {
     /// Who refuses a series a place, and how.
     fn refusal(&self, id: FamilyId, manner: Manner, action: LimitAction) -> Cause {
         let limits = limits(self.families.get(id).plan.budget(), manner);
-        let policy = limits.series.as_ref().map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
+        let limit = limits.series.as_ref().or(limits.total.as_ref());
+        let policy = limit.map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
         let action = match action {
             LimitAction::Drop | LimitAction::Fail => Action::SeriesDrop,
             LimitAction::Collapse | LimitAction::Overflow => Action::SeriesOverflow,
@@ -261,6 +295,7 @@ impl EndpointState {
     pub(super) fn rollback_limits(&mut self) {
         let scrape = self.scrape;
         self.families.counts(|_, count| count.take_back(scrape));
+        self.publish();
         let collapses = self.budgets.collapses().len();
         self.budgets.rollback();
         if self.budgets.collapses().len() != collapses {
@@ -278,7 +313,7 @@ impl EndpointState {
         let changed = |c: &Collapse| fingerprint(c.family).is_some_and(|now| now != c.fingerprint);
         self.budgets.end_collapses(changed);
         self.budgets.open_gates(|key, manner| {
-            families.by_hash(key).is_none_or(|f| limits(f.plan.budget(), manner).series.is_none())
+            families.by_hash(key).is_none_or(|f| limits(f.plan.budget(), manner).is_unlimited())
         });
         self.spread_collapses();
         self.recount();

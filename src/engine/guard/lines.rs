@@ -38,6 +38,8 @@ pub(super) struct Body {
     pub exemplars: Exemplars,
     /// TYPE lines of state sets, which are gauges once they are folded (rule 3.11).
     pub statesets: Vec<TypeLine>,
+    /// `received` and `passed` when the family at hand began.
+    pub counted: (u64, u64),
     /// OpenMetrics' last line.
     pub eof: Option<Vec<u8>>,
     pub ends_in_newline: bool,
@@ -152,10 +154,12 @@ impl Guard {
     fn meet(&mut self) -> Result<Met, ScrapeError> {
         loop {
             let patience = if self.is_leaving { Patience::None } else { Patience::Wait };
-            let terms =
-                Terms { plan: &self.scrape.plan, endpoint_series: self.scrape.limits.endpoint_series, patience };
+            let terms = Terms::of(&self.scrape, patience);
             match self.state.meet(self.tokens.name(), self.tokens.labels(), terms) {
-                Ok(met) => return Ok(met),
+                Ok(met) => {
+                    self.can_fold(met.what)?;
+                    return Ok(met);
+                }
                 Err(trouble) => self.relieve(trouble)?,
             }
         }
@@ -279,6 +283,7 @@ impl Guard {
         if self.body.current == family {
             return Ok(());
         }
+        self.count_turnout();
         if let Some(before) = self.body.current {
             self.relieve_family(before)?;
             self.leave(before);
@@ -297,12 +302,15 @@ impl Guard {
         }
         match block.phase {
             Phase::Closed => block.phase = Phase::Returned,
+            Phase::Shown if self.state.fold.families[id.index()].groups.is_empty() => {
+                (block.phase, block.start, block.insert_at) = (Phase::Reopened, position, position);
+            }
             Phase::Shown => {
                 let name = family.name.clone();
                 self.state.held_families.insert(name.clone());
                 return Err(ScrapeError::FamilyReturned(name));
             }
-            Phase::Open | Phase::Returned => {}
+            Phase::Open | Phase::Returned | Phase::Reopened => {}
         }
         Ok(())
     }
@@ -315,6 +323,8 @@ impl Guard {
         if only_metadata && !has_groups {
             // Nothing but metadata, and nothing to show behind it: the block is yet to come.
             block.scrape = 0;
+        } else if block.phase == Phase::Reopened {
+            block.phase = Phase::Shown;
         } else if block.phase == Phase::Open && (!only_metadata || self.is_leaving) {
             block.phase = Phase::Closed;
             if self.is_leaving {
@@ -370,7 +380,7 @@ impl Guard {
         let EndpointState { types, families, fold, scrape, .. } = &mut *self.state;
         let here = |id: FamilyId| {
             let family = families.get(id);
-            let touched = family.tracking == Tracking::Yes || !fold.families[id.index()].groups.is_empty();
+            let touched = family.tracking != Tracking::No || !fold.families[id.index()].groups.is_empty();
             family.kind == Kind::Unknown && family.scrape == *scrape && touched
         };
         let untyped = families.samples().filter(|(_, s)| here(s.family)).map(|(name, _)| name);
@@ -392,8 +402,7 @@ impl Guard {
             if *family.name == *place.family && family.kind == place.kind && sample.role == place.role {
                 continue;
             }
-            let remembered =
-                family.tracking == Tracking::Yes || !fold.families[sample.family.index()].groups.is_empty();
+            let remembered = family.tracking != Tracking::No || !fold.families[sample.family.index()].groups.is_empty();
             if remembered || !family_plan(&self.scrape.plan, &place, *format).is_untouched() {
                 return Some(Touched::Yes);
             }

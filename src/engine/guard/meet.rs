@@ -45,7 +45,8 @@ impl EndpointState {
             let knew = self.families.knew(&place.family) || self.families.knew(name);
             self.fold.add_family(shape, knew);
             let id = self.families.add(&place, shape, self.format, plan, &self.seed);
-            self.take_up_collapses(id);
+            self.share_count(id);
+            self.take_up_learned(id);
             id
         });
         let sample = Sample { family, role: place.role };
@@ -76,6 +77,7 @@ impl EndpointState {
         let key = key(&self.seed, family, &scratch.labels, &mut scratch.key);
         let metric = family.name.clone();
         self.note_shadows(id, &decision, &metric, scratch);
+        self.count_values(id, role, &scratch.labels);
         let outcome = self.limited(id, decision.outcome, key, terms, scratch)?;
         let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();

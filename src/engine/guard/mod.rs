@@ -10,6 +10,8 @@ mod alike;
 mod annotate;
 mod budgets;
 mod causes;
+mod commons;
+mod demography;
 mod exemplars;
 mod families;
 mod known;
@@ -28,9 +30,13 @@ mod show;
 mod snapshot;
 mod state;
 mod survey;
+mod turnout;
 mod types;
 
-pub use report::{Attributed, BadSample, Report};
+pub use budgets::Origin;
+pub use commons::{Commons, Learned, Release};
+pub use demography::LabelRow;
+pub use report::{Attributed, BadSample, Collapsed, FamilyReport, Report};
 pub use seams::{Jump, Jumps};
 pub use shed::Absences;
 pub use snapshot::RestoreError;
@@ -99,6 +105,8 @@ pub struct Scrape {
     pub client: u64,
     pub annotate: Annotate,
     pub start: Start,
+    /// What the endpoints of the target share; `None` for an endpoint on its own.
+    pub commons: Option<Arc<dyn Commons>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +139,8 @@ pub struct Limits {
     pub members: usize,
     /// Output series over `series_ttl`.
     pub endpoint_series: u64,
+    /// The same over all endpoints of the target.
+    pub target_series: u64,
 }
 
 impl Default for Limits {
@@ -142,6 +152,7 @@ impl Default for Limits {
             hold_output: 8 << 20,
             members: 1_000_000,
             endpoint_series: 0,
+            target_series: 0,
         }
     }
 }
@@ -197,6 +208,9 @@ impl Guard {
     pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
         state.take_plan(&scrape.plan);
         state.fold.clock.advance(scrape.now);
+        if let Some(commons) = &scrape.commons {
+            state.join_commons(commons, scrape.limits.target_series);
+        }
         let watermark = state.begin_pass();
         let limits = SyntaxLimits { sample_size: scrape.limits.sample_size, labels: scrape.limits.labels };
         let mut input = std::mem::take(&mut state.spare);
@@ -287,6 +301,7 @@ impl Guard {
             // A zero-byte body stays one, and commits nothing but the clock.
             return (self.give_back(), Ok(Report::default()));
         }
+        self.count_turnout();
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
         let report = self.commit();
@@ -398,7 +413,10 @@ impl Guard {
         }
         if moved.is_some() || state.last_sweep > swept {
             state.recount();
+            state.turn_census();
+            state.label_rows = state.label_rows().into();
         }
+        state.publish();
         self.report()
     }
 
@@ -435,6 +453,7 @@ impl Guard {
         let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
         report.bad_samples = BadSample::ALL.into_iter().zip(bad).filter(|(_, n)| *n > 0).collect();
         state.shadows.report(&state.causes, &mut report);
+        state.report_families(&mut report);
         report
     }
 

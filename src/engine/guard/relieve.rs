@@ -9,7 +9,7 @@ use super::families::Phase;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
 use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
-use super::series::Forget;
+use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::cardinality::{Rank, Suspects};
@@ -49,7 +49,7 @@ impl Guard {
         if self.state.crowded == self.state.scrape {
             self.state.crowded = 0;
             let largest = ids.into_iter().max_by_key(|&id| self.state.families.get(id).count.all);
-            let most = self.scrape.limits.endpoint_series;
+            let most = self.state.crowd(Terms::of(&self.scrape, Patience::None));
             while let Some(newcomer) = largest.filter(|_| self.state.families.series() > most) {
                 self.make_room_for_all(newcomer)?;
             }
@@ -60,8 +60,9 @@ impl Guard {
     fn make_room(&mut self, id: FamilyId, manner: Manner) -> Result<(), ScrapeError> {
         let family = self.state.families.get(id);
         let limits = limits(family.plan.budget(), manner);
-        let most = limits.series.as_ref().map_or(0, |limit| limit.series);
-        let policy = limits.series.as_ref().map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
+        let most = self.state.room_of(id, manner).unwrap_or(0);
+        let limit = limits.series.as_ref().or(limits.total.as_ref());
+        let policy = limit.map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
         match limits.action {
             LimitAction::Fail if manner == Manner::Enforced => {
                 return Err(ScrapeError::SeriesLimit { family: family.name.clone(), limit: most });
@@ -110,12 +111,24 @@ impl Guard {
     /// A family whose lines have left cannot be folded in this scrape any more: it fails, once.
     fn can_rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
         let family = self.state.families.get(id);
-        if family.block.scrape == self.state.scrape && family.block.phase == Phase::Shown {
+        let block = &family.block;
+        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
+        if block.scrape == self.state.scrape && has_left {
             let name = family.name.clone();
             self.state.held_families.insert(name.clone());
             return Err(ScrapeError::FamilyReturned(name));
         }
         Ok(())
+    }
+
+    /// The same where a series is folded although nothing of its family was.
+    pub(super) fn can_fold(&mut self, what: What) -> Result<(), ScrapeError> {
+        let What::Noted { member, .. } = what else { return Ok(()) };
+        let members = &self.state.fold.members;
+        if !self.is_leaving || members.get(member).group().is_none() {
+            return Ok(());
+        }
+        self.can_rewind(members.family(member))
     }
 
     /// The labels whose removal brings the family well under its limit, or at least under it.
@@ -193,7 +206,7 @@ impl Guard {
     fn rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
         self.state.alike.clear();
         let lines: Vec<LoneLine> = self.lone_lines(id).collect();
-        self.state.families.get_mut(id).count.all = 0;
+        self.state.families.set_count(id, 0);
         self.state.regroup_family(id);
         self.state.forget_spellings(id, Forget::Absent);
         let mut tokens = self.line_tokens();
@@ -211,9 +224,7 @@ impl Guard {
 
     /// Decides a line of this body again. Limits have been asked about it before.
     fn meet_again(&mut self, name: &str, labels: &LabelSet) -> Result<(), ScrapeError> {
-        let limits = &self.scrape.limits;
-        let terms =
-            Terms { plan: &self.scrape.plan, endpoint_series: limits.endpoint_series, patience: Patience::Wait };
+        let terms = Terms::of(&self.scrape, Patience::Wait);
         loop {
             match self.state.meet(name, labels, terms) {
                 Ok(met) => {
@@ -263,7 +274,7 @@ impl EndpointState {
 
     /// Sends the members of groups that carry a folded label to the groups without it. Nothing
     /// moves between accumulators: the old groups freeze (rules 5.1, 5.7).
-    fn regroup_family(&mut self, id: FamilyId) {
+    pub(super) fn regroup_family(&mut self, id: FamilyId) {
         let groups = self.fold.families[id.index()].groups.clone();
         let heirs: Vec<Heir> = groups.into_iter().filter_map(|group| self.heir(id, group)).collect();
         if !heirs.is_empty() {
@@ -272,7 +283,7 @@ impl EndpointState {
         let weight = self.weight(id);
         let groups = self.fold.families[id.index()].groups.iter();
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
-        self.families.get_mut(id).count.all = shown * weight;
+        self.families.set_count(id, shown * weight);
     }
 
     /// The group that takes over from one that carries a folded label.

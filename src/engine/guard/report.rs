@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::policy::Cause;
+use super::commons::Learned;
+use super::demography::LabelRow;
+use crate::engine::model::Kind;
+use crate::engine::policy::{Action, Cause, Novelty};
 
 /// The account of one committed scrape.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,38 @@ pub struct Report {
     pub bad_samples: Vec<(BadSample, u64)>,
     pub input_duplicates: u64,
     pub bucket_layout_conflicts: u64,
+    /// The families of the body, and those that are only shown.
+    pub families: Vec<FamilyReport>,
+    /// Labels that limits fold away.
+    pub collapsed: Vec<Collapsed>,
+    /// The last release that was taken up.
+    pub released: u64,
+    /// What is known of label values, as of about a minute ago.
+    pub labels: Arc<[LabelRow]>,
+}
+
+/// The account of one family.
+#[derive(Clone, Debug)]
+pub struct FamilyReport {
+    pub metric: Arc<str>,
+    pub kind: Kind,
+    pub received: u64,
+    pub forwarded: u64,
+    /// The least limit on its series here.
+    pub limit: Option<u64>,
+    /// Series it would have had there been no limit.
+    pub demand: u64,
+}
+
+/// A label that a limit folds away.
+#[derive(Clone, Debug)]
+pub struct Collapsed {
+    pub learned: Learned,
+    /// How its gauges are folded; `sum` for what adds up.
+    pub aggregate: &'static str,
+    pub action: Action,
+    /// Whether it is so only from this scrape on.
+    pub novelty: Novelty,
 }
 
 /// A count and who is responsible for it.

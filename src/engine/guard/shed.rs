@@ -39,6 +39,8 @@ impl EndpointState {
         if !self.fold.absences().any(|absent| absent >= seconds) {
             return 0;
         }
+        // What people look at goes before what numbers depend on.
+        self.families.forget_censuses();
         let moved = self.fold.forget_absent(seconds, members_limit);
         self.series.retain(Keep::All, Some(&moved.members));
         moved.members.iter().filter(|to| to.is_none()).count() as u64

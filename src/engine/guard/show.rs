@@ -6,6 +6,7 @@ use super::exemplars::Slot;
 use super::families::{Family, Phase, Tracking};
 use super::lines::LoneLine;
 use super::series::Seen;
+use super::state::EndpointState;
 use super::{Guard, Start};
 use crate::engine::exposition::{write_label_value, write_name_and_labels, write_number};
 use crate::engine::fold::{
@@ -47,7 +48,13 @@ impl Guard {
     /// Whether a family's lines can still change, or lines of its own follow them.
     fn matters(&self, id: FamilyId) -> bool {
         let fold = &self.state.fold.families[id.index()];
-        self.state.families.get(id).tracking == Tracking::Yes || !fold.groups.is_empty() || !fold.pending.is_empty()
+        let family = self.state.families.get(id);
+        !fold.groups.is_empty()
+            || match family.tracking {
+                Tracking::Yes => true,
+                Tracking::Watched => self.state.held_families.contains(&family.name),
+                Tracking::No => !fold.pending.is_empty(),
+            }
     }
 
     /// How far the output may leave: to the first block whose lines can still change.
@@ -64,6 +71,11 @@ impl Guard {
         }
         let family = self.state.families.get(id);
         if self.is_leaving && self.state.held_families.contains(&family.name) && !self.is_ending {
+            return;
+        }
+        if !self.is_ending && self.state.fold.families[id.index()].groups.is_empty() {
+            // There is nothing to show, and the family may come back.
+            self.state.families.get_mut(id).block.phase = Phase::Shown;
             return;
         }
         let (at, order) = (family.block.insert_at, family.block.order);
@@ -100,8 +112,10 @@ impl Guard {
             let family = self.state.families.get(id);
             if family.block.scrape != self.state.scrape {
                 self.show_absent(id, tail);
-            } else if family.block.phase != Phase::Shown {
+            } else if family.block.phase != Phase::Shown && self.matters(id) {
                 self.show_block(id);
+            } else {
+                self.settle(id);
             }
         }
         self.cut_uplifted();
@@ -124,14 +138,23 @@ impl Guard {
         }
     }
 
-    fn settle_and_write(&mut self, id: FamilyId, out: &mut Vec<u8>) {
+    fn settle(&mut self, id: FamilyId) {
         let process = self.process();
-        let state = &mut *self.state;
-        let (priming, limit) = match self.scrape.start {
-            Start::Baseline => (Priming::Baseline, ACCUMULATOR_LIMIT),
-            Start::Sum => (Priming::Sum, f64::INFINITY),
+        let priming = match self.scrape.start {
+            Start::Baseline => Priming::Baseline,
+            Start::Sum => Priming::Sum,
         };
-        state.fold.settle(id, Occasion { process, priming, scrape: state.scrape });
+        let scrape = self.state.scrape;
+        self.state.fold.settle(id, Occasion { process, priming, scrape });
+    }
+
+    fn settle_and_write(&mut self, id: FamilyId, out: &mut Vec<u8>) {
+        self.settle(id);
+        let state = &mut *self.state;
+        let limit = match self.scrape.start {
+            Start::Baseline => ACCUMULATOR_LIMIT,
+            Start::Sum => f64::INFINITY,
+        };
         let view = View {
             now: state.fold.clock.seconds(),
             hold_seconds: state.clients.hold_seconds(),
@@ -140,6 +163,7 @@ impl Guard {
         };
         let family = state.families.get(id);
         let names = SampleNames::of(family, state.format);
+        let mut written = 0;
         let fold = &state.fold.families[id.index()];
         for &group in &fold.groups {
             let is_off = |group: &Group| group.retired && group.scrape != state.scrape;
@@ -150,7 +174,10 @@ impl Guard {
             let lines = names.write(state.fold.groups.get(group), fold.shape, view, exemplar, out);
             self.shown.all += lines.all;
             self.shown.frozen += lines.frozen;
+            written += lines.all;
         }
+        let scrape = state.scrape;
+        state.turnout(id, scrape).forwarded += written;
     }
 
     /// Whether the process has restarted, as far as the body has told; fixed by the first family
@@ -171,15 +198,21 @@ impl Guard {
             return;
         }
         let uplifted: HashSet<MemberId> = self.body.uplifted.drain(..).collect();
+        self.count_turnout();
+        let EndpointState { families, fold, .. } = &mut *self.state;
         let (output, passed) = (&mut self.output, &mut self.body.passed);
         self.body.lone.retain(|&LoneLine { member, at, len, seen }| {
             let goes = uplifted.contains(&member);
             if goes {
                 output.cut(at..at + u64::from(len));
-                *passed = passed.saturating_sub(u64::from(seen == Seen::First));
+                let gone = u64::from(seen == Seen::First);
+                *passed = passed.saturating_sub(gone);
+                let turnout = &mut families.get_mut(fold.members.family(member)).turnout;
+                turnout.forwarded = turnout.forwarded.saturating_sub(gone);
             }
             !goes
         });
+        self.body.counted.1 = self.body.passed;
     }
 }
 

@@ -104,7 +104,7 @@ impl EndpointState {
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
-            let is_tracked = u8::from(family.tracking == Tracking::Yes);
+            let is_tracked = u8::from(family.tracking != Tracking::No);
             (id.0, Named { name: family.name.to_string(), kind, is_tracked }, row)
         };
         let format = FORMATS.iter().position(|f| *f == self.format).unwrap_or_default() as u8;

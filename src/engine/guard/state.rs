@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::alike::Alike;
 use super::budgets::Budgets;
 use super::causes::Causes;
+use super::commons::{Commons, Learned};
+use super::demography::LabelRow;
 use super::families::Families;
 use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Series};
 use super::types::Types;
+use crate::engine::cardinality::Part;
 use crate::engine::fold::{Clients, Fold};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
@@ -32,6 +35,16 @@ pub struct EndpointState {
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
+    /// The last release that was taken up.
+    pub(super) released: u64,
+    pub(super) learned: Arc<[Learned]>,
+    pub(super) commons: Option<Arc<dyn Commons>>,
+    /// This endpoint's part in the series of its target.
+    pub(super) part: Option<Part>,
+    /// Series that this scrape may still add to censuses.
+    pub(super) census_left: u32,
+    /// What was last listed of label values.
+    pub(super) label_rows: Arc<[LabelRow]>,
     /// Families whose block must wait for the end, because one came back after it had left.
     pub(super) held_families: HashSet<Arc<str>>,
     /// Fingerprint of the plan that the remembered decisions are of.
@@ -104,6 +117,12 @@ impl EndpointState {
             shadows: Shadows::default(),
             budgets: Budgets::default(),
             crowded: 0,
+            released: 0,
+            learned: Arc::default(),
+            commons: None,
+            part: None,
+            census_left: 0,
+            label_rows: Arc::default(),
             held_families: HashSet::new(),
             plan: None,
             last_sweep: 0.0,
@@ -152,6 +171,7 @@ impl EndpointState {
         self.shadows.begin();
         self.alike.clear();
         self.budgets.begin();
+        self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 

@@ -7,7 +7,7 @@ use super::compiled::{Enforcement, Policy};
 use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
-use super::plan::Planned;
+use super::plan::{Planned, Watch};
 use super::step::Step;
 use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
@@ -58,9 +58,12 @@ pub(super) enum Reach {
 }
 
 impl FamilyPlan {
-    pub(super) fn new(policies: &Arc<[Planned]>, family: FamilyRef<'_>) -> FamilyPlan {
+    pub(super) fn new(policies: &Arc<[Planned]>, family: FamilyRef<'_>, watch: Watch) -> FamilyPlan {
         let links = links(policies, family);
-        let reach = links.iter().map(|link| reach(&policies[link.policy])).max().unwrap_or(Reach::Untouched);
+        let passes =
+            links.last().is_some_and(|link| policies[link.policy].passes() && matches!(link.gate, Gate::Every));
+        let least = if watch == Watch::All && !passes { Reach::Editing } else { Reach::Untouched };
+        let reach = links.iter().map(|link| reach(&policies[link.policy])).fold(least, Reach::max);
         FamilyPlan {
             budget: FamilyBudget::new(policies, &links),
             policies: policies.clone(),
@@ -75,6 +78,11 @@ impl FamilyPlan {
     /// Says that no policy reaches any series of this family: the guard then remembers nothing.
     pub fn is_untouched(&self) -> bool {
         self.reach == Reach::Untouched
+    }
+
+    /// Says that no policy reaches it, and yet it is remembered for a limit of the whole endpoint.
+    pub fn is_only_watched(&self) -> bool {
+        self.reach == Reach::Editing && !self.links.iter().any(|link| self.policies[link.policy].acts())
     }
 
     /// Decides a series. `out` receives its label set after the steps (whatever the outcome).

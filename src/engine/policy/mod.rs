@@ -43,7 +43,7 @@ pub use doubts::Doubt;
 pub use family::FamilyPlan;
 pub use finding::{Finding, Severity};
 pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
-pub use plan::Plan;
+pub use plan::{Plan, Watch};
 pub use policies::Policies;
 pub use shape::{Shape, shape};
 pub use usage::{Part, Unused, Usage};

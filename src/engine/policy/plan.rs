@@ -13,6 +13,16 @@ use crate::engine::model::Seed;
 pub struct Plan {
     policies: Arc<[Planned]>,
     fingerprint: u64,
+    watch: Watch,
+}
+
+/// Whether families that no policy reaches are remembered as well, because a limit of the whole
+/// endpoint may come to fold them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    #[default]
+    Reached,
+    All,
 }
 
 /// A policy as it applies to one target.
@@ -26,12 +36,18 @@ pub(super) struct Planned {
 impl Plan {
     pub(super) fn new(policies: Vec<Planned>) -> Plan {
         let fingerprint = fingerprint(&policies);
-        Plan { policies: policies.into(), fingerprint }
+        Plan { policies: policies.into(), fingerprint, watch: Watch::Reached }
+    }
+
+    /// The same policies, watching more or less than they reach.
+    pub fn watching(self, watch: Watch) -> Plan {
+        let fingerprint = self.fingerprint ^ u64::from(watch == Watch::All) ^ u64::from(self.watch == Watch::All);
+        Plan { fingerprint, watch, ..self }
     }
 
     /// Says whether no policy can touch or observe anything: the guard then remembers nothing.
     pub fn is_empty(&self) -> bool {
-        !self.policies.iter().any(Planned::acts)
+        self.watch == Watch::Reached && !self.policies.iter().any(Planned::acts)
     }
 
     /// Changes exactly when a decision of this plan could differ from one of another plan (hash of
@@ -48,7 +64,7 @@ impl Plan {
 
     /// What applies to this family; asked once a family.
     pub fn family(&self, family: FamilyRef<'_>) -> FamilyPlan {
-        FamilyPlan::new(&self.policies, family)
+        FamilyPlan::new(&self.policies, family, self.watch)
     }
 }
 

@@ -46,6 +46,9 @@ struct Log {
     /// Where the changes begin.
     whole: u64,
     frames: u64,
+    /// Torn: what lies behind `len` is cut off by the next record, and not before, because a cut
+    /// alone would look as if somebody else had written to it.
+    tail: Tail,
 }
 
 /// Changes may grow to this, or to the size of everything, before everything is written anew.
@@ -109,13 +112,10 @@ impl FileStore {
             file: mark(&about),
         };
         let then = judge(&parsed, circumstances)?;
-        if parsed.tail == Tail::Torn {
-            file.set_len(parsed.good)?;
-        }
-        let Parsed { pieces, frames, good, .. } = parsed;
+        let Parsed { pieces, frames, good, tail, .. } = parsed;
         let whole = pieces.first().map_or(0, Vec::len) as u64;
         if then == Then::Append {
-            self.logs().insert(name.clone(), Log { len: good, whole, frames });
+            self.logs().insert(name.clone(), Log { len: good, whole, frames, tail });
         }
         Ok(Some(Kept { pieces, then }))
     }
@@ -124,13 +124,15 @@ impl FileStore {
         let log = self.logs().get(name).copied();
         let log = log.ok_or_else(|| io::Error::other("nothing to add to"))?;
         let mut file = OpenOptions::new().append(true).open(self.path(name))?;
-        if file.metadata()?.len() != log.len {
-            return Err(Trouble::Touched);
+        match log.tail {
+            Tail::Torn => file.set_len(log.len)?,
+            Tail::Whole if file.metadata()?.len() != log.len => return Err(Trouble::Touched),
+            Tail::Whole => {}
         }
         let mut bytes = Vec::with_capacity(payload.len() + 64);
         frame::write_frame(kind, log.frames, (self.wall_seconds)(), payload, &mut bytes);
         file.write_all(&bytes)?;
-        let log = Log { len: log.len + bytes.len() as u64, frames: log.frames + 1, ..log };
+        let log = Log { len: log.len + bytes.len() as u64, frames: log.frames + 1, tail: Tail::Whole, ..log };
         if let Some(known) = self.logs().get_mut(name) {
             *known = log;
         }
@@ -152,7 +154,7 @@ impl FileStore {
                 return Err(error.into());
             }
         };
-        self.logs().insert(name.clone(), Log { len, whole: len, frames: 1 });
+        self.logs().insert(name.clone(), Log { len, whole: len, frames: 1, tail: Tail::Whole });
         // Whoever stopped wanting it before the rename may have removed what was there before it.
         match wanted.load(Ordering::SeqCst) {
             true => Ok(()),
@@ -391,6 +393,21 @@ mod tests {
         next.append(&name(1), b"again", &WANTED).unwrap();
         drop(next);
         assert_eq!(pieces(&store(dir.path(), "boot")).unwrap(), [b"everything".to_vec(), b"again".to_vec()]);
+    }
+
+    #[test]
+    fn rule_7_4_a_torn_tail_that_was_read_and_not_written_to_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let a_while_ago = || wall_seconds() - 10.0;
+        let first = FileStore::with(dir.path(), Some("boot".into()), a_while_ago).unwrap();
+        fill(&first);
+        let path = first.path(&name(1));
+        drop(first);
+        let len = fs::metadata(&path).unwrap().len();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 1).unwrap();
+        for _ in 0..2 {
+            assert_eq!(pieces(&store(dir.path(), "boot")).unwrap(), [b"everything".to_vec()]);
+        }
     }
 
     #[test]

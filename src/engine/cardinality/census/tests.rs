@@ -175,6 +175,40 @@ fn memory_is_bounded_whatever_comes() {
 }
 
 #[test]
+fn carriers_do_not_add_up_over_generations() {
+    let bounds = Bounds { exact_values: 100, ..Bounds::default() };
+    let all = product(&[("job_id", 300)]);
+    let mut census = census_of(&all, bounds);
+    for _ in 0..3 {
+        census.turn();
+        add_all(&mut census, &all);
+        assert_eq!(census.labels()[0].carriers(), 300);
+    }
+}
+
+#[test]
+fn samples_and_looks_outlive_generations_of_too_many_values() {
+    let all = product(&[("job_id", 300)]);
+    let mut census = census_of(&all, Bounds { exact_values: 100, ..Bounds::default() });
+    for _ in 0..3 {
+        census.turn();
+        add_all(&mut census, &all);
+    }
+    assert_eq!(census.labels()[0].samples().collect::<Vec<_>>(), ["0", "1", "2"]);
+    assert!(census.labels()[0].look().is_some());
+}
+
+#[test]
+fn a_label_that_had_no_place_gets_one_when_another_is_gone() {
+    let mut census = census_of(&series(&["a=1", "b=1", "b=2"]), Bounds { labels: 1, ..Bounds::default() });
+    for _ in 0..3 {
+        census.turn();
+        add_all(&mut census, &series(&["b=1", "b=2"]));
+    }
+    assert_eq!(counted(&census), (2, BTreeMap::from([("b".to_owned(), [2, 1, 2])])));
+}
+
+#[test]
 fn two_seeds_give_other_hashes_and_the_same_counts() {
     let labels = set(&vec![("a".into(), "x".into())]);
     let hash = |seed| label_hash("a", "x", &Seed::new(seed));

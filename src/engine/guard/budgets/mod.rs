@@ -190,6 +190,11 @@ impl Budgets {
         ended
     }
 
+    /// Whether a collapse was decided in the scrape at hand.
+    pub fn is_new(&self, collapse: &Collapse) -> bool {
+        self.before.as_ref().is_some_and(|before| !before.0.iter().any(|c| c.is_same(collapse)))
+    }
+
     /// Labels that are really folded away.
     pub fn enforced_collapses(&self) -> usize {
         self.collapses.iter().filter(|c| c.manner == Manner::Enforced).count()

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use super::super::{Builtin, Finding, Policies, Severity, Source};
+use super::super::{Builtin, Finding, Policies, Source};
 
 fn source(name: &str, text: &str) -> Source {
     Source { name: name.into(), text: text.into() }

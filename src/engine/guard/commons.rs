@@ -1,0 +1,141 @@
+//! What the endpoints of one target share: how many series they have together, and which labels
+//! one of them found to explode. Whoever comes later begins with what was learned.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::budgets::{Collapse, Origin};
+use super::series::Forget;
+use super::state::EndpointState;
+use crate::engine::cardinality::{Part, Share};
+use crate::engine::fold::FamilyId;
+use crate::engine::policy::Manner;
+
+/// Held by the shell, handed to every scrape of the target.
+pub trait Commons: Debug + Send + Sync {
+    /// Series of a family over all endpoints; of all families for `None`.
+    fn share(&self, metric: Option<&str>) -> Arc<Share>;
+
+    fn learned(&self) -> Arc<[Learned]>;
+
+    /// Collapses ended by hand, oldest first.
+    fn releases(&self) -> Arc<[Release]>;
+}
+
+/// A label that some endpoint has folded away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    pub metric: Arc<str>,
+    pub label: Arc<str>,
+    pub policy: Arc<str>,
+    pub origin: Origin,
+    pub manner: Manner,
+    /// Of what applied to the family there.
+    pub fingerprint: u64,
+}
+
+/// The collapses of a metric (or all: `None`) were ended by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    pub metric: Option<Arc<str>>,
+    /// Later ones have higher numbers, from 1.
+    pub number: u64,
+}
+
+impl Learned {
+    pub fn of(collapse: &Collapse) -> Learned {
+        Learned {
+            metric: collapse.metric.clone(),
+            label: collapse.label.clone(),
+            policy: collapse.policy.clone(),
+            origin: collapse.origin,
+            manner: collapse.manner,
+            fingerprint: collapse.fingerprint,
+        }
+    }
+}
+
+impl EndpointState {
+    /// Takes up what the others have learned, before a scrape of a target whose series are limited
+    /// as a whole, or not.
+    pub(super) fn join_commons(&mut self, commons: &Arc<dyn Commons>, target_series: u64) {
+        let shares_all = target_series > 0;
+        for release in commons.releases().iter() {
+            if release.number > self.released {
+                self.released = release.number;
+                self.end_collapses(|c| release.metric.as_ref().is_none_or(|metric| *metric == c.metric));
+                let metric = release.metric.clone();
+                self.open_gates_of(|name| metric.as_ref().is_none_or(|metric| **metric == *name));
+            }
+        }
+        self.learned = commons.learned();
+        self.commons = Some(commons.clone());
+        let ids: Vec<FamilyId> = self.families.ids().collect();
+        for id in ids {
+            self.share_count(id);
+            if self.take_up_learned(id) > 0 {
+                self.regroup_family(id);
+                self.forget_spellings(id, Forget::All);
+            }
+        }
+        if !shares_all {
+            self.part = None;
+            return;
+        }
+        let share = commons.share(None);
+        if !self.part.as_ref().is_some_and(|part| part.is_of(&share)) {
+            self.part = Some(Part::of(share));
+        }
+    }
+
+    /// Folds away in a family what others have folded away; says how many labels that are.
+    pub(super) fn take_up_learned(&mut self, id: FamilyId) -> usize {
+        let family = self.families.get(id);
+        let fingerprint = family.plan.budget().fingerprint;
+        let since = self.fold.clock.seconds();
+        let mine = self.learned.iter().filter(|l| *l.metric == *family.name && l.fingerprint == fingerprint);
+        let collapses: Vec<Collapse> = mine.map(|learned| learned.at(family.hash.0, since)).collect();
+        let before = self.budgets.collapses().len();
+        collapses.into_iter().for_each(|collapse| self.budgets.collapse(collapse));
+        self.take_up_collapses(id);
+        self.budgets.collapses().len() - before
+    }
+
+    /// The family's series count for the target from here on.
+    pub(super) fn share_count(&mut self, id: FamilyId) {
+        let Some(commons) = &self.commons else { return };
+        let family = self.families.get_mut(id);
+        if family.plan.budget().enforced.total.is_some() {
+            let share = commons.share(Some(&family.name));
+            if !family.part.as_ref().is_some_and(|part| part.is_of(&share)) {
+                family.part = Some(Part::of(share));
+            }
+        } else {
+            family.part = None;
+        }
+    }
+
+    /// Tells the others how many series there are here.
+    pub(super) fn publish(&mut self) {
+        let series = self.families.series();
+        self.families.publish();
+        if let Some(part) = &mut self.part {
+            part.set(series);
+        }
+    }
+}
+
+impl Learned {
+    fn at(&self, family: u64, since: f64) -> Collapse {
+        Collapse {
+            family,
+            metric: self.metric.clone(),
+            label: self.label.clone(),
+            policy: self.policy.clone(),
+            origin: self.origin,
+            manner: self.manner,
+            since,
+            fingerprint: self.fingerprint,
+        }
+    }
+}

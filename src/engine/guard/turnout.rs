@@ -1,0 +1,71 @@
+//! How many series of each family came and left, for the account of a scrape.
+
+use super::budgets::{Collapse, Origin};
+use super::families::Turnout;
+use super::meet::gauge_fold;
+use super::report::{Collapsed, FamilyReport, Report};
+use super::state::EndpointState;
+use super::{Guard, Learned};
+use crate::engine::fold::FamilyId;
+use crate::engine::model::Kind;
+use crate::engine::policy::{Action, Novelty};
+
+impl Guard {
+    /// What was counted since the last family ended is the family's at hand.
+    pub(super) fn count_turnout(&mut self) {
+        let (received, passed) = (self.body.received, self.body.passed);
+        let (before_received, before_passed) = std::mem::replace(&mut self.body.counted, (received, passed));
+        let scrape = self.state.scrape;
+        let Some(id) = self.body.current else { return };
+        let turnout = self.state.turnout(id, scrape);
+        turnout.received += received - before_received;
+        turnout.forwarded += passed - before_passed;
+    }
+}
+
+impl EndpointState {
+    pub(super) fn turnout(&mut self, id: FamilyId, scrape: u32) -> &mut Turnout {
+        let turnout = &mut self.families.get_mut(id).turnout;
+        if turnout.scrape != scrape {
+            *turnout = Turnout { scrape, ..Turnout::default() };
+        }
+        turnout
+    }
+
+    pub(super) fn report_families(&self, report: &mut Report) {
+        let present = |id: &FamilyId| self.families.get(*id).turnout.scrape == self.scrape;
+        report.families = self.families.ids().filter(present).map(|id| self.report_family(id)).collect();
+        report.collapsed = self.budgets.collapses().iter().map(|c| self.collapsed(c)).collect();
+        report.released = self.released;
+        report.labels = self.label_rows.clone();
+    }
+
+    fn report_family(&self, id: FamilyId) -> FamilyReport {
+        let family = self.families.get(id);
+        let limits = &family.plan.budget().enforced;
+        let own = [&limits.series, &limits.total].into_iter().flatten().map(|limit| limit.series).min();
+        FamilyReport {
+            metric: family.name.clone(),
+            kind: family.kind,
+            received: family.turnout.received,
+            forwarded: family.turnout.forwarded,
+            limit: own,
+            demand: self.demand_of(id).max(family.turnout.forwarded),
+        }
+    }
+
+    fn collapsed(&self, collapse: &Collapse) -> Collapsed {
+        let action = match collapse.origin {
+            Origin::Step(_) => Action::Collapse,
+            Origin::Series => Action::SeriesCollapse,
+        };
+        let aggregate = self.families.by_hash(collapse.family).map_or("sum", |family| match family.kind {
+            Kind::Gauge | Kind::Info | Kind::StateSet | Kind::Unknown => {
+                gauge_fold(family.kind, &family.name, None, action).as_str()
+            }
+            _ => "sum",
+        });
+        let novelty = if self.budgets.is_new(collapse) { Novelty::New } else { Novelty::Known };
+        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the endpoints of each target share. It survives reloads; a target that is not configured
+//! any more takes up nothing but its name.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dashmap::DashMap;
+
+use crate::engine::cardinality::Share;
+use crate::engine::guard::{Commons, Learned, Release, Report};
+use crate::engine::policy::Manner;
+
+/// By target.
+#[derive(Debug, Default)]
+pub struct AllCommons {
+    by_target: DashMap<String, Arc<TargetCommons>>,
+}
+
+#[derive(Debug, Default)]
+pub struct TargetCommons {
+    all: Arc<Share>,
+    families: DashMap<String, Arc<Share>>,
+    lore: Mutex<Lore>,
+}
+
+#[derive(Debug, Default)]
+struct Lore {
+    learned: Arc<[Learned]>,
+    releases: Arc<[Release]>,
+    events: VecDeque<Event>,
+}
+
+/// A label was folded away, or is there again.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub wall_seconds: f64,
+    pub learned: Learned,
+    pub what: Happening,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    Collapsed,
+    Released,
+}
+
+/// Whether this is the first the target hears of it.
+pub struct News(pub Vec<Learned>);
+
+/// Labels one target may have folded away: beyond it endpoints decide for themselves.
+const MOST_LEARNED: usize = 1000;
+const MOST_RELEASES: usize = 100;
+const MOST_EVENTS: usize = 200;
+
+impl AllCommons {
+    pub fn of(&self, target: &str) -> Arc<TargetCommons> {
+        if let Some(known) = self.by_target.get(target) {
+            return known.clone();
+        }
+        self.by_target.entry(target.to_owned()).or_default().clone()
+    }
+}
+
+impl TargetCommons {
+    /// A scrape of one endpoint was committed: what it folds away holds for all. Says what is new.
+    pub fn learn(&self, report: &Report, wall_seconds: f64) -> News {
+        let mut lore = self.lock();
+        let Lore { learned, releases, events } = &mut *lore;
+        let since = |learned: &Learned| {
+            let ended = releases.iter().rev().find(|r| r.metric.as_ref().is_none_or(|m| *m == learned.metric));
+            ended.is_none_or(|release| report.released >= release.number)
+        };
+        let all = report.collapsed.iter().map(|c| &c.learned);
+        let news: Vec<Learned> =
+            all.filter(|l| since(l) && !learned.iter().any(|known| known == *l)).cloned().collect();
+        let room = MOST_LEARNED.saturating_sub(learned.len());
+        if !news.is_empty() && room > 0 {
+            *learned = learned.iter().chain(news.iter().take(room)).cloned().collect();
+            for learned in &news {
+                note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Collapsed });
+            }
+        }
+        News(news)
+    }
+
+    /// Ends the collapses of a metric, or all, at every endpoint. Says which labels are there again.
+    pub fn release(&self, metric: Option<&str>, wall_seconds: f64) -> Vec<Learned> {
+        let mut lore = self.lock();
+        let Lore { learned, releases, events } = &mut *lore;
+        let number = releases.last().map_or(0, |last| last.number) + 1;
+        let release = Release { metric: metric.map(Arc::from), number };
+        let skipped = (releases.len() + 1).saturating_sub(MOST_RELEASES);
+        *releases = releases.iter().cloned().chain([release]).skip(skipped).collect();
+        let ends = |l: &&Learned| metric.is_none_or(|metric| *l.metric == *metric);
+        let ended: Vec<Learned> = learned.iter().filter(ends).cloned().collect();
+        *learned = learned.iter().filter(|l| !ends(l)).cloned().collect();
+        for learned in &ended {
+            note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Released });
+        }
+        ended
+    }
+
+    /// Newest last.
+    pub fn events(&self) -> Vec<Event> {
+        self.lock().events.iter().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lore> {
+        self.lore.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Commons for TargetCommons {
+    fn share(&self, metric: Option<&str>) -> Arc<Share> {
+        let Some(metric) = metric else { return self.all.clone() };
+        if let Some(known) = self.families.get(metric) {
+            return known.clone();
+        }
+        self.families.entry(metric.to_owned()).or_default().clone()
+    }
+
+    fn learned(&self) -> Arc<[Learned]> {
+        self.lock().learned.clone()
+    }
+
+    fn releases(&self) -> Arc<[Release]> {
+        self.lock().releases.clone()
+    }
+}
+
+impl News {
+    /// Those that really happen.
+    pub fn enforced(&self) -> impl Iterator<Item = &Learned> {
+        self.0.iter().filter(|learned| learned.manner == Manner::Enforced)
+    }
+}
+
+fn note(events: &mut VecDeque<Event>, event: Event) {
+    events.push_back(event);
+    if events.len() > MOST_EVENTS {
+        events.pop_front();
+    }
+}
