@@ -12,6 +12,7 @@ mod composite;
 mod cumulative;
 mod evict;
 mod family;
+mod fingerprints;
 mod gauge;
 mod group;
 mod hold;
@@ -22,7 +23,6 @@ mod names;
 mod rows;
 mod settle;
 mod sum;
-mod table;
 mod untouched;
 
 pub use clock::EndpointClock;
@@ -42,7 +42,7 @@ pub use untouched::Seam;
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
-use evict::Fingerprints;
+use fingerprints::Fingerprints;
 use member::Role;
 
 /// Which number of a member a line holds.

@@ -4,14 +4,14 @@
 
 use hashbrown::HashTable;
 
-use super::families::Tracking;
+use super::families::{Family, Tracking};
 use super::meet::KeyWriter;
 use super::series::What;
 use super::state::EndpointState;
 use super::types::Role;
-use crate::engine::exposition::{Skeleton, Span};
+use crate::engine::exposition::{Plain, Skeleton, Span, plain};
 use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
-use crate::engine::model::{LabelSet, Seed};
+use crate::engine::model::{LabelSet, Seed, SeriesHash};
 use crate::engine::policy::Manner;
 
 /// What was learned in the pass at hand: groups and families may move between two.
@@ -63,12 +63,24 @@ struct Decided {
     shadow: u32,
 }
 
-/// A line whose series part has a make.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fit {
+/// A line whose series part has a make, read ahead.
+#[derive(Clone, Debug)]
+pub(super) struct Ready {
     make: usize,
     /// Where the series part ends.
     pub len: usize,
+    pub plain: Plain,
+    pub hash: SeriesHash,
+    joins: Option<Joins>,
+}
+
+/// What a member would be.
+#[derive(Clone, Debug)]
+struct Joins {
+    key: SeriesHash,
+    decided: Decided,
+    /// Where the value of the family's own label is.
+    reserved: Option<Span>,
 }
 
 /// More makes than this in turn, and the oldest is learned again.
@@ -84,50 +96,73 @@ impl Alike {
         (self.recent, self.learned) = (0, 0);
     }
 
-    /// The make of the series that `input` begins with.
+    /// The make of the series that `input` begins with, and where that ends.
     #[inline]
-    pub fn fit(&mut self, input: &[u8]) -> Option<Fit> {
+    fn fit(&mut self, input: &[u8]) -> Option<(usize, usize)> {
         let Alike { makes, values, recent, .. } = self;
-        let mut try_make = |make: usize| Some(Fit { make, len: makes.get(make)?.skeleton.fit(input, values)? });
+        let mut try_make = |make: usize| Some((make, makes.get(make)?.skeleton.fit(input, values)?));
         let others = (0..makes.len()).filter(|make| *make != *recent);
         let fit = try_make(*recent).or_else(|| others.into_iter().find_map(&mut try_make))?;
-        *recent = fit.make;
+        *recent = fit.0;
         Some(fit)
     }
 }
 
 impl EndpointState {
-    /// The fate of a new series that fits; `None` when it has to be asked for.
-    pub(super) fn meet_alike(&mut self, input: &[u8], fit: Fit) -> Option<What> {
-        let make = self.alike.makes.get(fit.make)?;
-        let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(make.family)) };
+    /// Reads the line that `input` begins with, if it is like others.
+    pub(super) fn ready(&mut self, input: &[u8], longest: usize) -> Option<Ready> {
+        let (make, len) = self.alike.fit(input)?;
+        let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
+        let hash = self.seed.hash(&input[..len]);
+        let joins = match &self.alike.makes[make].fate {
+            Fate::Passes => None,
+            Fate::Folds(recipe) => {
+                let values = &self.alike.values;
+                let decision = decision(&self.seed, make, recipe, values, input);
+                let decided = self.alike.decisions.find(decision, |(known, _)| *known == decision);
+                let family = self.families.get(self.alike.makes[make].family);
+                let key = recipe.key(family, &self.seed, values, input, &mut self.scratch.key);
+                let reserved = recipe.reserved.map(|at| values[at].clone());
+                decided.map(|(_, decided)| Joins { key, decided: *decided, reserved })
+            }
+        };
+        Some(Ready { make, len, plain, hash, joins })
+    }
+
+    /// Brings near what taking these up will ask for: all of it at once.
+    pub(super) fn touch(&self, lines: &[Ready]) {
+        for line in lines {
+            self.series.touch(line.hash);
+            if let Some(joins) = &line.joins {
+                self.fold.members.touch(joins.key);
+            }
+        }
+    }
+
+    /// The fate of a new series that was read ahead from `input`; `None` when it has to be asked for.
+    pub(super) fn meet_alike(&mut self, input: &[u8], ready: &Ready) -> Option<What> {
+        let make = self.alike.makes.get(ready.make)?;
+        let family = make.family;
+        let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(family)) };
         if self.census_left > 0 {
             // Its values are to be counted.
             return None;
         }
-        self.families.get_mut(make.family).uncounted += 1;
-        let values = &self.alike.values;
-        let decided = decision(&self.seed, fit.make, recipe, values, input);
-        let (_, decided) = self.alike.decisions.find(decided, |(hash, _)| *hash == decided)?;
-        let family = self.families.get(make.family);
-        let mut key = KeyWriter::new(family, &mut self.scratch.key);
-        for (name, at) in &recipe.sorted {
-            key.label(name.as_bytes(), &input[values[*at].clone()]);
-        }
-        let reserved = recipe.reserved.map(|at| std::str::from_utf8(&input[values[at].clone()]).unwrap_or_default());
-        let (family, role, names) = (make.family, recipe.role, recipe.names);
-        let Decided { group, cause, shadow } = *decided;
-        let seed = MemberSeed { key: key.hash(&self.seed), family, cause, shadow };
+        let (role, names) = (recipe.role, recipe.names);
+        let Joins { key, decided: Decided { group, cause, shadow }, reserved } = ready.joins.as_ref()?;
+        self.families.get_mut(family).uncounted += 1;
+        let seed = MemberSeed { key: *key, family, cause: *cause, shadow: *shadow };
         let member = self.member(seed, || names);
-        self.fold.regroup(member, Some(group));
-        let field = self.field_of(role, reserved, family, member);
+        self.fold.regroup(member, Some(*group));
+        let own = reserved.as_ref().map(|span| std::str::from_utf8(&input[span.clone()]).unwrap_or_default());
+        let field = self.field_of(role, own, family, member);
         Some(What::Noted { member, field })
     }
 
     /// Remembers what became of a series that was taken apart.
     pub(super) fn learn_alike(&mut self, series: &[u8], labels: &LabelSet, family: FamilyId, role: Role, what: What) {
-        let fit = self.alike.fit(series).filter(|fit| fit.len == series.len());
-        let Some(make) = fit.map(|fit| fit.make).or_else(|| self.learn_make(series, labels, family, role)) else {
+        let fit = self.alike.fit(series).filter(|(_, len)| *len == series.len());
+        let Some(make) = fit.map(|(make, _)| make).or_else(|| self.learn_make(series, labels, family, role)) else {
             return;
         };
         let (What::Noted { member, .. }, Fate::Folds(recipe)) = (what, &self.alike.makes[make].fate) else { return };
@@ -185,6 +220,15 @@ impl EndpointState {
         }
         let names = super::meet::names_hash(&self.seed, sorted.iter().map(|(n, _)| &**n), &mut self.scratch.key);
         Some(Recipe { role, sorted: sorted.into(), deciding, reserved, names })
+    }
+}
+
+impl Recipe {
+    #[inline]
+    fn key(&self, family: &Family, seed: &Seed, values: &[Span], input: &[u8], buffer: &mut Vec<u8>) -> SeriesHash {
+        let mut key = KeyWriter::new(family, buffer);
+        self.sorted.iter().for_each(|(name, at)| key.label(name.as_bytes(), &input[values[*at].clone()]));
+        key.hash(seed)
     }
 }
 
