@@ -4,7 +4,7 @@
 
 use hashbrown::HashTable;
 
-use super::families::{Family, Tracking};
+use super::families::Tracking;
 use super::meet::KeyWriter;
 use super::series::What;
 use super::state::EndpointState;
@@ -22,8 +22,9 @@ pub(super) struct Alike {
     recent: usize,
     learned: usize,
     decisions: HashTable<(u64, Decided)>,
-    /// The values of the line at hand.
+    /// The values of the line at hand, and their hashes.
     values: Vec<Span>,
+    hashes: Vec<SeriesHash>,
 }
 
 /// Series of one make: same name, same label names, same spelling.
@@ -45,14 +46,22 @@ enum Fate {
 #[derive(Debug)]
 struct Recipe {
     role: Role,
-    /// Names and places of the labels in the order of keys, the family's own aside.
-    sorted: Box<[(Box<str>, usize)]>,
+    /// In the order of keys, the family's own aside.
+    sorted: Box<[Part]>,
     /// Places of the values that decide.
     deciding: Box<[usize]>,
     /// The place of `le` or `quantile`.
     reserved: Option<usize>,
     /// Hash of the label names, as members tell them (rule 1.8).
     names: u64,
+}
+
+/// A label: its name, the hash of that, and the place of its value.
+#[derive(Debug)]
+struct Part {
+    name: Box<str>,
+    hash: SeriesHash,
+    at: usize,
 }
 
 /// What those that agree in the deciding values become.
@@ -117,12 +126,15 @@ impl EndpointState {
         let joins = match &self.alike.makes[make].fate {
             Fate::Passes => None,
             Fate::Folds(recipe) => {
-                let values = &self.alike.values;
-                let decision = decision(&self.seed, make, recipe, values, input);
+                let hashes = &mut self.alike.hashes;
+                hash_values(&self.seed, &self.alike.values, input, hashes);
+                let decision = decision(make, recipe, hashes);
                 let decided = self.alike.decisions.find(decision, |(known, _)| *known == decision);
                 let family = self.families.get(self.alike.makes[make].family);
-                let key = recipe.key(family, &self.seed, values, input, &mut self.scratch.key);
-                let reserved = recipe.reserved.map(|at| values[at].clone());
+                let mut key = KeyWriter::new(family, &mut self.scratch.key);
+                recipe.sorted.iter().for_each(|part| key.label(part.hash, hashes[part.at]));
+                let key = key.hash(&self.seed);
+                let reserved = recipe.reserved.map(|at| self.alike.values[at].clone());
                 decided.map(|(_, decided)| Joins { key, decided: *decided, reserved })
             }
         };
@@ -144,13 +156,17 @@ impl EndpointState {
         let make = self.alike.makes.get(ready.make)?;
         let family = make.family;
         let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(family)) };
-        if self.census_left > 0 {
-            // Its values are to be counted.
-            return None;
-        }
         let (role, names) = (recipe.role, recipe.names);
         let Joins { key, decided: Decided { group, cause, shadow }, reserved } = ready.joins.as_ref()?;
-        self.families.get_mut(family).uncounted += 1;
+        let labels = &mut self.scratch.labels;
+        labels.clear();
+        if self.census_left > 0 {
+            // Not those of the line that was read ahead last.
+            recipe.labels(&make.skeleton, input, &mut self.alike.values, labels)?;
+        }
+        let labels = std::mem::take(labels);
+        self.count_values(family, role, &labels);
+        self.scratch.labels = labels;
         let seed = MemberSeed { key: *key, family, cause: *cause, shadow: *shadow };
         let member = self.member(seed, || names);
         self.fold.regroup(member, Some(*group));
@@ -169,7 +185,8 @@ impl EndpointState {
         let Some(group) = self.fold.members.get(member).group() else { return };
         let class = self.fold.members.class(member);
         let decided = Decided { group, cause: class.cause, shadow: class.shadow };
-        let hash = decision(&self.seed, make, recipe, &self.alike.values, series);
+        hash_values(&self.seed, &self.alike.values, series, &mut self.alike.hashes);
+        let hash = decision(make, recipe, &self.alike.hashes);
         let decisions = &mut self.alike.decisions;
         if decisions.len() >= MOST_DECISIONS {
             decisions.clear();
@@ -219,24 +236,33 @@ impl EndpointState {
             return None;
         }
         let names = super::meet::names_hash(&self.seed, sorted.iter().map(|(n, _)| &**n), &mut self.scratch.key);
-        Some(Recipe { role, sorted: sorted.into(), deciding, reserved, names })
+        let part = |(name, at): (Box<str>, usize)| Part { hash: self.seed.hash(name.as_bytes()), name, at };
+        let sorted = sorted.into_iter().map(part).collect();
+        Some(Recipe { role, sorted, deciding, reserved, names })
     }
 }
 
 impl Recipe {
-    #[inline]
-    fn key(&self, family: &Family, seed: &Seed, values: &[Span], input: &[u8], buffer: &mut Vec<u8>) -> SeriesHash {
-        let mut key = KeyWriter::new(family, buffer);
-        self.sorted.iter().for_each(|(name, at)| key.label(name.as_bytes(), &input[values[*at].clone()]));
-        key.hash(seed)
+    /// The labels that are counted, out of a line of this make.
+    fn labels(&self, make: &Skeleton, line: &[u8], values: &mut Vec<Span>, labels: &mut LabelSet) -> Option<()> {
+        make.fit(line, values)?;
+        for Part { name, at, .. } in &self.sorted {
+            labels.push(name, std::str::from_utf8(&line[values[*at].clone()]).ok()?);
+        }
+        Some(())
     }
+}
+
+#[inline]
+fn hash_values(seed: &Seed, values: &[Span], input: &[u8], hashes: &mut Vec<SeriesHash>) {
+    hashes.clear();
+    hashes.extend(values.iter().map(|span| seed.hash(&input[span.clone()])));
 }
 
 /// Stands for a make and the values that decide.
 #[inline]
-fn decision(seed: &Seed, make: usize, recipe: &Recipe, values: &[Span], input: &[u8]) -> u64 {
-    let mix =
-        |hash: u64, at: &usize| (hash ^ seed.hash(&input[values[*at].clone()]).0).wrapping_mul(MIX).rotate_left(31);
+fn decision(make: usize, recipe: &Recipe, hashes: &[SeriesHash]) -> u64 {
+    let mix = |hash: u64, at: &usize| (hash ^ hashes[*at].0).wrapping_mul(MIX).rotate_left(31);
     recipe.deciding.iter().fold(make as u64, mix)
 }
 

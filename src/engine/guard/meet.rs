@@ -244,8 +244,8 @@ pub(super) fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'stat
     Some((name, value))
 }
 
-/// What stands for a family and a label set, whether that is a member's or a group's. `0xff` is in
-/// no UTF-8 text, so no two label sets run together.
+/// What stands for a family and a label set, whether that is a member's or a group's: a hash of
+/// hashes, so that those of names, and of values that are needed elsewhere, are made once.
 pub(super) struct KeyWriter<'b> {
     buffer: &'b mut Vec<u8>,
 }
@@ -260,12 +260,9 @@ impl<'b> KeyWriter<'b> {
 
     /// In the order of their names.
     #[inline]
-    pub fn label(&mut self, name: &[u8], value: &[u8]) {
-        self.buffer.reserve(name.len() + value.len() + 2);
-        self.buffer.extend_from_slice(name);
-        self.buffer.push(0xff);
-        self.buffer.extend_from_slice(value);
-        self.buffer.push(0xff);
+    pub fn label(&mut self, name: SeriesHash, value: SeriesHash) {
+        let both = u128::from(name.0) | u128::from(value.0) << 64;
+        self.buffer.extend_from_slice(&both.to_le_bytes());
     }
 
     #[inline]
@@ -276,7 +273,7 @@ impl<'b> KeyWriter<'b> {
 
 pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
     let mut key = KeyWriter::new(family, buffer);
-    labels.iter().for_each(|(name, value)| key.label(name.as_bytes(), value.as_bytes()));
+    labels.iter().for_each(|(name, value)| key.label(seed.hash(name.as_bytes()), seed.hash(value.as_bytes())));
     key.hash(seed)
 }
 

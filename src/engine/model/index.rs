@@ -38,13 +38,10 @@ impl Index {
         let mut home = self.home(key);
         for _ in 0..self.buckets.len() {
             let bucket = self.buckets.get(home)?;
-            let mut same = bucket.marks(tag);
-            while same != 0 {
-                let at = bucket.at[same.trailing_zeros() as usize % WAYS];
-                if key_at(at) == key {
-                    return Some(at);
+            for way in bucket.ways(tag) {
+                if key_at(bucket.at[way]) == key {
+                    return Some(bucket.at[way]);
                 }
-                same &= same - 1;
             }
             if bucket.overflows == 0 {
                 break;
@@ -117,9 +114,7 @@ impl Index {
         let mut home = self.home(key);
         loop {
             let bucket = &mut self.buckets[home];
-            let free = bucket.marks(0);
-            if free != 0 {
-                let way = free.trailing_zeros() as usize % WAYS;
+            if let Some(way) = bucket.ways(0).next() {
                 (bucket.tags[way], bucket.at[way]) = (tag(key), at);
                 self.len += 1;
                 return;
@@ -162,11 +157,37 @@ const CHUNK: usize = 128;
 const FULL: usize = 9;
 
 impl Bucket {
-    /// A bit for each way that has this tag.
+    /// The ways that have this tag, lowest first.
     #[inline]
-    fn marks(&self, tag: u8) -> u32 {
-        self.tags.iter().enumerate().fold(0, |marks, (way, &t)| marks | u32::from(t == tag) << way)
+    fn ways(&self, tag: u8) -> Ways {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = self.tags;
+        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let high = u64::from(u32::from_le_bytes(rest)) | !u64::from(u32::MAX);
+        let all = u64::from_le_bytes([tag; 8]);
+        let high = zero_bytes(high ^ all) & u64::from(u32::MAX);
+        Ways(u128::from(zero_bytes(low ^ all)) | u128::from(high) << 64)
     }
+}
+
+/// A bit for each way, at the top of its byte.
+struct Ways(u128);
+
+impl Iterator for Ways {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let way = self.0.trailing_zeros() as usize / 8;
+        self.0 &= self.0.wrapping_sub(1);
+        (way < WAYS).then_some(way)
+    }
+}
+
+/// Marks the bytes that are 0 and no others.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    !(((word & LOW) + LOW) | word | LOW)
 }
 
 /// The bits that `home` looks at last.
