@@ -10,6 +10,7 @@ use crate::settings::Scheme;
 
 use super::failure::Failure;
 use super::host::{Host, default_port};
+use super::users::Shown;
 
 /// What a request wants from this port.
 #[derive(Debug)]
@@ -168,16 +169,8 @@ pub fn origin_form(uri: &Uri) -> String {
 
 /// The user name of a proxy url, which Prometheus sends as Proxy-Authorization.
 fn user_name(headers: &HeaderMap) -> Option<String> {
-    use base64::Engine;
-    let value = headers.get(PROXY_AUTHORIZATION)?.to_str().ok()?;
-    let (word, code) = value.split_once(' ')?;
-    if !word.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(code.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let user = text.split_once(':').map_or(text.as_str(), |(user, _)| user);
-    Some(user.to_owned()).filter(|user| !user.is_empty())
+    let shown = Shown::read(headers.get(PROXY_AUTHORIZATION)?)?;
+    Some(shown.user).filter(|user| !user.is_empty())
 }
 
 /// Percent-decoding; `None` when the result is not UTF-8 or holds control characters.

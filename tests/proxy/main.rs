@@ -7,6 +7,7 @@ mod support;
 mod allow;
 mod books;
 mod commit;
+mod doors;
 mod headers;
 mod limits;
 mod memory;
