@@ -485,3 +485,16 @@ fn any_chunks_collapse_alike() {
         assert_eq!(run(chunk), whole, "chunks of {chunk}");
     }
 }
+
+/// The collapse is taken back with everything else, and its family was new in the body that failed.
+#[test]
+fn a_collapse_in_a_body_that_fails_leaves_nothing_behind() {
+    let policy = "policies: [{name: c, labels: [{label: job_id, action: collapse, limit: 1}]}]";
+    let (mut failed, mut spared) = (Endpoint::new(policy), Endpoint::new(policy));
+    let body = "m{job_id=\"1\"} 1\nm{job_id=\"2\"} 1\n";
+    failed.fail(&format!("{body}!\n"));
+    spared.wait(15);
+    for body in ["other 1\n", "m{job_id=\"1\"} 1\n", body] {
+        assert_eq!(failed.scrape(body), spared.scrape(body), "{body}");
+    }
+}

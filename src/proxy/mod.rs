@@ -42,4 +42,5 @@ mod users;
 
 pub use front::{LocalHandler, local_handler};
 pub use once::scrape_once;
+pub use route::read_target;
 pub use server::{Door, ScrapesHere, run};

@@ -1,6 +1,7 @@
 //! Request -> way in. Nothing is looked up here.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
 
 use hyper::header::{HeaderMap, PROXY_AUTHORIZATION};
@@ -11,6 +12,12 @@ use crate::settings::Scheme;
 use super::failure::Failure;
 use super::host::{Host, default_port};
 use super::users::Shown;
+
+/// The place that the value of `target=` means, in its one normal form, or why it means none.
+/// Nothing is looked up.
+pub fn read_target(text: &str) -> Result<String, String> {
+    Place::read(text).map(|place| place.to_string()).map_err(|failure| failure.to_string())
+}
 
 /// What a request wants from this port.
 #[derive(Debug)]
@@ -134,6 +141,22 @@ impl Place {
             }
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place::At { scheme, host, port, path_and_query } = self else { return f.write_str("what the target says") };
+        match scheme {
+            Some(Scheme::Http) => f.write_str("http://")?,
+            Some(Scheme::Https) => f.write_str("https://")?,
+            None => {}
+        }
+        host.fmt(f)?;
+        if let Some(port) = port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(path_and_query.as_deref().unwrap_or_default())
     }
 }
 

@@ -52,7 +52,9 @@ impl Fleet {
             scrapes.spawn(async move {
                 let mut client = Client::connect(guard).await;
                 let wait = "X-Prometheus-Scrape-Timeout-Seconds: 100";
-                client.say(format!("GET http://{exporter}/pod-{pod} HTTP/1.1\r\nHost: {exporter}\r\n{wait}\r\n\r\n")).await;
+                client
+                    .say(format!("GET http://{exporter}/pod-{pod} HTTP/1.1\r\nHost: {exporter}\r\n{wait}\r\n\r\n"))
+                    .await;
                 client.answer().await.unwrap()
             });
         }
@@ -97,7 +99,8 @@ async fn what_one_endpoint_learned_holds_for_all_and_for_those_to_come() {
     assert!(fleet.forwarded() <= 2000.0, "{}", fleet.forwarded());
     assert!(fleet.guard.shared.endpoints().memory() <= MEMORY);
     assert_eq!(fleet.metric("cardinality_guard_collapses_total{target=\"pods\"}"), 1.0, "told once");
-    let row = "cardinality_guard_collapsed{target=\"pods\",metric=\"jobs_total\",label=\"order_ref\",aggregate=\"sum\"}";
+    let row =
+        "cardinality_guard_collapsed{target=\"pods\",metric=\"jobs_total\",label=\"order_ref\",aggregate=\"sum\"}";
     assert_eq!(fleet.metric(row), 1.0);
 }
 
