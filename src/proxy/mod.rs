@@ -44,3 +44,6 @@ pub use front::{LocalHandler, local_handler};
 pub use once::scrape_once;
 pub use route::read_target;
 pub use server::{Door, ScrapesHere, run};
+
+#[cfg(test)]
+mod tests;
