@@ -28,6 +28,8 @@ pub struct LabelRow {
 
 /// Series that one scrape adds to the censuses: more of them tell nothing that these do not.
 const MOST_ADDED: u32 = 20_000;
+/// New series in one scrape that make the list of labels worth making anew at once.
+pub(super) const NEWSWORTHY: u32 = 20;
 const BOUNDS: Bounds = Bounds { exact_values: 10_000, exact_sets: 2_000, labels: 32 };
 /// Generations are as long as this, in seconds of the endpoint clock.
 const GENERATION: f64 = 3600.0;

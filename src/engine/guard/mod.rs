@@ -51,6 +51,7 @@ use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
 use annotate::write_annotation;
+use demography::NEWSWORTHY;
 use lines::{Body, Verdict};
 use output::Output;
 use series::Keep;
@@ -407,6 +408,9 @@ impl Guard {
         if moved.is_some() || state.last_sweep > swept {
             state.recount();
             state.turn_census();
+        }
+        // A crowd of new series is what people come to look for: they are not kept waiting.
+        if moved.is_some() || state.last_sweep > swept || state.censused >= NEWSWORTHY {
             state.label_rows = state.label_rows().into();
         }
         state.publish();
