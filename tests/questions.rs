@@ -96,6 +96,14 @@ fn what_is_left_out_anyway_is_only_a_note() {
 }
 
 #[test]
+fn what_is_only_put_into_words_is_a_note() {
+    let rule = "groups: [{name: g, rules: [{alert: a, expr: worker_up, annotations: {s: '{{ $labels.job_id }}'}}]}]";
+    let got = check(rule, &[]);
+    assert_eq!(got.code, 0, "{}", got.stdout);
+    assert!(told(&got)[0].contains("note: `worker_up` is shown with `job_id`, which step 2"), "{}", got.stdout);
+}
+
+#[test]
 fn recorded_metrics_never_pass_the_guard() {
     let record =
         "groups: [{name: g, rules: [{record: worker_all, expr: up}, {alert: a, expr: 'worker_all{job_id=\"1\"}'}]}]";

@@ -146,12 +146,14 @@ fn jobs() -> String {
 #[test]
 fn what_rules_use_is_never_proposed() {
     let rules = |expression: &str| format!("groups: [{{name: g, rules: [{{alert: a, expr: '{expression}'}}]}}]");
+    let shown = "jobs_total > 9', annotations: {summary: '{{ $labels.job_id }}'}, for: '1m";
     for (expression, used) in [
         ("sum by (job_id) (rate(jobs_total[5m]))", true),
         ("jobs_total{job_id=\"1\"}", true),
         ("a * on (job_id) group_left jobs_total", true),
         ("{__name__=~\"jobs_.+\", job_id=\"1\"}", true),
         ("sum by (exported_job_id) (jobs_total)", true),
+        (shown, true),
         ("sum without (job_id) (jobs_total)", false),
         ("sum by (job_id) (others_total)", false),
     ] {

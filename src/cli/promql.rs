@@ -7,6 +7,7 @@
 
 mod files;
 mod read;
+mod shown;
 mod tokens;
 
 pub(super) use files::{Expression, Questions};

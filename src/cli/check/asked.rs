@@ -79,6 +79,7 @@ fn finding(expression: &Expression, read: &Read, taken: &Taken) -> Finding {
     };
     let (severity, help) = match read.how {
         How::LeavesOut => (Severity::Note, "which makes no difference to the result".to_owned()),
+        How::Shows => (Severity::Note, "its place in the annotation or legend stays empty".to_owned()),
         _ => {
             let keep = "keep it for this metric, by a policy with `action: pass` before this one";
             (Severity::Warning, format!("ask without `{label}`, or {keep}"))

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::read::{Query, read};
+use super::shown::shown;
 use crate::cli::failure::Usage;
 use crate::engine::policy::yaml::{self, Entry, Mark, Node, Value};
 use crate::engine::policy::{Finding, Source};
@@ -53,18 +54,20 @@ impl Questions {
         match &node.value {
             Value::List(items) => items.iter().for_each(|item| self.walk(file, item)),
             Value::Map(entries) if asks_prometheus(entries) => {
-                entries.iter().for_each(|entry| self.entry(file, entry));
+                entries.iter().for_each(|entry| self.entry(file, entry, entries));
             }
             _ => {}
         }
     }
 
-    fn entry(&mut self, file: &str, entry: &Entry) {
+    fn entry(&mut self, file: &str, entry: &Entry, beside: &[Entry]) {
         let Value::Scalar(scalar) = &entry.value.value else { return self.walk(file, &entry.value) };
         let is_query = entry.key == "query" && scalar.text.trim_start().starts_with("label_values(");
         if entry.key == "expr" || is_query {
             let (at, text) = (entry.value.at, scalar.text.clone());
-            self.expressions.push(Expression { file: file.to_owned(), at, query: read(&text), text });
+            let mut query = read(&text);
+            query.show(&shown(beside));
+            self.expressions.push(Expression { file: file.to_owned(), at, query, text });
         } else if entry.key == "record" {
             self.recorded.insert(scalar.text.clone());
         }
@@ -84,6 +87,7 @@ fn asks_prometheus(entries: &[Entry]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::read::How;
     use super::*;
 
     fn asked(text: &str) -> Questions {
@@ -117,6 +121,19 @@ mod tests {
   "templating": {"list": [{"query": {"query": "label_values(a, x)"}}, {"query": "1m,5m"}]}
 }"#;
         assert_eq!(texts(&asked(text)), [(3, "a{x=\"1\"}"), (5, "b"), (7, "label_values(a, x)")]);
+    }
+
+    #[test]
+    fn words_show_labels_too() {
+        let shown = |text: &str| {
+            let questions = asked(text);
+            let reads = questions.expressions[0].query.reads.clone();
+            reads.into_iter().filter(|read| read.how == How::Shows).map(|read| read.label).collect::<Vec<_>>()
+        };
+        let rule = "{expr: 'a > 0', labels: {to: '{{ $labels.team }}'}, annotations: {x: '{{ $labels.queue }}: {{ $value }} of {{ index $labels \"my.job\" }}'}}";
+        assert_eq!(shown(rule), ["my.job", "queue", "team"]);
+        assert_eq!(shown("{expr: a, legendFormat: '{{queue}} {{ task }} x'}"), ["queue", "task"]);
+        assert!(shown("{expr: '1', legendFormat: '{{queue}}'}").is_empty(), "of no metric");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(in crate::cli) enum How {
     Joins,
     /// `label_replace` and the like, or the values of a dashboard's variable.
     Computes,
+    /// An annotation or a legend puts it into words.
+    Shows,
     /// `without`, `ignoring`: the result is the same when the label is not there.
     LeavesOut,
 }
@@ -63,6 +65,15 @@ pub(in crate::cli) fn read(expression: &str) -> Query {
     Query { reads: reader.reads(), metrics }
 }
 
+impl Query {
+    /// These labels of the result are put into words.
+    pub(super) fn show(&mut self, labels: &[String]) {
+        if !self.metrics.is_empty() {
+            self.reads.extend(labels.iter().map(|label| Read::new(label, How::Shows, &self.metrics)));
+        }
+    }
+}
+
 impl Read {
     fn new(label: &str, how: How, metrics: &[Name]) -> Read {
         Read { label: label.to_owned(), how, metrics: metrics.to_vec() }
@@ -76,6 +87,7 @@ impl How {
             How::Groups => "groups by",
             How::Joins => "matches by",
             How::Computes => "computes with",
+            How::Shows => "is shown with",
             How::LeavesOut => "leaves out",
         }
     }

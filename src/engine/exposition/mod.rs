@@ -15,6 +15,7 @@ mod labels;
 mod meta;
 mod plain;
 mod quoted;
+mod skeleton;
 
 mod cursor;
 mod framing;
@@ -28,6 +29,7 @@ pub mod number;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use plain::{Plain, plain};
+pub use skeleton::{Skeleton, Span, series_end};
 pub use step::{Keyword, Meta, Sample, Step, Tail};
 pub use tokens::{SyntaxLimits, Tokens};
 pub use write::{write_label_value, write_name_and_labels, write_number};

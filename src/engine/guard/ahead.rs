@@ -2,12 +2,12 @@
 //! nearly all of them, are read in one loop with everything at hand. What is the same for all lines
 //! of a family is done once, and whatever needs a closer look ends the loop.
 
-use super::Guard;
 use super::lines::LoneLine;
 use super::process::START_TIME;
 use super::series::{Seen, What};
 use super::state::EndpointState;
-use crate::engine::exposition::plain;
+use super::{Guard, ScrapeError};
+use crate::engine::exposition::{Tail, plain, series_end};
 use crate::engine::fold::{FamilyId, Pending, field};
 
 /// What the loop has read and not told anybody yet.
@@ -84,4 +84,34 @@ impl Guard {
         }
         stretch
     }
+
+    /// Reads a line that the forecast did not have, if its series can be told without taking it
+    /// apart: because it is known, or like others that are.
+    pub(super) fn read_beside(&mut self) -> Result<Beside, ScrapeError> {
+        let Some(longest) = self.tokens.longest_plain() else { return Ok(Beside::No) };
+        let input = &self.input[self.at..];
+        let fit = self.state.alike.fit(input);
+        let Some(len) = fit.map(|fit| fit.len).or_else(|| series_end(input)) else { return Ok(Beside::No) };
+        let Some(plain) = plain(input, len).filter(|plain| plain.end <= longest) else { return Ok(Beside::No) };
+        let id = match (self.state.series.find(&input[..len]), fit) {
+            (Ok(id), _) => id,
+            (Err(hash), Some(fit)) => match self.state.meet_alike(input, fit) {
+                Some(what) => self.state.series.insert(hash, &input[..len], what),
+                None => return Ok(Beside::No),
+            },
+            (Err(_), None) => return Ok(Beside::No),
+        };
+        let value = plain.start..plain.end - 1;
+        self.known(id, &Tail { value, timestamp: None, exemplar: None, end: plain.end })?;
+        self.tokens.accept_plain(1);
+        self.at += plain.end;
+        Ok(Beside::Read)
+    }
+}
+
+/// Whether a line was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    Read,
+    No,
 }

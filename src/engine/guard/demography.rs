@@ -7,7 +7,7 @@ use super::families::Family;
 use super::series::Forget;
 use super::state::EndpointState;
 use super::types::Role;
-use crate::engine::cardinality::{Bounds, Census, Count, Look};
+use crate::engine::cardinality::{Bounds, Census, Count, Estimated, Look};
 use crate::engine::fold::FamilyId;
 use crate::engine::model::LabelSet;
 use crate::engine::policy::{Shape, shape};
@@ -26,8 +26,10 @@ pub struct LabelRow {
     pub leaves: Count,
 }
 
-/// Series that one scrape adds to the censuses: more of them tell nothing that these do not.
-const MOST_ADDED: u32 = 20_000;
+/// New series that one scrape adds to the censuses: they cost what a scrape of all new ones should
+/// not, and an explosion is seen in the first few. The first scrape of an endpoint is given time.
+const MOST_ADDED: u32 = 2_000;
+const MOST_ADDED_AT_FIRST: u32 = 50_000;
 /// New series in one scrape that make the list of labels worth making anew at once.
 pub(super) const NEWSWORTHY: u32 = 20;
 const BOUNDS: Bounds = Bounds { exact_values: 10_000, exact_sets: 2_000, labels: 32 };
@@ -39,13 +41,22 @@ const MOST_ROWS: usize = 500;
 impl EndpointState {
     /// Counts a series that was not known; once for all lines of a histogram.
     pub(super) fn count_values(&mut self, id: FamilyId, role: Role, labels: &LabelSet) {
-        if self.censused >= MOST_ADDED || !matches!(role, Role::Value | Role::Count) {
+        if !matches!(role, Role::Value | Role::Count) {
             return;
         }
-        self.censused += 1;
+        if self.census_left == 0 {
+            self.families.get_mut(id).uncounted += 1;
+            return;
+        }
+        self.census_left -= 1;
         let census = &mut self.families.get_mut(id).census;
         let census = census.get_or_insert_with(|| Box::new(Census::new(BOUNDS)));
         census.add(labels, &self.seed, shape);
+    }
+
+    /// A pass begins: so many new series may be counted.
+    pub(super) fn begin_census(&mut self) {
+        self.census_left = if self.fold.primed { MOST_ADDED } else { MOST_ADDED_AT_FIRST };
     }
 
     /// Ends the generation of one family that is due; what it has is then met anew and counted.
@@ -57,7 +68,7 @@ impl EndpointState {
         };
         let Some(id) = self.families.ids().find(is_due) else { return };
         let family = self.families.get_mut(id);
-        family.counted_since = now;
+        (family.counted_since, family.uncounted) = (now, 0);
         if let Some(census) = &mut family.census {
             census.turn();
         }
@@ -73,12 +84,18 @@ impl EndpointState {
     }
 }
 
+/// Where series were left out, a number is not exact.
+fn at_least(count: Count, uncounted: u64) -> Count {
+    let estimated = if uncounted > 0 { Estimated::Yes } else { count.estimated };
+    Count { estimated, ..count }
+}
+
 fn rows(family: &Family) -> impl Iterator<Item = LabelRow> {
     let labels = family.census.iter().flat_map(|census| census.labels());
     labels.map(|label| LabelRow {
         metric: family.name.clone(),
         label: label.name().into(),
-        values: label.values(),
+        values: at_least(label.values(), family.uncounted),
         shape: match label.look() {
             Some(Look::Alike(shape)) => Some(shape),
             Some(Look::Mixed) | None => None,

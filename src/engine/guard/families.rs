@@ -51,6 +51,8 @@ pub struct Family {
     /// Its part in the series that all endpoints of the target have of it.
     pub part: Option<Part>,
     pub census: Option<Box<Census<Shape>>>,
+    /// New series that the census has not counted, for want of time.
+    pub uncounted: u64,
     /// Endpoint clock at which the generation of the census began.
     pub counted_since: f64,
     pub turnout: Turnout,
@@ -304,6 +306,7 @@ impl Families {
             over: [0; 2],
             part: None,
             census: None,
+            uncounted: 0,
             counted_since: 0.0,
             turnout: Turnout::default(),
         });

@@ -197,6 +197,7 @@ impl EndpointState {
 
     /// Makes room: the group that was longest without a member is not shown any more.
     fn retire(&mut self, id: FamilyId) -> bool {
+        self.alike.clear();
         match self.fold.retire(id) {
             Some(lines) => {
                 let all = self.families.get(id).count.all;

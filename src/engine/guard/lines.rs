@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::ahead::Beside;
 use super::exemplars::{Exemplars, Slot};
-use super::families::{Block, Content, Phase, Tracking, family_plan};
+use super::families::{Block, Content, Phase, Sample as Place, Tracking, family_plan};
 use super::limits::{Patience, Terms};
 use super::meet::Met;
 use super::process::is_start_time;
@@ -68,6 +69,9 @@ impl Guard {
     pub(super) fn read(&mut self, last: bool) -> Result<(), ScrapeError> {
         while self.at < self.input.len() || last {
             self.read_ahead();
+            if self.read_beside()? == Beside::Read {
+                continue;
+            }
             let input = &self.input[self.at..];
             if let Some((id, len)) = self.state.series.predict(input) {
                 match self.tokens.tail(input, len, last) {
@@ -137,6 +141,8 @@ impl Guard {
                     self.body.uplifted.push(lone);
                 }
                 let series = &self.input[self.at..self.at + sample.series_end];
+                let Place { family, role } = met.place;
+                self.state.learn_alike(series, self.tokens.labels(), family, role, met.what);
                 self.state.series.insert(hash, series, met.what)
             }
         };
@@ -161,7 +167,7 @@ impl Guard {
 
     /// A series whose decision is known.
     #[inline]
-    fn known(&mut self, id: KnownId, tail: &Tail) -> Result<(), ScrapeError> {
+    pub(super) fn known(&mut self, id: KnownId, tail: &Tail) -> Result<(), ScrapeError> {
         let state = &mut *self.state;
         let seen = state.series.came(id);
         let what = state.series.what(id);

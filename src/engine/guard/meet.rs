@@ -18,6 +18,7 @@ use crate::engine::policy::{Action, Aggregate, Cause, Decision, FoldSettings, Ou
 
 /// What became of a new series.
 pub(super) struct Met {
+    pub place: Sample,
     pub what: What,
     /// A member that had passed alone and is folded from now on (rule 0.11).
     pub uplifted: Option<MemberId>,
@@ -63,7 +64,7 @@ impl EndpointState {
     ) -> Result<Met, Trouble> {
         let Sample { family: id, role } = sample;
         let family = self.families.get(id);
-        let pass = Met { what: What::Pass(id), uplifted: None };
+        let pass = Met { place: sample, what: What::Pass(id), uplifted: None };
         let is_start_time = &*family.name == START_TIME && labels.is_empty();
         if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
             return Ok(pass);
@@ -85,13 +86,13 @@ impl EndpointState {
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
                 let cause = self.causes.number(cause, &metric);
-                return Ok(Met { what: What::Dropped { family: id, cause }, uplifted: None });
+                return Ok(Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None });
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
                     let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
-                    return Ok(Met { what: What::Dropped { family: id, cause }, uplifted: None });
+                    return Ok(Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None });
                 }
                 let number = self.causes.number(cause, &metric);
                 let (group, uplifted) = self.group_for(id, number, cause.action, &settings, scratch);
@@ -101,7 +102,35 @@ impl EndpointState {
         let seed = MemberSeed { key, family: id, cause, shadow };
         let what = self.join(seed, group, role, reserved, &scratch.labels, &mut scratch.key);
         self.count_line(id, what);
-        Ok(Met { what, uplifted })
+        Ok(Met { place: sample, what, uplifted })
+    }
+
+    /// Finds or makes a member; `names` is the hash of its label names.
+    pub(super) fn member(&mut self, seed: MemberSeed, names: impl FnOnce() -> u64) -> MemberId {
+        let before = self.fold.members.len();
+        let member = self.fold.member(seed);
+        if self.fold.members.len() > before {
+            self.fold.names_of(seed.family, member, names());
+        } else {
+            self.fold.blame(member, seed.cause, seed.shadow);
+        }
+        member
+    }
+
+    /// The number of a member that a line is; `reserved` is the value of the family's own label.
+    pub(super) fn field_of(&mut self, role: Role, reserved: Option<&str>, family: FamilyId, member: MemberId) -> u32 {
+        match (role, reserved) {
+            (Role::Value, _) => field::VALUE,
+            (Role::Sum, _) => field::SUM,
+            (Role::Count, _) => field::COUNT,
+            (Role::Created, _) => field::CREATED,
+            (Role::Quantile, Some(_)) => field::QUANTILE,
+            (Role::Bucket, Some(le)) => match le.parse::<f64>() {
+                Ok(at) if !at.is_nan() => self.fold.bucket_field(family, member, at, le),
+                _ => field::OTHER,
+            },
+            _ => field::OTHER,
+        }
     }
 
     /// Asks the policies; those that give places are asked for one.
@@ -137,27 +166,10 @@ impl EndpointState {
         labels: &LabelSet,
         buffer: &mut Vec<u8>,
     ) -> What {
-        let before = self.fold.members.len();
-        let member = self.fold.member(seed);
-        if self.fold.members.len() > before {
-            let names = names_hash(&self.seed, labels, buffer);
-            self.fold.names_of(seed.family, member, names);
-        } else {
-            self.fold.blame(member, seed.cause, seed.shadow);
-        }
+        let seeds = self.seed;
+        let member = self.member(seed, || names_hash(&seeds, labels.iter().map(|(name, _)| name), buffer));
         self.fold.regroup(member, group);
-        let field = match (role, reserved) {
-            (Role::Value, _) => field::VALUE,
-            (Role::Sum, _) => field::SUM,
-            (Role::Count, _) => field::COUNT,
-            (Role::Created, _) => field::CREATED,
-            (Role::Quantile, Some(_)) => field::QUANTILE,
-            (Role::Bucket, Some((_, le))) => match le.parse::<f64>() {
-                Ok(at) if !at.is_nan() => self.fold.bucket_field(seed.family, member, at, le),
-                _ => field::OTHER,
-            },
-            _ => field::OTHER,
-        };
+        let field = self.field_of(role, reserved.map(|(_, value)| value), seed.family, member);
         What::Noted { member, field }
     }
 
@@ -208,34 +220,52 @@ impl EndpointState {
 
 /// Takes the label that is the family's own out of the label set.
 pub(super) fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'static str, String)> {
-    let name = match role {
-        Role::Bucket => "le",
-        Role::Quantile => "quantile",
-        _ => return None,
-    };
+    let name = role.own_label()?;
     let at = labels.position(name).ok()?;
     let value = labels.value(at).to_owned();
     labels.remove_at(at);
     Some((name, value))
 }
 
-/// Stands for a family and a label set, whether that is a member's or a group's. `0xff` is in no
-/// UTF-8 text, so no two label sets run together.
-pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
-    buffer.clear();
-    buffer.extend_from_slice(&family.hash.0.to_le_bytes());
-    for (name, value) in labels.iter() {
-        buffer.extend_from_slice(name.as_bytes());
-        buffer.push(0xff);
-        buffer.extend_from_slice(value.as_bytes());
-        buffer.push(0xff);
-    }
-    seed.hash(buffer)
+/// What stands for a family and a label set, whether that is a member's or a group's. `0xff` is in
+/// no UTF-8 text, so no two label sets run together.
+pub(super) struct KeyWriter<'b> {
+    buffer: &'b mut Vec<u8>,
 }
 
-fn names_hash(seed: &Seed, labels: &LabelSet, buffer: &mut Vec<u8>) -> u64 {
+impl<'b> KeyWriter<'b> {
+    #[inline]
+    pub fn new(family: &Family, buffer: &'b mut Vec<u8>) -> KeyWriter<'b> {
+        buffer.clear();
+        buffer.extend_from_slice(&family.hash.0.to_le_bytes());
+        KeyWriter { buffer }
+    }
+
+    /// In the order of their names.
+    #[inline]
+    pub fn label(&mut self, name: &[u8], value: &[u8]) {
+        self.buffer.reserve(name.len() + value.len() + 2);
+        self.buffer.extend_from_slice(name);
+        self.buffer.push(0xff);
+        self.buffer.extend_from_slice(value);
+        self.buffer.push(0xff);
+    }
+
+    #[inline]
+    pub fn hash(self, seed: &Seed) -> SeriesHash {
+        seed.hash(self.buffer)
+    }
+}
+
+pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
+    let mut key = KeyWriter::new(family, buffer);
+    labels.iter().for_each(|(name, value)| key.label(name.as_bytes(), value.as_bytes()));
+    key.hash(seed)
+}
+
+pub(super) fn names_hash<'n>(seed: &Seed, names: impl Iterator<Item = &'n str>, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
-    for (name, _) in labels.iter() {
+    for name in names {
         buffer.extend_from_slice(name.as_bytes());
         buffer.push(0xff);
     }

@@ -6,6 +6,7 @@
 
 mod ageing;
 mod ahead;
+mod alike;
 mod annotate;
 mod budgets;
 mod causes;

@@ -48,11 +48,8 @@ impl Guard {
         ids.iter().try_for_each(|&id| self.relieve_family(id))?;
         if self.state.crowded == self.state.scrape {
             self.state.crowded = 0;
-            let largest = ids.into_iter().max_by_key(|&id| self.state.families.get(id).count.all);
-            let most = self.state.crowd(Terms::of(&self.scrape, Patience::None));
-            while let Some(newcomer) = largest.filter(|_| self.state.families.series() > most) {
-                self.make_room_for_all(newcomer)?;
-            }
+            while self.excess() > 0 && self.fold_largest()? == Relief::Some {}
+            self.close_largest()?;
         }
         Ok(())
     }
@@ -80,22 +77,53 @@ impl Guard {
         }
     }
 
-    /// The largest family that a label explains is folded first.
+    /// The endpoint as a whole is full, and part of this body has left: families that are still here
+    /// are folded, else the newcomer's has no more room.
     fn make_room_for_all(&mut self, newcomer: FamilyId) -> Result<(), ScrapeError> {
-        let mut by_size: Vec<(u64, FamilyId)> =
-            self.state.families.ids().map(|id| (self.state.families.get(id).count.all, id)).collect();
-        by_size.sort_unstable_by(|a, b| b.cmp(a));
-        for (series, id) in by_size.into_iter().take_while(|(series, _)| *series > 1) {
-            if self.can_rewind(id).is_err() {
-                continue;
-            }
-            let labels = self.culprits(id, series);
-            if self.collapse(id, Manner::Enforced, &ENDPOINT_LIMIT.into(), labels) > 0 {
-                return self.rewind(id);
+        match self.fold_largest()? {
+            Relief::Some => Ok(()),
+            Relief::None => {
+                let most = self.state.families.get(newcomer).count.all;
+                self.close(newcomer, Manner::Enforced, most)
             }
         }
-        let most = self.state.families.get(newcomer).count.all;
-        self.close(newcomer, Manner::Enforced, most)
+    }
+
+    /// Series there are beyond what the endpoint as a whole may have.
+    fn excess(&self) -> u64 {
+        let most = self.state.crowd(Terms::of(&self.scrape, Patience::None));
+        self.state.families.series().saturating_sub(most)
+    }
+
+    /// Folds the largest family that a label explains.
+    fn fold_largest(&mut self) -> Result<Relief, ScrapeError> {
+        for (series, id) in self.by_size() {
+            let labels = self.culprits(id, series);
+            if self.collapse(id, Manner::Enforced, &ENDPOINT_LIMIT.into(), labels) > 0 {
+                return self.rewind(id).map(|()| Relief::Some);
+            }
+        }
+        Ok(Relief::None)
+    }
+
+    /// What no label explains is refused: the largest families give up what is too much.
+    fn close_largest(&mut self) -> Result<(), ScrapeError> {
+        for (series, id) in self.by_size() {
+            match self.excess() {
+                0 => return Ok(()),
+                excess => self.close(id, Manner::Enforced, series.saturating_sub(excess).max(1))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Families that can still be folded in this scrape, the largest first.
+    fn by_size(&mut self) -> Vec<(u64, FamilyId)> {
+        let families = &self.state.families;
+        let mut all: Vec<(u64, FamilyId)> = families.ids().map(|id| (families.get(id).count.all, id)).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.retain(|(series, id)| *series > 1 && self.is_here(*id));
+        all
     }
 
     /// The family is full: what stands for itself keeps its place, longest there first, and what has
@@ -110,15 +138,19 @@ impl Guard {
 
     /// A family whose lines have left cannot be folded in this scrape any more: it fails, once.
     fn can_rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
-        let family = self.state.families.get(id);
-        let block = &family.block;
-        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
-        if block.scrape == self.state.scrape && has_left {
-            let name = family.name.clone();
-            self.state.held_families.insert(name.clone());
-            return Err(ScrapeError::FamilyReturned(name));
+        if self.is_here(id) {
+            return Ok(());
         }
-        Ok(())
+        let name = self.state.families.get(id).name.clone();
+        self.state.held_families.insert(name.clone());
+        Err(ScrapeError::FamilyReturned(name))
+    }
+
+    /// Whether no line of the family has left in this scrape.
+    fn is_here(&self, id: FamilyId) -> bool {
+        let block = &self.state.families.get(id).block;
+        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
+        block.scrape != self.state.scrape || !has_left
     }
 
     /// The same where a series is folded although nothing of its family was.
@@ -204,6 +236,7 @@ impl Guard {
 
     /// Folds what the family has shown in this body, and what it will show again.
     fn rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+        self.state.alike.clear();
         let lines: Vec<LoneLine> = self.lone_lines(id).collect();
         self.state.families.set_count(id, 0);
         self.state.regroup_family(id);
@@ -253,10 +286,18 @@ impl Guard {
     }
 }
 
+/// Whether something could be folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relief {
+    Some,
+    None,
+}
+
 impl EndpointState {
     /// Gives the first so many that stand for themselves their place, and nothing else; says how
     /// many have none.
     fn close(&mut self, id: FamilyId, manner: Manner, places: usize) -> usize {
+        self.alike.clear();
         let key = self.families.get(id).hash.0;
         let standing: Vec<u64> = self.fold.standing(id).filter(|&k| !self.is_overflow(id, k)).collect();
         let inside = standing.len().min(places);

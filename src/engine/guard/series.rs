@@ -89,7 +89,7 @@ impl Series {
         (self.seed.hash(series) == known.hash()).then_some((KnownId(id), len))
     }
 
-    /// Looks a spelling up.
+    /// Looks a spelling up; when it is not known, its hash is what [`Series::insert`] wants.
     pub fn find(&self, series: &[u8]) -> Result<KnownId, SeriesHash> {
         let hash = self.seed.hash(series);
         self.index.find(hash.0, |&i| self.all[i as usize].hash() == hash).map(|&i| KnownId(i)).ok_or(hash)

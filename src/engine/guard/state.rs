@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::alike::Alike;
 use super::budgets::Budgets;
 use super::causes::Causes;
 use super::commons::{Commons, Learned};
@@ -40,8 +41,8 @@ pub struct EndpointState {
     pub(super) commons: Option<Arc<dyn Commons>>,
     /// This endpoint's part in the series of its target.
     pub(super) part: Option<Part>,
-    /// Series that this scrape has added to censuses.
-    pub(super) censused: u32,
+    /// Series that this scrape may still add to censuses.
+    pub(super) census_left: u32,
     /// What was last listed of label values.
     pub(super) label_rows: Arc<[LabelRow]>,
     /// Families whose block must wait for the end, because one came back after it had left.
@@ -52,6 +53,7 @@ pub struct EndpointState {
     pub(super) last_sweep: f64,
     /// Wall time of the first commit, seconds since the epoch.
     pub(super) epoch_seconds: Option<f64>,
+    pub(super) alike: Alike,
     pub(super) scratch: Scratch,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
@@ -119,12 +121,13 @@ impl EndpointState {
             learned: Arc::default(),
             commons: None,
             part: None,
-            censused: 0,
+            census_left: 0,
             label_rows: Arc::default(),
             held_families: HashSet::new(),
             plan: None,
             last_sweep: 0.0,
             epoch_seconds: None,
+            alike: Alike::default(),
             scratch: Scratch::default(),
             spare: Vec::new(),
         })
@@ -166,8 +169,9 @@ impl EndpointState {
         self.types.begin(self.scrape);
         self.series.rewind(self.scrape);
         self.shadows.begin();
+        self.alike.clear();
         self.budgets.begin();
-        self.censused = 0;
+        self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 

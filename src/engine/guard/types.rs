@@ -47,6 +47,17 @@ pub enum Role {
     Stray,
 }
 
+impl Role {
+    /// The label that is the family's own and no member's.
+    pub const fn own_label(self) -> Option<&'static str> {
+        match self {
+            Role::Bucket => Some("le"),
+            Role::Quantile => Some("quantile"),
+            _ => None,
+        }
+    }
+}
+
 /// Where a sample name leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {

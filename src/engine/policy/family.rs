@@ -8,7 +8,8 @@ use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::{Planned, Watch};
-use super::{Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
+use super::step::Step;
+use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
 /// What applies to one family of one endpoint. It may remember what it worked out (which step
@@ -92,6 +93,24 @@ impl FamilyPlan {
     /// How many series the family may have, and what must stay of them.
     pub fn budget(&self) -> &FamilyBudget {
         &self.budget
+    }
+
+    /// Says whether series are decided alike whatever the value of this label, as long as they have
+    /// one: it goes, and nobody looks at it first.
+    pub fn is_indifferent_to(&self, label: &str) -> bool {
+        let policies = || self.links.iter().map(|link| (link, &self.policies[link.policy]));
+        let looks_at_steps_only = policies().all(|(link, planned)| {
+            let effect = &planned.policy.effect;
+            planned.enforcement == Enforcement::Enforced
+                && matches!(link.gate, Gate::Every)
+                && effect.rules().is_empty()
+        });
+        let mut steps = policies().flat_map(|(_, planned)| planned.policy.effect.steps());
+        let asks_nobody = !steps.clone().any(Step::asks_for_room);
+        let first = steps.find(|step| step.wants(label));
+        looks_at_steps_only
+            && asks_nobody
+            && first.is_some_and(|step| step.is_unconditional() && step.action() == Action::Drop)
     }
 
     /// The settings of a decision of this very plan.

@@ -124,6 +124,11 @@ impl Step {
         }
     }
 
+    /// Says whether what the step does depends on how many values there were before.
+    pub fn asks_for_room(&self) -> bool {
+        matches!(self.edit, Edit::Limit(_) | Edit::Collapse(_))
+    }
+
     /// Says whether a label alone is enough to give the step something to do.
     pub fn is_unconditional(&self) -> bool {
         self.when.is_empty() && !matches!(self.edit, Edit::Replace(_))
