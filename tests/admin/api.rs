@@ -67,6 +67,21 @@ fn an_explosion_is_named_and_blamed_on_the_policy_that_ends_it() {
 }
 
 #[test]
+fn every_series_counts_under_its_own_metric() {
+    let stage = Stage::set();
+    let family = |name: &str, n: u32| -> String { (0..n).map(|i| format!("{name}{{i=\"{i}\"}} 1\n")).collect() };
+    for (a, b, c) in [(3, 4, 5), (30, 40, 50), (3, 4, 5)] {
+        stage.scrape(&format!("{}{}{}", family("a", a), family("b", b), family("c", c)));
+        let got = stage.data("/api/v1/cardinality?target=worker");
+        let metrics = got["metrics"].as_array().unwrap();
+        for (name, n) in [("a", a), ("b", b), ("c", c)] {
+            let metric = metrics.iter().find(|m| m["metric"] == name).unwrap();
+            assert_eq!((&metric["received"], &metric["forwarded"]), (&n.into(), &n.into()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_limit_on_series_is_told_with_the_demand_that_it_meets() {
     let stage = Stage::with("policies: [{name: small, series_limit: 100}]");
     stage.scrape(&calm(1));

@@ -52,7 +52,6 @@ use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
 use annotate::write_annotation;
-use demography::NEWSWORTHY;
 use lines::{Body, Verdict};
 use output::Output;
 use series::Keep;
@@ -390,6 +389,7 @@ impl Guard {
             state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
         }
         let now = state.fold.clock.seconds();
+        let has_news = state.has_news();
         state.families.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
@@ -411,7 +411,7 @@ impl Guard {
             state.turn_census();
         }
         // A crowd of new series is what people come to look for: they are not kept waiting.
-        if moved.is_some() || state.last_sweep > swept || state.censused >= NEWSWORTHY {
+        if moved.is_some() || state.last_sweep > swept || has_news {
             state.label_rows = state.label_rows().into();
         }
         state.publish();
