@@ -175,9 +175,11 @@ impl Telemetry {
 
     /// Settings and policies were loaded and are in force.
     pub fn config_loaded(&self, foreseen: Foreseen) {
-        info!(targets = foreseen.targets.len(), "configuration loaded");
-        self.note(Fact::Loaded { targets: foreseen.targets.len() });
+        let targets = foreseen.targets.len();
         locked(&self.ledger).config_loaded(foreseen, SystemTime::now());
+        self.note(Fact::Loaded { targets });
+        // Who reads this finds it so.
+        info!(targets, "configuration loaded");
     }
 
     /// Something in settings or policies is in doubt, but they can be put into force.
