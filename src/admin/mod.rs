@@ -70,8 +70,11 @@ pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<
     if path.starts_with("/api/") {
         return api::answer(&context.shared, request.method(), request.uri()).await.unwrap_or_else(nothing).into();
     }
+    if path == "/" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let (shared, headers, uri) = (context.shared.clone(), request.headers().clone(), request.uri().clone());
+        return in_background(move || Reply::page(page::render(&shared, &headers, &uri))).await.into();
+    }
     let page: fn(&AdminContext, &Request<B>) -> Reply = match path {
-        "/" => |context, request| Reply::page(page::render(&context.shared, request.headers(), request.uri())),
         "/page.css" => |_, _| Reply::asset("text/css; charset=utf-8", page::STYLE),
         "/page.js" => |_, _| Reply::asset("text/javascript; charset=utf-8", page::SCRIPT),
         "/page.svg" => |_, _| Reply::asset("image/svg+xml", page::ICON),
@@ -89,6 +92,12 @@ pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<
         Method::HEAD => page(context, &request).without_body().into(),
         _ => Reply::method_not_allowed("GET, HEAD").into(),
     }
+}
+
+/// What looks at every endpoint stays off the threads that serve scrapes.
+async fn in_background(answer: impl FnOnce() -> Reply + Send + 'static) -> Reply {
+    let failed = |_| Reply::new(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "guard: internal error\n".into());
+    tokio::task::spawn_blocking(answer).await.unwrap_or_else(failed)
 }
 
 /// Whose doing a request is.

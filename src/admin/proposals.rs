@@ -4,7 +4,7 @@ use super::deeds::Stage;
 use super::metrics::{Label, Metric};
 use crate::advice::{Edit, Evidence, MANY, Normalizer, Step, Touched, Why, are_ids, count, policy_file};
 use crate::engine::cardinality::TRIED_LAST;
-use crate::engine::policy::{Manner, Shape};
+use crate::engine::policy::{Action, Manner, Shape};
 use crate::telemetry::Printable;
 
 /// Series a metric may have where no policy says how many: as the command `suggest` has it.
@@ -12,11 +12,14 @@ const BUDGET: u64 = 10_000;
 /// So many values are nothing to speak of.
 const FEW: u64 = 10;
 
+/// Bytes of a name that anybody would write into a file.
+const LONGEST: usize = 500;
+
 /// The steps to propose.
 pub(super) fn steps(metrics: &[Metric]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut normalizer = Normalizer::new();
-    for metric in metrics {
+    for metric in metrics.iter().filter(|metric| metric.name.len() <= LONGEST) {
         let before = steps.len();
         let mut touched = false;
         for label in &metric.labels {
@@ -28,8 +31,9 @@ pub(super) fn steps(metrics: &[Metric]) -> Vec<Step> {
         let planned = |label: &Label| is_planned(label);
         let over = metric.demand > metric.limit.unwrap_or(BUDGET).min(BUDGET);
         if over && !touched && steps.len() == before && !metric.labels.iter().any(planned) {
-            let movable =
-                metric.labels.iter().filter(|label| label.count() > FEW && !TRIED_LAST.contains(&&*label.name));
+            let movable = metric.labels.iter().filter(|label| {
+                label.name.len() <= LONGEST && label.count() > FEW && !TRIED_LAST.contains(&&*label.name)
+            });
             if let Some(label) = movable.min_by_key(|label| label.leaves.map_or(u64::MAX, |leaves| leaves.value)) {
                 propose(&mut steps, metric, label, Edit::Drop, Why::Budget);
             }
@@ -56,12 +60,13 @@ pub(super) fn text(target: &str, metrics: &[Metric], steps: &[Step]) -> String {
 
 /// What is to be said against a label, as it is treated now.
 fn against(label: &Label, normalizer: &mut Normalizer) -> Option<(Edit, Why)> {
-    if is_planned(label) {
+    if is_planned(label) || label.name.len() > LONGEST {
         return None;
     }
-    let acting = label.deed.as_ref().filter(|deed| deed.stage == Stage::Acting && deed.manner == Manner::Enforced);
-    if acting.is_some_and(|deed| deed.action.is_budget()) {
-        return Some((Edit::Drop, Why::Folded));
+    match label.deed.as_ref().filter(|deed| deed.stage == Stage::Acting) {
+        Some(deed) if deed.manner == Manner::Enforced => return Some((Edit::Drop, Why::Folded)),
+        Some(_) => return Some((Edit::Drop, Why::Budget)),
+        None => {}
     }
     if are_ids(&label.name, label.count(), label.shape) {
         return Some((Edit::Drop, Why::Evidence(Evidence::Ids)));
@@ -74,10 +79,10 @@ fn against(label: &Label, normalizer: &mut Normalizer) -> Option<(Edit, Why)> {
     (left == 1).then_some((Edit::Normalize, Why::Evidence(Evidence::IdsInside { left: None })))
 }
 
-/// Whether a step that somebody has written acts on it already.
+/// Whether a step that somebody has written for it acts already, or shows what it would do.
 fn is_planned(label: &Label) -> bool {
-    let acts = label.deed.as_ref().filter(|deed| deed.stage == Stage::Acting && deed.manner == Manner::Enforced);
-    acts.is_some_and(|deed| !deed.action.is_budget())
+    let acts = label.deed.as_ref().filter(|deed| deed.stage == Stage::Acting);
+    acts.is_some_and(|deed| deed.action == Action::Limit || !deed.action.is_budget())
 }
 
 fn propose(steps: &mut Vec<Step>, metric: &Metric, label: &Label, edit: Edit, why: Why) {

@@ -213,6 +213,20 @@ fn a_mode_set_by_hand_survives_a_reload_and_ends_by_itself() {
 }
 
 #[test]
+fn who_only_observes_is_told_what_would_happen() {
+    let stage = Stage::set();
+    stage.post("/api/v1/mode?target=worker&mode=observe&for=1h");
+    stage.scrape(&calm(1));
+    assert!(stage.scrape(&exploding("job_id", 400)).text().matches("job_id=").count() >= 400, "nothing changes");
+    let got = stage.data("/api/v1/cardinality?target=worker");
+    let guard = &label(&got, "jobs_total", "job_id")["guard"];
+    assert_eq!((&guard["action"], &guard["mode"]), (&"collapse".into(), &"observe".into()), "{guard}");
+    assert!(guard["dropped"].as_u64().unwrap() > 300, "{guard}");
+    assert!(stage.get("/api/v1/suggest?target=worker").text().contains("suggested_job_id"));
+    assert!(stage.get("/").text().contains("only observes it: 400 series received, 400 forwarded"));
+}
+
+#[test]
 fn a_page_of_another_site_can_order_nothing() {
     let stage = Stage::set();
     let own = format!("http://{}", stage.guard.address);

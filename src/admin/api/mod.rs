@@ -6,14 +6,17 @@ mod rollback;
 mod suggest;
 mod targets;
 
+use std::sync::Arc;
+
 use hyper::{Method, StatusCode, Uri};
 
+use super::in_background;
 use super::query::parameter;
 use super::reply::Reply;
 use crate::state::{ActiveTarget, Config, Shared};
 
 /// The answer to a path below `/api/v1`; `None` where there is none.
-pub(super) async fn answer(shared: &Shared, method: &Method, uri: &Uri) -> Option<Reply> {
+pub(super) async fn answer(shared: &Arc<Shared>, method: &Method, uri: &Uri) -> Option<Reply> {
     let command: Option<fn(&Shared, &Uri) -> Result<Reply, Reply>> = match uri.path() {
         "/api/v1/release" => Some(commands::release),
         "/api/v1/mode" => Some(commands::mode),
@@ -36,14 +39,17 @@ pub(super) async fn answer(shared: &Shared, method: &Method, uri: &Uri) -> Optio
         return Some(Reply::method_not_allowed("GET, HEAD"));
     }
     let reply = match question {
-        Some(question) => question(shared, uri).unwrap_or_else(|refused| refused),
+        Some(question) => {
+            let (shared, uri) = (shared.clone(), uri.clone());
+            in_background(move || question(&shared, &uri).unwrap_or_else(|refused| refused)).await
+        }
         None => rollback::answer(shared, uri).await,
     };
     Some(if *method == Method::HEAD { reply.without_body() } else { reply })
 }
 
 /// The target that `target=` names.
-fn target(config: &Config, uri: &Uri) -> Result<std::sync::Arc<ActiveTarget>, Reply> {
+fn target(config: &Config, uri: &Uri) -> Result<Arc<ActiveTarget>, Reply> {
     let name = parameter(uri, "target").filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| bad("say which one: target=NAME"))?;
     config.target(&name).cloned().ok_or_else(|| not_found(&format!("no target is named {name}")))

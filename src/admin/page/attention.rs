@@ -145,7 +145,11 @@ impl Finding<'_> {
 
 fn write_label(view: &View<'_>, known: &Known, label: &Label, metrics: &[&Metric], page: &mut String) -> fmt::Result {
     let target = known.target.name();
-    let (verb, class) = if folded(label) { ("exploded", "bad") } else { ("grows without end", "warn") };
+    let (verb, class) = match &label.deed {
+        Some(deed) if folded(label) && deed.action == Action::Limit => ("is over its limit", "warn"),
+        Some(_) if folded(label) => ("exploded", "bad"),
+        _ => ("grows without end", "warn"),
+    };
     write!(page, "<h2 class=\"{class}\">Label <code>{}</code> of ", Text(&label.name))?;
     for (at, metric) in metrics.iter().take(NAMED).enumerate() {
         let comma = if at == 0 { "" } else { ", " };
@@ -173,7 +177,11 @@ fn write_label(view: &View<'_>, known: &Known, label: &Label, metrics: &[&Metric
             write_release(view, target, metrics, page)
         }
         None => {
-            writeln!(page, "No policy acts on it yet: {received} series received, {forwarded} forwarded.</p>")
+            match label.deed.as_ref().filter(|deed| deed.manner == Manner::Observed) {
+                Some(deed) => write!(page, "Policy <code>{}</code> only observes it: ", Text(&deed.policy))?,
+                None => write!(page, "No policy acts on it yet: ")?,
+            }
+            writeln!(page, "{received} series received, {forwarded} forwarded.</p>")
         }
     }
 }

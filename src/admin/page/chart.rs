@@ -10,8 +10,8 @@ use crate::state::Point;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 120.0;
 /// For the words above and below.
-const TOP: f64 = 18.0;
-const BOTTOM: f64 = 18.0;
+const TOP: f64 = 24.0;
+const BOTTOM: f64 = 24.0;
 
 pub(super) fn write(points: &[Point], now: Duration, page: &mut String) -> fmt::Result {
     let ([first, .., last], Some(most)) = (points, points.iter().map(|p| p.received.max(p.forwarded)).max()) else {
@@ -41,7 +41,7 @@ pub(super) fn write(points: &[Point], now: Duration, page: &mut String) -> fmt::
     writeln!(page, "<line class=\"axis\" x1=\"0\" y1=\"{bottom}\" x2=\"{WIDTH}\" y2=\"{bottom}\"/>")?;
     writeln!(page, "<polyline class=\"received\" points=\"{}\"/>", line(|point| point.received))?;
     writeln!(page, "<polyline class=\"forwarded\" points=\"{}\"/>", line(|point| point.forwarded))?;
-    writeln!(page, "<text x=\"0\" y=\"12\">{} series</text>", count(most))?;
+    writeln!(page, "<text x=\"0\" y=\"18\">{} series</text>", count(most))?;
     writeln!(page, "<text x=\"0\" y=\"{}\">{ago} ago</text>", HEIGHT - 4.0)?;
     writeln!(page, "<text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">now</text>\n</svg>", HEIGHT - 4.0)?;
     write!(page, "<figcaption><span class=\"received\">received {received}</span> ")?;

@@ -79,7 +79,7 @@ fn write_labels(view: &View<'_>, metric: &Metric, id: &str, page: &mut String) -
         Text(&label)
     )?;
     write!(page, "<table>\n<thead><tr><th scope=\"col\">Label</th><th scope=\"col\" class=\"n\">Values</th>")?;
-    write!(page, "<th scope=\"col\">Shape</th><th scope=\"col\" class=\"n\">Series without it</th>")?;
+    write!(page, "<th scope=\"col\">Shape</th><th scope=\"col\" class=\"n\">Left without it</th>")?;
     writeln!(page, "<th scope=\"col\">The guard</th><th scope=\"col\">Samples</th></tr></thead>\n<tbody>")?;
     for label in &metric.labels {
         write_label(view, label, page)?;
@@ -99,12 +99,12 @@ fn write_label(view: &View<'_>, label: &Label, page: &mut String) -> fmt::Result
     if let Some(leaves) = label.leaves {
         write!(page, "{}", count(leaves.value))?;
     }
-    write!(page, "</td><td>")?;
+    write!(page, "</td><td class=\"why\">")?;
     match &label.deed {
         Some(deed) => write!(page, "{}", told(deed, view.now))?,
         None => write!(page, "<span class=\"quiet\">leaves it</span>")?,
     }
-    write!(page, "</td><td>")?;
+    write!(page, "</td><td class=\"samples\">")?;
     for sample in &label.samples {
         write!(page, "<code>{}</code> ", Text(sample))?;
     }

@@ -15,7 +15,7 @@ pub(super) struct Text<'a>(pub &'a str);
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a>(pub &'a str);
 
-/// Fit for an id: letters and digits, the rest spelled out.
+/// Fit for an id: letters and digits, the rest spelled out; a hash of what is very long.
 #[derive(Clone, Copy)]
 pub(super) struct Slug<'a>(pub &'a str);
 
@@ -43,7 +43,14 @@ impl fmt::Display for Block<'_> {
 
 impl fmt::Display for Slug<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        spelled(self.0, '.', f)
+        if self.0.len() <= MOST {
+            return spelled(self.0, '.', f);
+        }
+        let hash = self
+            .0
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        write!(f, "long.{hash:016x}")
     }
 }
 
@@ -87,6 +94,8 @@ mod tests {
         assert_eq!(Text(&"ü".repeat(500)).to_string(), format!("{}…", "ü".repeat(MOST)));
         assert_eq!(Block("a: <b>\n  c\u{1b}").to_string(), "a: &lt;b&gt;\n  c\\u{1b}\n");
         assert_eq!(Slug("a b\"c").to_string(), "a.20b.22c");
+        let long = |end: &str| Slug(&("x".repeat(5000) + end)).to_string();
+        assert!(long("a").len() < 30 && long("a") != long("b"));
         assert_eq!(Query("a b&c=ü").to_string(), "a%20b%26c%3D%C3%BC");
     }
 }

@@ -33,6 +33,9 @@ const FEW_TARGETS: usize = 5;
 const METRICS: usize = 15;
 const METRICS_ALONE: usize = 100;
 
+/// Bytes of a name that is linked to.
+const LONGEST: usize = 500;
+
 /// What is asked for.
 struct Question {
     target: Option<String>,
@@ -152,7 +155,7 @@ fn state(findings: usize) -> &'static str {
 /// A link that shows one target, and in it what holds a word.
 fn link(target: &str, word: &str) -> String {
     match word {
-        "" => format!("/?target={}", Query(target)),
+        word if word.is_empty() || word.len() > LONGEST => format!("/?target={}", Query(target)),
         word => format!("/?target={}&amp;q={}", Query(target), Query(word)),
     }
 }

@@ -57,7 +57,11 @@ fn write_row(view: &View<'_>, known: &Known, page: &mut String) -> fmt::Result {
             let ago = ago(wall(last.at), view.now);
             match last.result {
                 ScrapeResult::Ok => write!(page, "<td><span class=\"good\">up</span></td><td>{ago}</td>")?,
-                _ => write!(page, "<td><span class=\"bad\">failed</span></td><td>{ago}: {}</td>", Text(&last.reason))?,
+                _ => write!(
+                    page,
+                    "<td><span class=\"bad\">failed</span></td><td class=\"why\">{ago}: {}</td>",
+                    Text(&last.reason)
+                )?,
             }
         }
     }
