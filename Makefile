@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity bench lint fmt
+.PHONY: help demo setup test conformance fidelity bench instructions lint fmt
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,10 @@ fidelity: setup ## How wrong the numbers are, with and without the guard (a minu
 	@$(CARGO) test --quiet --test fidelity-table
 
 bench: ## What a scrape costs the engine, against the least that any proxy must do
-	$(CARGO) bench --bench '*'
+	$(CARGO) bench --bench engine --bench state
+
+instructions: ## What a sample costs in instructions, against limits (needs valgrind)
+	@scripts/instructions
 
 lint: ## Formatting, clippy, and the engine without the shell
 	$(CARGO) fmt --all --check
