@@ -6,6 +6,7 @@ mod support;
 
 mod allow;
 mod books;
+mod budgets;
 mod commit;
 mod headers;
 mod limits;

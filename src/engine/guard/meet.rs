@@ -78,7 +78,8 @@ impl EndpointState {
         let metric = family.name.clone();
         self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
-        let outcome = self.limited(id, decision.outcome, key, terms, scratch)?;
+        let outcome = self.note_way(id, &decision, scratch);
+        let outcome = self.limited(id, outcome, key, terms, scratch)?;
         let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {
@@ -137,8 +138,7 @@ impl EndpointState {
     fn decide(&mut self, id: FamilyId, series: SeriesRef<'_>, books: &mut Books) -> Result<Decision, Trouble> {
         let now = self.fold.clock.seconds();
         let Family { plan, name, hash, .. } = self.families.get_mut(id);
-        books.note.shadows.clear();
-        books.note.slots.clear();
+        books.note.clear();
         let mut asking = Asking {
             budgets: &mut self.budgets,
             seed: &self.seed,
@@ -208,12 +208,29 @@ impl EndpointState {
         (group, lone)
     }
 
+    /// Notes what a series became on the way, where several policies changed it: the last one is
+    /// counted first, and blame is shared out when all lines are known.
+    fn note_way(&mut self, id: FamilyId, decision: &Decision, scratch: &mut Scratch) -> Outcome {
+        let Outcome::Changed(first) = &decision.outcome else { return decision.outcome.clone() };
+        let mut cause = first;
+        for further in &decision.further {
+            let family = self.families.get(id);
+            let key = key(&self.seed, family, &further.labels, &mut scratch.key);
+            let number = self.causes.number(cause, &family.name);
+            scratch.books.note.way.push((key, number));
+            scratch.books.note.is_stale = !further.is_news;
+            cause = &further.cause;
+        }
+        Outcome::Changed(cause.clone())
+    }
+
     /// Notes what observers would make of the series.
     fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
         for observed in &decision.observed {
             let labels = observed.labels.as_ref();
             let key = labels.map(|l| key(&self.seed, self.families.get(family), l, &mut scratch.key));
-            scratch.books.note.shadows.push(Shadow { key, cause: self.causes.number(&observed.cause, metric) });
+            let cause = self.causes.number(&observed.cause, metric);
+            scratch.books.note.shadows.push(Shadow { key, cause, is_news: observed.is_news });
         }
     }
 }

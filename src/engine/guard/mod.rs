@@ -393,6 +393,9 @@ impl Guard {
         if !state.shadows.is_empty() {
             let known = self.watermark.members();
             state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
+            for ((from, to), (lines, new_lines)) in state.shadows.moves() {
+                state.fold.tally.move_blame(from, to, lines, new_lines);
+            }
         }
         let now = state.fold.clock.seconds();
         state.families.commit();

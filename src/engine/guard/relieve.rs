@@ -2,6 +2,7 @@
 //! shown in this body is still held, so it is rewound and folded as if it had been so from its
 //! first line; nothing is lost and nothing counted twice (rule 5.2).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
@@ -9,13 +10,14 @@ use super::families::Phase;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
 use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
+use super::observed::Shadow;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
-use crate::engine::cardinality::{Rank, Suspects};
+use crate::engine::cardinality::{Arrival, Rank, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
-use crate::engine::fold::{FamilyId, GroupId, Heir};
-use crate::engine::model::{Format, LabelSet};
+use crate::engine::fold::{FamilyId, GroupId, MemberId};
+use crate::engine::model::{Format, LabelSet, SeriesHash};
 use crate::engine::policy::{self, LimitAction, Manner};
 
 impl Guard {
@@ -48,11 +50,8 @@ impl Guard {
         ids.iter().try_for_each(|&id| self.relieve_family(id))?;
         if self.state.crowded == self.state.scrape {
             self.state.crowded = 0;
-            let largest = ids.into_iter().max_by_key(|&id| self.state.families.get(id).count.all);
-            let most = self.state.crowd(Terms::of(&self.scrape, Patience::None));
-            while let Some(newcomer) = largest.filter(|_| self.state.families.series() > most) {
-                self.make_room_for_all(newcomer)?;
-            }
+            while self.excess() > 0 && self.fold_largest()? == Relief::Some {}
+            self.close_largest()?;
         }
         Ok(())
     }
@@ -80,22 +79,53 @@ impl Guard {
         }
     }
 
-    /// The largest family that a label explains is folded first.
+    /// The endpoint as a whole is full, and part of this body has left: families that are still here
+    /// are folded, else the newcomer's has no more room.
     fn make_room_for_all(&mut self, newcomer: FamilyId) -> Result<(), ScrapeError> {
-        let mut by_size: Vec<(u64, FamilyId)> =
-            self.state.families.ids().map(|id| (self.state.families.get(id).count.all, id)).collect();
-        by_size.sort_unstable_by(|a, b| b.cmp(a));
-        for (series, id) in by_size.into_iter().take_while(|(series, _)| *series > 1) {
-            if self.can_rewind(id).is_err() {
-                continue;
-            }
-            let labels = self.culprits(id, series);
-            if self.collapse(id, Manner::Enforced, &ENDPOINT_LIMIT.into(), labels) > 0 {
-                return self.rewind(id);
+        match self.fold_largest()? {
+            Relief::Some => Ok(()),
+            Relief::None => {
+                let most = self.state.families.get(newcomer).count.all;
+                self.close(newcomer, Manner::Enforced, most)
             }
         }
-        let most = self.state.families.get(newcomer).count.all;
-        self.close(newcomer, Manner::Enforced, most)
+    }
+
+    /// Series there are beyond what the endpoint as a whole may have.
+    fn excess(&self) -> u64 {
+        let most = self.state.crowd(Terms::of(&self.scrape, Patience::None));
+        self.state.families.series().saturating_sub(most)
+    }
+
+    /// Folds the largest family that a label explains.
+    fn fold_largest(&mut self) -> Result<Relief, ScrapeError> {
+        for (series, id) in self.by_size() {
+            let labels = self.culprits(id, series);
+            if self.collapse(id, Manner::Enforced, &ENDPOINT_LIMIT.into(), labels) > 0 {
+                return self.rewind(id).map(|()| Relief::Some);
+            }
+        }
+        Ok(Relief::None)
+    }
+
+    /// What no label explains is refused: the largest families give up what is too much.
+    fn close_largest(&mut self) -> Result<(), ScrapeError> {
+        for (series, id) in self.by_size() {
+            match self.excess() {
+                0 => return Ok(()),
+                excess => self.close(id, Manner::Enforced, series.saturating_sub(excess).max(1))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Families that can still be folded in this scrape, the largest first.
+    fn by_size(&mut self) -> Vec<(u64, FamilyId)> {
+        let families = &self.state.families;
+        let mut all: Vec<(u64, FamilyId)> = families.ids().map(|id| (families.get(id).count.all, id)).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.retain(|(series, id)| *series > 1 && self.is_here(*id));
+        all
     }
 
     /// The family is full: what stands for itself keeps its place, longest there first, and what has
@@ -110,15 +140,19 @@ impl Guard {
 
     /// A family whose lines have left cannot be folded in this scrape any more: it fails, once.
     fn can_rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
-        let family = self.state.families.get(id);
-        let block = &family.block;
-        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
-        if block.scrape == self.state.scrape && has_left {
-            let name = family.name.clone();
-            self.state.held_families.insert(name.clone());
-            return Err(ScrapeError::FamilyReturned(name));
+        if self.is_here(id) {
+            return Ok(());
         }
-        Ok(())
+        let name = self.state.families.get(id).name.clone();
+        self.state.held_families.insert(name.clone());
+        Err(ScrapeError::FamilyReturned(name))
+    }
+
+    /// Whether no line of the family has left in this scrape.
+    fn is_here(&self, id: FamilyId) -> bool {
+        let block = &self.state.families.get(id).block;
+        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
+        block.scrape != self.state.scrape || !has_left
     }
 
     /// The same where a series is folded although nothing of its family was.
@@ -254,6 +288,23 @@ impl Guard {
     }
 }
 
+/// The group that takes over from another, and who is to blame for it.
+struct Heir {
+    group: GroupId,
+    /// The label set of the group before.
+    set: SeriesHash,
+    cause: u32,
+    /// Whether that label set was folded before.
+    is_stale: bool,
+}
+
+/// Whether something could be folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relief {
+    Some,
+    None,
+}
+
 impl EndpointState {
     /// Gives the first so many that stand for themselves their place, and nothing else; says how
     /// many have none.
@@ -267,7 +318,7 @@ impl EndpointState {
     }
 
     fn is_overflow(&self, _: FamilyId, key: u64) -> bool {
-        let group = self.fold.find_group(crate::engine::model::SeriesHash(key));
+        let group = self.fold.find_group(SeriesHash(key));
         let marked = |labels: LabelSet| labels.iter().any(|(_, value)| value == "__overflow__");
         group.is_some_and(|g| written_labels(&self.fold.groups.get(g).body).is_some_and(marked))
     }
@@ -276,14 +327,59 @@ impl EndpointState {
     /// moves between accumulators: the old groups freeze (rules 5.1, 5.7).
     pub(super) fn regroup_family(&mut self, id: FamilyId) {
         let groups = self.fold.families[id.index()].groups.clone();
-        let heirs: Vec<Heir> = groups.into_iter().filter_map(|group| self.heir(id, group)).collect();
+        let heirs: HashMap<GroupId, Heir> =
+            groups.into_iter().filter_map(|group| Some((group, self.heir(id, group)?))).collect();
         if !heirs.is_empty() {
-            self.fold.regroup_all(id, &heirs);
+            let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
+            for (member, old) in self.fold.regroup_all(id, &groups) {
+                let class = *self.fold.members.class(member);
+                let number = self.shadows.by_way_of(class.shadow, (heirs[&old].set, class.cause), heirs[&old].is_stale);
+                self.fold.blame(member, heirs[&old].cause, number);
+            }
         }
         let weight = self.weight(id);
         let groups = self.fold.families[id.index()].groups.iter();
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
         self.families.set_count(id, shown * weight);
+        self.shadow_groups(id);
+    }
+
+    /// What observing limits would make of the members of groups.
+    fn shadow_groups(&mut self, id: FamilyId) {
+        let hash = self.families.get(id).hash.0;
+        let observed = |c: &&Collapse| c.family == hash && c.manner == Manner::Observed;
+        let collapses: Vec<Collapse> = self.budgets.collapses().iter().filter(observed).cloned().collect();
+        if collapses.is_empty() {
+            return;
+        }
+        let mut shadows: HashMap<GroupId, Shadow> = HashMap::new();
+        for group in self.fold.families[id.index()].groups.clone() {
+            let g = self.fold.groups.get(group);
+            let (set, labels) = (g.key.0, written_labels(&g.body));
+            let Some(mut labels) = labels.filter(|_| !g.superseded) else { continue };
+            let mut cause = None;
+            for collapse in &collapses {
+                if let Ok(at) = labels.position(&collapse.label) {
+                    labels.remove_at(at);
+                    cause.get_or_insert_with(|| collapse.cause());
+                }
+            }
+            let Some(cause) = cause else { continue };
+            let family = self.families.get(id);
+            let key = key(&self.seed, family, &labels, &mut Vec::new());
+            let cause = self.causes.number(&cause, &family.name);
+            let is_news = self.budgets.demanded(hash.rotate_left(1), set) == Arrival::New;
+            shadows.insert(group, Shadow { key: Some(key), cause, is_news });
+        }
+        for at in 0..self.fold.members.len() as u32 {
+            let member = MemberId(at);
+            let group = self.fold.members.get(member).group();
+            if let Some(shadow) = group.and_then(|group| shadows.get(&group)) {
+                let class = *self.fold.members.class(member);
+                let number = self.shadows.with(class.shadow, *shadow);
+                self.fold.blame(member, class.cause, number);
+            }
+        }
     }
 
     /// The group that takes over from one that carries a folded label.
@@ -304,11 +400,11 @@ impl EndpointState {
         let key = key(&self.seed, family, &labels, &mut buffer);
         labels_as_written(&labels, &mut buffer);
         let old = self.fold.groups.get(group);
-        let (hash, set) = (family.hash.0, old.key.0);
+        let (hash, set) = (family.hash.0, old.key);
         let seed = old.heir(key, &buffer, cause);
         let heir = self.fold.group(seed);
-        self.budgets.demanded(hash, set);
-        Some(Heir { of: group, group: heir, cause })
+        let is_stale = self.budgets.demanded(hash, set.0) != Arrival::New;
+        Some(Heir { group: heir, set, cause, is_stale })
     }
 }
 
