@@ -18,6 +18,8 @@ const POLICIES: &[&str] = &[
     "policies: [{name: p, labels: [{label: path, action: normalize}, {label: job, action: drop}]}]",
     "policies: [{name: p, match: '{queue=\"q1\"}', labels: [{label: job, action: drop}]}]",
     "policies: [{name: p, labels: [{label: job, action: drop, when: {shape: int}}]}]",
+    "policies: [{name: a, labels: [{label: path, action: drop}]}, {name: b, labels: [{label: job, action: drop}]}]",
+    "policies: [{name: a, labels: [{label: job, action: drop}]}, {name: b, labels: [{label: job, action: collapse, limit: 5}]}]",
     "policies: [{name: p, labels: [{label: job, action: collapse, limit: 40}]}]",
     "policies: [{name: p, labels: [{label: job, action: limit, limit: 20}, {label: path, action: drop}]}]",
     "policies: [{name: p, labels: [{label: job, action: drop}], series_limit: 6, series_limit_action: overflow}]",

@@ -634,7 +634,23 @@ proptest! {
             let (_, would) = observed.told(&body);
             let by = |by: &[Attributed]| total(&by.iter().filter(|a| &*a.cause.policy == "last").cloned().collect::<Vec<_>>());
             prop_assert_eq!(by(&would.observed_dropped_by), by(&did.dropped_by), "dropped, {}", last);
-            prop_assert_eq!(by(&would.observed_blocked_by), by(&did.blocked_by), "blocked, {}", last);
+            // Where two policies keep a series out, which of them it is news to depends on what it was met by.
+            if total(&did.blocked_by) == by(&did.blocked_by) {
+                prop_assert_eq!(by(&would.observed_blocked_by), by(&did.blocked_by), "blocked, {}", last);
+            }
         }
+    }
+}
+
+/// The collapse is taken back with everything else, and its family was new in the body that failed.
+#[test]
+fn a_collapse_in_a_body_that_fails_leaves_nothing_behind() {
+    let policy = "policies: [{name: c, labels: [{label: job_id, action: collapse, limit: 1}]}]";
+    let (mut failed, mut spared) = (Endpoint::new(policy), Endpoint::new(policy));
+    let body = "m{job_id=\"1\"} 1\nm{job_id=\"2\"} 1\n";
+    failed.fail(&format!("{body}!\n"));
+    spared.wait(15);
+    for body in ["other 1\n", "m{job_id=\"1\"} 1\n", body] {
+        assert_eq!(failed.scrape(body), spared.scrape(body), "{body}");
     }
 }

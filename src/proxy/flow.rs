@@ -175,6 +175,8 @@ impl Flow {
                     *begun = Begun::Yes;
                 }
                 held.lease.push(bytes)?;
+                #[cfg(test)]
+                super::tests::as_if_the_engine_had_a_bug(bytes);
                 held.lease.drain(out);
             }
         }

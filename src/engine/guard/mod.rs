@@ -398,6 +398,7 @@ impl Guard {
             }
         }
         let now = state.fold.clock.seconds();
+        let has_news = state.has_news();
         state.families.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
@@ -417,6 +418,9 @@ impl Guard {
         if moved.is_some() || state.last_sweep > swept {
             state.recount();
             state.turn_census();
+        }
+        // A crowd of new series is what people come to look for: they are not kept waiting.
+        if moved.is_some() || state.last_sweep > swept || has_news {
             state.label_rows = state.label_rows().into();
         }
         state.publish();

@@ -76,6 +76,8 @@ pub struct Collapsed {
     pub action: Action,
     /// Whether it is so only from this scrape on.
     pub novelty: Novelty,
+    /// For how long it has been so, on the endpoint clock.
+    pub age_seconds: f64,
 }
 
 /// A count and who is responsible for it.

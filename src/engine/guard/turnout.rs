@@ -66,6 +66,7 @@ impl EndpointState {
             _ => "sum",
         });
         let novelty = if self.budgets.is_new(collapse) { Novelty::New } else { Novelty::Known };
-        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty }
+        let age_seconds = (self.fold.clock.seconds() - collapse.since).max(0.0);
+        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty, age_seconds }
     }
 }

@@ -40,7 +40,7 @@ use std::time::Duration;
 pub use budget::{FamilyBudget, Limit, Rank, SeriesLimits};
 pub use describe::fold_doubt;
 pub use doubts::Doubt;
-pub use family::FamilyPlan;
+pub use family::{Decides, FamilyPlan};
 pub use finding::{Finding, Severity};
 pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
 pub use plan::{Plan, Watch};
@@ -66,6 +66,21 @@ pub enum Mode {
     Observe,
     #[default]
     Enforce,
+}
+
+impl Mode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Pass => "pass",
+            Mode::Observe => "observe",
+            Mode::Enforce => "enforce",
+        }
+    }
+
+    /// The mode of this name.
+    pub fn named(name: &str) -> Option<Mode> {
+        [Mode::Pass, Mode::Observe, Mode::Enforce].into_iter().find(|mode| mode.as_str() == name)
+    }
 }
 
 /// Whether the shipped default policy applies after the given ones.
