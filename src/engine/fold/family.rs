@@ -88,6 +88,8 @@ pub enum Settled {
 
 /// More quantiles than this are not told apart.
 const MOST_QUANTILES: usize = 32;
+/// Lines of a scrape for which memory is kept until the next: a MiB.
+const MOST_PENDING: usize = (1 << 20) / size_of::<Pending>();
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
 
@@ -185,9 +187,13 @@ impl FoldFamily {
         self.end();
     }
 
-    /// A scrape is over; its buffer stays for the next.
+    /// A scrape is over; its buffer stays for the next, unless it is so large that others had better
+    /// have it meanwhile.
     fn end(&mut self) {
         self.pending.clear();
+        if self.pending.capacity() > MOST_PENDING {
+            self.pending = Vec::new();
+        }
         self.settled = Settled::No;
         self.has_extras = false;
     }
