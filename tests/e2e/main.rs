@@ -18,4 +18,5 @@ mod docs;
 mod folding;
 mod identity;
 mod rollback;
+mod secured;
 mod with_prometheus;
