@@ -14,9 +14,6 @@ use crate::{alerts, dashboard, promql, rules, runbook, text, word};
 const FROM_ELSEWHERE: [&str; 5] =
     ["up", "ALERTS", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"];
 
-/// Promised, and not exposed yet: they come with budgets. None may stay here once it is exposed.
-pub(crate) const NOT_YET: [&str; 0] = [];
-
 /// Names of the guard's own families, with the samples of histograms.
 fn own() -> BTreeSet<String> {
     let source = text("src/telemetry/names.rs");
@@ -62,7 +59,7 @@ fn every_metric_is_one_that_exists() {
     let records = rules("mixin/rules.yaml");
     let mut known: BTreeSet<String> = own().into_iter().chain(annotations()).collect();
     known.extend(records.iter().map(|rule| word(rule, "/record").to_owned()));
-    known.extend(FROM_ELSEWHERE.iter().chain(&NOT_YET).map(|name| (*name).to_owned()));
+    known.extend(FROM_ELSEWHERE.iter().map(|name| (*name).to_owned()));
 
     let mut expressions: Vec<String> =
         alerts().iter().chain(&records).map(|rule| word(rule, "/expr").to_owned()).collect();
@@ -73,11 +70,4 @@ fn every_metric_is_one_that_exists() {
         let unknown: Vec<_> = promql::metrics(&expression).into_iter().filter(|name| !known.contains(name)).collect();
         assert!(unknown.is_empty(), "{unknown:?} in {expression}");
     }
-}
-
-#[test]
-fn what_is_exposed_by_now_is_no_longer_promised() {
-    let own = own();
-    let kept: Vec<_> = NOT_YET.iter().filter(|name| own.contains(**name)).collect();
-    assert!(kept.is_empty(), "exposed by now, so take it off NOT_YET: {kept:?}");
 }

@@ -60,10 +60,17 @@ const GROUP_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How long a place lasts when no policy says.
 const SERIES_TTL: Duration = Duration::from_secs(3_600);
 
+/// Whose limits are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Observes {
+    Yes,
+    No,
+}
+
 impl FamilyBudget {
     pub(super) fn new(policies: &[Planned], links: &[Link]) -> FamilyBudget {
         let covering = || links.iter().map(|link| &policies[link.policy]);
-        let by = |enforcement| covering().filter(move |p| p.enforcement == enforcement).map(|p| &*p.policy);
+        let by = |enforcement| covering().map(move |p| (&*p.policy, p.enforcement == enforcement));
         let texts = |words: &mut dyn Iterator<Item = &str>| {
             let mut all: Vec<Arc<str>> = words.map(Arc::from).collect();
             all.sort();
@@ -72,8 +79,8 @@ impl FamilyBudget {
         };
         let selected = covering().flat_map(|p| p.policy.selectors.iter().flat_map(Selector::label_names));
         FamilyBudget {
-            enforced: SeriesLimits::of(by(Enforcement::Enforced)),
-            observed: SeriesLimits::of(by(Enforcement::Observed)),
+            enforced: SeriesLimits::of(by(Enforcement::Enforced), Observes::No),
+            observed: SeriesLimits::of(by(Enforcement::Observed), Observes::Yes),
             keep: texts(&mut covering().flat_map(|p| p.policy.keep_labels.iter().map(|label| &**label))),
             last: texts(&mut selected.chain(TRIED_LAST)),
             group_ttl: covering().filter_map(|p| p.policy.fold.group_ttl).max().unwrap_or(GROUP_TTL),
@@ -105,12 +112,18 @@ impl FamilyBudget {
 }
 
 impl SeriesLimits {
-    fn of<'p>(policies: impl Iterator<Item = &'p Policy>) -> SeriesLimits {
+    /// Of policies in order, with whether they count here. An enforced policy that sets a limit leaves
+    /// nothing to observe to one behind it; one that only observes leaves everything.
+    fn of<'p>(policies: impl Iterator<Item = (&'p Policy, bool)>, observes: Observes) -> SeriesLimits {
         let mut limits = SeriesLimits::default();
         let mut action = None;
         let (mut series, mut total) = (None, None);
-        for policy in policies {
-            let says = |series: u64| Limit { series, policy: policy.name.clone() };
+        for (policy, counts) in policies {
+            if !counts && observes == Observes::No {
+                continue;
+            }
+            // What another one decides is decided, and is not ours.
+            let says = |series: u64| Limit { series: if counts { series } else { 0 }, policy: policy.name.clone() };
             series = series.or_else(|| policy.budget.series_limit.map(says));
             total = total.or_else(|| policy.budget.series_limit_total.map(says));
             action = action.or(policy.budget.action);
