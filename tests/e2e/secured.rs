@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::process::{Process, eventually, free_address};
 use crate::prometheus::Prometheus;
@@ -41,7 +41,7 @@ impl Secured {
         command.args(["serve", "--config.file=guard.yaml", "--log.level=warn"]).current_dir(&files).env_clear();
         let process = Process::start(&mut command, "the binary under test");
         let secured = Secured { address, files, _process: process };
-        eventually("the guard is ready", &"200".to_owned(), || Some(secured.curl("/-/ready", &WITH_ALL)));
+        eventually("the guard is ready", &"200".to_owned(), || secured.curl("/-/ready", &WITH_ALL));
         secured
     }
 
@@ -65,12 +65,16 @@ const WITH_ALL: [&str; 8] =
 /// `ca.pem`, and what it signed for the server and for a client.
 fn certificates(files: &Path) {
     let mut authority = CertificateParams::new(vec![]).unwrap();
+    // With one name for all of them, OpenSSL takes what the authority signed for signed by itself.
+    authority.distinguished_name.push(DnType::CommonName, "authority");
     authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     std::fs::write(files.join("ca.pem"), authority.pem()).unwrap();
     for (file, name) in [("server", "127.0.0.1"), ("client", "prometheus")] {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &authority).unwrap();
+        let mut certificate = CertificateParams::new(vec![name.into()]).unwrap();
+        certificate.distinguished_name.push(DnType::CommonName, name);
+        let certificate = certificate.signed_by(&key, &authority).unwrap();
         std::fs::write(files.join(format!("{file}.pem")), certificate.pem()).unwrap();
         std::fs::write(files.join(format!("{file}.key")), key.serialize_pem()).unwrap();
     }
