@@ -1,9 +1,10 @@
 # The one front door for every chore; CI walks through it too.
 
 CARGO ?= cargo
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity bench lint fmt
+.PHONY: help demo setup test conformance fidelity fuzz soak bench lint fmt
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,12 @@ conformance: ## Bodies with known verdicts: make conformance CASES=path/to/cases
 
 fidelity: setup ## How wrong the numbers are, with and without the guard (a minute)
 	@$(CARGO) test --quiet --test fidelity-table
+
+fuzz: ## Look for inputs that break a law, with a nightly compiler: make fuzz MINUTES=75
+	@scripts/fuzz $(MINUTES)
+
+soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=30
+	SOAK_MINUTES=$(MINUTES) $(CARGO) test --release --test hostile soak -- --nocapture
 
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench '*'

@@ -594,9 +594,9 @@ fn last_policies() -> impl Strategy<Value = &'static str> {
         "labels: [{label: job_id, action: collapse, limit: 4}]",
         "labels: [{label: user, action: limit, limit: 2}]",
         "labels: [{label: user, action: hash, buckets: 2}]",
-        "series_limit: 10",
-        "series_limit: 10, series_limit_action: overflow",
-        "series_limit: 10, series_limit_action: drop",
+        "series_limit: 14",
+        "series_limit: 14, series_limit_action: overflow",
+        "series_limit: 14, series_limit_action: drop",
     ])
 }
 
@@ -605,11 +605,13 @@ fn first_policies() -> impl Strategy<Value = &'static str> {
         "labels: [{label: nothing, action: drop}]",
         "match: other_total, labels: [{label: user, action: drop}]",
         "series_limit: 1000",
+        "labels: [{label: zone, action: drop}]",
+        "labels: [{label: user, action: keep, values: [u0, u1]}]",
     ])
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What an observing policy counts is what it would count if it were enforced.
     #[test]
@@ -617,22 +619,38 @@ proptest! {
         first in first_policies(),
         last in last_policies(),
         bodies in prop::collection::vec(
-            prop::collection::btree_set((0_u8..12, 0_u8..3), 1..25), 1..6),
+            prop::collection::btree_set((0_u8..12, 0_u8..3, 0_u8..2), 1..40), 1..6),
     ) {
         let policies = |mode| format!(
             "policies:\n  - {{name: first, hold: 0s, {first}}}\n  - {{name: last, mode: {mode}, {last}}}\n");
         let mut enforced = Endpoint::new(&policies("enforce"));
         let mut observed = Endpoint::new(&policies("observe"));
         for body in bodies {
-            let lines = body.iter().map(|(job, user)| {
-                format!("jobs_total{{job_id=\"j{job}\",user=\"u{user}\"}} 3\n")
+            let lines = body.iter().map(|(job, user, zone)| {
+                format!("jobs_total{{job_id=\"j{job}\",user=\"u{user}\",zone=\"z{zone}\"}} 3\n")
             });
             let body: String = std::iter::once("# TYPE jobs_total counter\n".to_owned()).chain(lines).collect();
             let (_, did) = enforced.told(&body);
             let (_, would) = observed.told(&body);
             let by = |by: &[Attributed]| total(&by.iter().filter(|a| &*a.cause.policy == "last").cloned().collect::<Vec<_>>());
             prop_assert_eq!(by(&would.observed_dropped_by), by(&did.dropped_by), "dropped, {}", last);
-            prop_assert_eq!(by(&would.observed_blocked_by), by(&did.blocked_by), "blocked, {}", last);
+            // Where two policies keep a series out, which of them it is news to depends on what it was met by.
+            if total(&did.blocked_by) == by(&did.blocked_by) {
+                prop_assert_eq!(by(&would.observed_blocked_by), by(&did.blocked_by), "blocked, {}", last);
+            }
         }
+    }
+}
+
+/// The collapse is taken back with everything else, and its family was new in the body that failed.
+#[test]
+fn a_collapse_in_a_body_that_fails_leaves_nothing_behind() {
+    let policy = "policies: [{name: c, labels: [{label: job_id, action: collapse, limit: 1}]}]";
+    let (mut failed, mut spared) = (Endpoint::new(policy), Endpoint::new(policy));
+    let body = "m{job_id=\"1\"} 1\nm{job_id=\"2\"} 1\n";
+    failed.fail(&format!("{body}!\n"));
+    spared.wait(15);
+    for body in ["other 1\n", "m{job_id=\"1\"} 1\n", body] {
+        assert_eq!(failed.scrape(body), spared.scrape(body), "{body}");
     }
 }

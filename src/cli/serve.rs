@@ -68,7 +68,7 @@ pub(super) struct ServeArgs {
     #[arg(long = "web.listen-address", value_name = "IP:PORT")]
     listen_address: Vec<String>,
 
-    /// Exporter-toolkit file with TLS and users (no effect yet)
+    /// Exporter-toolkit file: TLS, client certificates, users, headers
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config_file: Option<String>,
 

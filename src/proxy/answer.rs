@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::ext::ReasonPhrase;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
 use super::body::Body;
@@ -10,6 +10,9 @@ use super::failure::{Failure, Side};
 
 /// Bytes of a reason phrase at most: what operators' tools show of it.
 const REASON: usize = 200;
+
+/// How to say who one is.
+const CHALLENGE: &str = "Basic realm=\"cardinality-guard\"";
 
 /// The response to a scrape that failed before its first byte.
 pub fn failed(failure: &Failure) -> Response<Body> {
@@ -23,6 +26,12 @@ pub fn failed(failure: &Failure) -> Response<Body> {
     match failure.status() {
         StatusCode::METHOD_NOT_ALLOWED => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        StatusCode::UNAUTHORIZED => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
         }
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

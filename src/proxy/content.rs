@@ -8,6 +8,7 @@ use crate::engine::model::Format;
 use crate::settings::FallbackProtocol;
 
 use super::failure::{Failure, UpstreamError};
+use super::media_type;
 
 /// How the body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub fn format(content_type: Option<&HeaderValue>, fallback: Option<FallbackProto
     match (fallback, content_type) {
         (Some(FallbackProtocol::Text), _) => Ok(Format::Text),
         (Some(FallbackProtocol::OpenMetrics), _) => Ok(Format::OpenMetrics),
-        (_, Some(value)) if media_type(value).as_deref() == Some(PROTOBUF) => Err(unasked_protobuf()),
+        (_, Some(value)) if named(value).as_deref() == Some(PROTOBUF) => Err(unasked_protobuf()),
         (Some(FallbackProtocol::Protobuf), _) => Err(unasked_protobuf()),
         (None, Some(value)) => Err(Failure::ContentType(format!("unsupported Content-Type \"{}\"", shown(value)))),
         (None, None) => Err(Failure::ContentType("no Content-Type (fallback_scrape_protocol would name one)".into())),
@@ -66,7 +67,7 @@ pub fn format(content_type: Option<&HeaderValue>, fallback: Option<FallbackProto
 
 /// The format a Content-Type names, whatever its parameters.
 pub fn recognised(content_type: &HeaderValue) -> Option<Format> {
-    match media_type(content_type)?.as_str() {
+    match named(content_type)?.as_str() {
         "text/plain" => Some(Format::Text),
         "application/openmetrics-text" => Some(Format::OpenMetrics),
         _ => None,
@@ -79,9 +80,8 @@ fn unasked_protobuf() -> Failure {
     Failure::ContentType("protobuf can only pass in mode: pass".into())
 }
 
-fn media_type(value: &HeaderValue) -> Option<String> {
-    let text = value.to_str().ok()?;
-    Some(text.split(';').next()?.trim().to_ascii_lowercase())
+fn named(value: &HeaderValue) -> Option<String> {
+    media_type::read(value.to_str().ok()?)
 }
 
 fn shown(value: &HeaderValue) -> String {
@@ -109,7 +109,8 @@ mod tests {
         let table = [
             ("text/plain", Some(Format::Text)),
             ("text/plain; version=9.9.9; charset=latin1;", Some(Format::Text)),
-            (" Text/PLAIN ;x", Some(Format::Text)),
+            (" Text/PLAIN ;x=y", Some(Format::Text)),
+            ("text/plain; ;;=", None),
             ("application/openmetrics-text; version=1.0.0; charset=utf-8", Some(Format::OpenMetrics)),
             ("text/html", None),
             ("text/plain, text/plain", None),

@@ -5,20 +5,21 @@ use bytes::Bytes;
 use crate::engine::coding::Gzip;
 
 use super::accept::Taken;
+use crate::state::Buffers;
 
 /// Bytes below which compressing gains nothing worth the work: about one packet.
 const WORTH_IT: usize = 1 << 10;
 
 /// Encodes a body in pieces.
 pub enum Encoder {
-    Identity,
+    Identity(Buffers),
     Gzip(Box<Gzip>),
 }
 
 impl Encoder {
-    pub fn new(taken: Taken) -> Encoder {
+    pub fn new(taken: Taken, buffers: &Buffers) -> Encoder {
         match taken {
-            Taken::Identity => Encoder::Identity,
+            Taken::Identity => Encoder::Identity(buffers.clone()),
             Taken::Gzip => Encoder::Gzip(Box::default()),
         }
     }
@@ -26,7 +27,7 @@ impl Encoder {
     /// What of it may leave now.
     pub fn push(&mut self, bytes: Vec<u8>) -> Bytes {
         match self {
-            Encoder::Identity => bytes.into(),
+            Encoder::Identity(buffers) => buffers.send(bytes),
             Encoder::Gzip(gzip) => {
                 let mut out = Vec::new();
                 gzip.push(&bytes, &mut out);
@@ -37,7 +38,7 @@ impl Encoder {
 
     pub fn finish(self) -> Bytes {
         match self {
-            Encoder::Identity => Bytes::new(),
+            Encoder::Identity(_) => Bytes::new(),
             Encoder::Gzip(gzip) => {
                 let mut out = Vec::new();
                 gzip.finish(&mut out);
@@ -47,18 +48,21 @@ impl Encoder {
     }
 }
 
-/// Encodes a held body; says how it did.
-pub fn whole(bytes: Vec<u8>, taken: Taken) -> (Bytes, Taken) {
+/// Encodes a held body; says how it did. Its buffer goes back when it is sent.
+pub fn whole(bytes: Vec<u8>, taken: Taken, buffers: &Buffers) -> (Bytes, Taken) {
     if taken == Taken::Identity || bytes.len() < WORTH_IT {
-        return (bytes.into(), Taken::Identity);
+        return (buffers.send(bytes), Taken::Identity);
     }
     let mut gzip = Gzip::new();
     let mut packed = Vec::with_capacity(bytes.len() / 8);
     gzip.push(&bytes, &mut packed);
     gzip.finish(&mut packed);
     match packed.len() < bytes.len() {
-        true => (packed.into(), Taken::Gzip),
-        false => (bytes.into(), Taken::Identity),
+        true => {
+            buffers.give(bytes);
+            (packed.into(), Taken::Gzip)
+        }
+        false => (buffers.send(bytes), Taken::Identity),
     }
 }
 
@@ -69,9 +73,9 @@ mod tests {
     #[test]
     fn compresses_only_what_pays() {
         let line = b"a_metric_with_a_name{label=\"value\"} 1\n".repeat(100);
-        let (packed, how) = whole(line.clone(), Taken::Gzip);
+        let (packed, how) = whole(line.clone(), Taken::Gzip, &Buffers::default());
         assert!(how == Taken::Gzip && packed.len() < line.len() / 5);
-        assert_eq!(whole(line.clone(), Taken::Identity).1, Taken::Identity);
-        assert_eq!(whole(line[..1000].to_vec(), Taken::Gzip).1, Taken::Identity);
+        assert_eq!(whole(line.clone(), Taken::Identity, &Buffers::default()).1, Taken::Identity);
+        assert_eq!(whole(line[..1000].to_vec(), Taken::Gzip, &Buffers::default()).1, Taken::Identity);
     }
 }

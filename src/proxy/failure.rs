@@ -13,6 +13,8 @@ use crate::telemetry::ScrapeResult;
 pub enum Failure {
     #[error("{0}")]
     BadRequest(&'static str),
+    #[error("user name and password are wanted (basic_auth_users)")]
+    Unauthorized(Asked),
     #[error("not allowed: {0}")]
     BadTarget(&'static str),
     #[error("no target allows {0}")]
@@ -84,6 +86,14 @@ pub enum UpstreamError {
     Informational,
 }
 
+/// By which header a client shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Authorization,
+    /// As a forward proxy is told: `Authorization` is for the exporter.
+    ProxyAuthorization,
+}
+
 /// What a scrape was waiting for when its time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -110,6 +120,8 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Failure::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Failure::Unauthorized(Asked::Authorization) => StatusCode::UNAUTHORIZED,
+            Failure::Unauthorized(Asked::ProxyAuthorization) => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             Failure::BadTarget(_) | Failure::NotAllowed(_) | Failure::NotAllowedBy { .. } | Failure::UnknownUser(_) => {
                 StatusCode::FORBIDDEN
             }
@@ -132,9 +144,11 @@ impl Failure {
     pub fn result(&self) -> ScrapeResult {
         match self {
             Failure::BadRequest(_) | Failure::Method | Failure::Tunnel => ScrapeResult::Method,
-            Failure::BadTarget(_) | Failure::NotAllowed(_) | Failure::NotAllowedBy { .. } | Failure::UnknownUser(_) => {
-                ScrapeResult::Forbidden
-            }
+            Failure::Unauthorized(_)
+            | Failure::BadTarget(_)
+            | Failure::NotAllowed(_)
+            | Failure::NotAllowedBy { .. }
+            | Failure::UnknownUser(_) => ScrapeResult::Forbidden,
             Failure::NotFound(_) => ScrapeResult::NotFound,
             Failure::Loop => ScrapeResult::Loop,
             Failure::Overload | Failure::NoRoom => ScrapeResult::Overload,

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Scrape};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Connection, Lease, TargetCommons};
+use crate::state::{ActiveTarget, Buffers, Connection, Lease, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
@@ -35,6 +35,7 @@ pub struct Flow {
     pub commons: Arc<TargetCommons>,
     pub account: Account,
     pub asked_at: Instant,
+    pub buffers: Buffers,
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
 }
@@ -174,6 +175,8 @@ impl Flow {
                     *begun = Begun::Yes;
                 }
                 held.lease.push(bytes)?;
+                #[cfg(test)]
+                super::tests::as_if_the_engine_had_a_bug(bytes);
                 held.lease.drain(out);
             }
         }

@@ -52,7 +52,8 @@ impl Host {
             return Ok(Host::Address(address.into()));
         }
         let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(sound) || ends_in_a_number(&name) {
+        let labelled = name.split('.').all(|label| !label.is_empty());
+        if !labelled || name.len() > 253 || !name.bytes().all(sound) || ends_in_a_number(&name) {
             return Err(BadHost);
         }
         Ok(Host::Name(name))
@@ -146,6 +147,9 @@ mod tests {
             "127.0.0.1.1",
             "",
             ".",
+            "a..",
+            ".a",
+            "a..b",
             "a b",
             "ok@evil",
             "::1",

@@ -24,8 +24,10 @@ mod failure;
 mod fetch;
 mod flow;
 mod front;
+mod heads;
 mod host;
 mod lookup;
+mod media_type;
 mod once;
 mod own;
 mod patience;
@@ -36,7 +38,12 @@ mod server;
 mod service;
 mod source;
 mod tls;
+mod users;
 
 pub use front::{LocalHandler, local_handler};
 pub use once::scrape_once;
+pub use route::read_target;
 pub use server::{Door, ScrapesHere, run};
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::heads::{Heads, LineEnds};
+
 /// From the first byte of a request (or from the accept) to the end of its head.
 pub const HEAD: Duration = Duration::from_secs(10);
 
@@ -22,6 +24,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub struct Patience {
     head: Duration,
     state: Mutex<State>,
+    heads: Mutex<Heads>,
     close: Notify,
 }
 
@@ -56,12 +59,18 @@ impl Patience {
     /// For a connection just accepted, which has this long for the head of a request.
     pub fn new(head: Duration) -> Patience {
         let phase = Phase::Head { since: Instant::now() };
-        Patience { head, state: Mutex::new(State { phase, answer_by: None }), close: Notify::new() }
+        Patience {
+            head,
+            state: Mutex::new(State { phase, answer_by: None }),
+            heads: Mutex::default(),
+            close: Notify::new(),
+        }
     }
 
-    /// A whole request head was read.
-    pub fn asked(&self) {
+    /// A whole request head was read. Says how its lines end.
+    pub fn asked(&self) -> LineEnds {
         self.with(|state| *state = State { phase: Phase::Busy, answer_by: None });
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 
     /// The answer must be taken by then.
@@ -96,7 +105,8 @@ impl Patience {
         })
     }
 
-    fn bytes_came(&self) {
+    fn bytes_came(&self, bytes: &[u8]) {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).read(bytes);
         self.with(|state| {
             if let Phase::Resting { .. } = state.phase {
                 state.phase = Phase::Head { since: Instant::now() };
@@ -160,7 +170,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for PatientIo<T> {
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 if buf.filled().len() > before {
-                    this.patience.bytes_came();
+                    this.patience.bytes_came(&buf.filled()[before..]);
                 }
                 // A head that drips in is never pending for long: look at the clock here too.
                 match this.patience.head_by() {

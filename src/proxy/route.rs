@@ -1,6 +1,7 @@
 //! Request -> way in. Nothing is looked up here.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
 
 use hyper::header::{HeaderMap, PROXY_AUTHORIZATION};
@@ -10,6 +11,13 @@ use crate::settings::Scheme;
 
 use super::failure::Failure;
 use super::host::{Host, default_port};
+use super::users::Shown;
+
+/// The place that the value of `target=` means, in its one normal form, or why it means none.
+/// Nothing is looked up.
+pub fn read_target(text: &str) -> Result<String, String> {
+    Place::read(text).map(|place| place.to_string()).map_err(|failure| failure.to_string())
+}
 
 /// What a request wants from this port.
 #[derive(Debug)]
@@ -136,6 +144,22 @@ impl Place {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place::At { scheme, host, port, path_and_query } = self else { return f.write_str("what the target says") };
+        match scheme {
+            Some(Scheme::Http) => f.write_str("http://")?,
+            Some(Scheme::Https) => f.write_str("https://")?,
+            None => {}
+        }
+        host.fmt(f)?;
+        if let Some(port) = port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(path_and_query.as_deref().unwrap_or_default())
+    }
+}
+
 fn place(uri: &Uri) -> Result<Place, Failure> {
     let scheme = match uri.scheme_str() {
         None => None,
@@ -168,16 +192,8 @@ pub fn origin_form(uri: &Uri) -> String {
 
 /// The user name of a proxy url, which Prometheus sends as Proxy-Authorization.
 fn user_name(headers: &HeaderMap) -> Option<String> {
-    use base64::Engine;
-    let value = headers.get(PROXY_AUTHORIZATION)?.to_str().ok()?;
-    let (word, code) = value.split_once(' ')?;
-    if !word.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(code.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let user = text.split_once(':').map_or(text.as_str(), |(user, _)| user);
-    Some(user.to_owned()).filter(|user| !user.is_empty())
+    let shown = Shown::read(headers.get(PROXY_AUTHORIZATION)?)?;
+    Some(shown.user).filter(|user| !user.is_empty())
 }
 
 /// Percent-decoding; `None` when the result is not UTF-8 or holds control characters.

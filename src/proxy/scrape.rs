@@ -98,6 +98,7 @@ impl Scraper {
             commons,
             account: ask.account.clone(),
             asked_at,
+            buffers: self.shared.endpoints().buffers().clone(),
             held: Some(held),
         };
         answer(flow, &ask, &head.headers).await
@@ -237,12 +238,13 @@ async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Respo
     let passes = matches!(flow.treatment, Treatment::Pass);
     let (body, how, length) = match flow.hold().await? {
         Turn::Whole(bytes) => {
-            let (bytes, how) = encode::whole(bytes, taken);
+            let (bytes, how) = encode::whole(bytes, taken, &flow.buffers);
             (Body::whole(bytes), how, None)
         }
         Turn::Begun(bytes) => {
             let (sender, pieces) = mpsc::channel(PIECES);
-            let scrape = tokio::spawn(flow.stream(bytes, Encoder::new(taken), sender));
+            let encoder = Encoder::new(taken, &flow.buffers);
+            let scrape = tokio::spawn(flow.stream(bytes, encoder, sender));
             let length = exporter.get(CONTENT_LENGTH).filter(|_| passes);
             (Body::stream(pieces, scrape.abort_handle()), taken, length)
         }

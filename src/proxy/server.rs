@@ -12,10 +12,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use crate::settings::ServerTls;
 use crate::state::{FINE, Shared};
 
 use super::body::Body;
@@ -26,6 +31,7 @@ use super::own::Own;
 use super::patience::{self, Farewell, Patience, PatientIo};
 use super::scrape::Scraper;
 use super::service::scrapes;
+use super::users::Doorkeeper;
 
 /// Bytes of a request's head at most.
 const HEAD: usize = 64 << 10;
@@ -59,6 +65,7 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
     let connector = Connector { own: Own::new(listeners), tls: Arc::default() };
     let stack = scrapes(Arc::new(Scraper::new(shared.clone(), connector)));
     let crowd = Arc::new(Crowd::default());
+    let doorkeeper = Arc::new(Doorkeeper::default());
     let (stop, stopped) = watch::channel(());
 
     let mut accepting = JoinSet::new();
@@ -66,7 +73,8 @@ pub async fn run(shared: Arc<Shared>, doors: Vec<Door>, shutdown: impl Future<Ou
         let front = Front {
             scrapes: (door.scrapes == ScrapesHere::Served).then(|| stack.clone()),
             local: door.local,
-            telemetry: shared.telemetry().clone(),
+            shared: shared.clone(),
+            doorkeeper: doorkeeper.clone(),
         };
         accepting.spawn(accept(door.socket, front, shared.clone(), crowd.clone(), stopped.clone()));
     }
@@ -124,10 +132,11 @@ async fn accept(
         };
         let patience = Arc::new(Patience::new(patience::HEAD));
         let visit = Visit { front: front.clone(), peer, patience: patience.clone() };
-        let Some(member) = crowd.join(patience, shared.config().settings.web.max_connections) else { continue };
-        let stopped = stopped.clone();
+        let web = &shared.config().settings.web;
+        let Some(member) = crowd.join(patience, web.max_connections) else { continue };
+        let (tls, stopped) = (web.file.tls.clone(), stopped.clone());
         connections.spawn(async move {
-            serve(stream, visit, stopped).await;
+            serve(stream, tls, visit, stopped).await;
             drop(member);
         });
     }
@@ -136,8 +145,28 @@ async fn accept(
 }
 
 /// Serves one connection. Errors are the client's business: it sees that the connection ends.
-async fn serve(stream: TcpStream, visit: Visit, mut stopped: watch::Receiver<()>) {
+async fn serve(stream: TcpStream, tls: Option<ServerTls>, visit: Visit, mut stopped: watch::Receiver<()>) {
     let _ = stream.set_nodelay(true);
+    let Some(ServerTls(config)) = tls else { return converse(stream, visit, stopped).await };
+    let secured = tokio::select! {
+        secured = secure(stream, TlsAcceptor::from(config)) => secured,
+        _ = stopped.changed() => None,
+        _ = visit.patience.closing() => None,
+    };
+    if let Some(stream) = secured {
+        converse(stream, visit, stopped).await;
+    }
+}
+
+/// The handshake is part of the time that the first head has.
+async fn secure(stream: TcpStream, acceptor: TlsAcceptor) -> Option<TlsStream<TcpStream>> {
+    timeout(patience::HEAD, acceptor.accept(stream)).await.ok()?.ok()
+}
+
+async fn converse<T>(stream: T, visit: Visit, mut stopped: watch::Receiver<()>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let patience = visit.patience.clone();
     let io = TokioIo::new(PatientIo::new(stream, patience.clone()));
     let service = service_fn(move |request: Request<Incoming>| answer(visit.clone(), request));

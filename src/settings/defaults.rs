@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ScrapeSettings, Settings, Storage, Web};
+use super::{ScrapeSettings, Settings, Storage, Web, WebFile};
 use crate::engine::policy::Mode;
 
 impl Default for Settings {
@@ -28,6 +28,7 @@ impl Default for Web {
             admin_listen_address: None,
             telemetry_path: "/metrics".into(),
             config_file: None,
+            file: WebFile::default(),
             max_connections: 8192,
         }
     }

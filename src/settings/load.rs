@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::layer::{self, Flag, Layer};
-use super::{Settings, read};
+use super::{Settings, read, web_file};
 use crate::engine::policy::{Builtin, Finding, Policies, Severity, Source};
 
 /// Where the configuration comes from; asked once at start and again at each reload.
@@ -53,6 +53,13 @@ impl Loader {
             let applied = read::apply(&mut settings, &layer);
             findings.extend(applied.findings);
             beside.extend(applied.files);
+        }
+        if let Some(source) = web_file_of(&settings, &mut findings) {
+            let (file, read) = web_file::read(&source);
+            settings.web.file = file;
+            findings.extend(read.findings);
+            beside.extend(read.files);
+            sources.push(source);
         }
         if settings.targets.is_empty() && !has_errors(&findings) {
             findings.push(self.finding(Severity::Warning, "no `targets`: every scrape is refused with 403".into()));
@@ -160,6 +167,11 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
+
+fn web_file_of(settings: &Settings, findings: &mut Vec<Finding>) -> Option<Source> {
+    let file = read_file(settings.web.config_file.as_deref()?);
+    file.map_err(|finding| findings.push(finding)).ok()
+}
 
 fn read_file(path: &Path) -> Result<Source, Finding> {
     let name = path.display().to_string();

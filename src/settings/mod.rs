@@ -1,14 +1,16 @@
 //! File, environment and flags -> checked settings, all errors at once.
 
+mod client_certificates;
 mod credentials;
 mod defaults;
 mod layer;
 mod load;
-mod not_yet;
 mod read;
 mod redact;
+mod server_tls;
 mod targets;
 mod units;
+mod web_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ use crate::engine::policy::Mode;
 
 pub use self::layer::Flag;
 pub use self::load::{Digest, LoadError, Loaded, Loader};
+pub use self::server_tls::ServerTls;
+pub use self::web_file::{Users, WebFile};
 
 /// Checked settings; fields are named as the keys of the file. Limits: 0 = off.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ pub struct Web {
     pub admin_listen_address: Option<SocketAddr>,
     pub telemetry_path: String,
     pub config_file: Option<PathBuf>,
+    /// What stands in it.
+    pub file: WebFile,
     pub max_connections: usize,
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layer::Layer;
-use super::{ScrapeSettings, Settings, Storage, Web, not_yet, targets};
+use super::{ScrapeSettings, Settings, Storage, Web, targets};
 use crate::engine::policy::yaml::{Checker, Fields, Mark, Node};
 use crate::engine::policy::{Finding, Mode};
 
@@ -24,9 +24,8 @@ pub(super) struct Applied {
 /// Lays `layer` over `settings` and tells what is wrong with it.
 pub(super) fn apply(settings: &mut Settings, layer: &Layer) -> Applied {
     let mut check = Checker::new(&layer.origin);
-    let mut reader = Reader { check: &mut check, base: layer.base.as_deref(), files: Vec::new() };
+    let mut reader = Reader::new(&mut check, layer.base.as_deref());
     reader.settings(settings, &layer.root);
-    not_yet::warn(reader.check, &layer.root);
     let files = reader.files;
     Applied { findings: check.into_findings(), files }
 }
@@ -38,7 +37,12 @@ pub(super) struct Reader<'a> {
     pub files: Vec<PathBuf>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// `base`: what relative paths are relative to; `None`: the working directory.
+    pub(super) fn new(check: &'a mut Checker, base: Option<&'a Path>) -> Reader<'a> {
+        Reader { check, base, files: Vec::new() }
+    }
+
     fn settings(&mut self, settings: &mut Settings, root: &Node) {
         let keys = ["mode", "web", "storage", "scrape", "targets", "policy_files", "builtin_policy"];
         let Some(top) = self.check.fields(root, &keys) else { return };

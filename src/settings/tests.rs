@@ -180,16 +180,6 @@ nonsense: 1
 }
 
 #[test]
-fn what_has_no_effect_yet_is_said() {
-    let text = "storage: {path: data}\nscrape: {memory_limit: 1GB, endpoint_series_limit: 0}\n\
-                targets: [{name: a, url: 'http://a/m', series_limit: 5}]\nweb: {config_file: web.yaml}\n";
-    let got = findings(text);
-    let about: Vec<&str> = got.iter().filter_map(|f| f.split('`').nth(1)).collect();
-    assert_eq!(about, ["config_file"], "{got:#?}");
-    assert!(got.iter().all(|f| f.contains("note: ")), "{got:#?}");
-}
-
-#[test]
 fn a_later_origin_overrules() {
     let (_dir, mut loader) = loader(&[("guard.yaml", "mode: observe\nscrape: {timeout: 1s, max_timeout: 2s}\n")]);
     let variable = |name: &str, value: &str| (format!("CARDINALITY_GUARD__{name}"), value.to_owned());

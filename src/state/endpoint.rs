@@ -13,6 +13,7 @@ use crate::engine::model::{Format, Seed};
 use crate::telemetry::LiveEndpoint;
 
 use super::EndpointKey;
+use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
@@ -44,6 +45,7 @@ struct Slot {
     text: Memory,
     openmetrics: Memory,
     connection: Option<Connection>,
+    buffers: Buffers,
 }
 
 /// What is remembered in one format.
@@ -56,18 +58,24 @@ struct Memory {
 
 impl Endpoint {
     /// An endpoint that is forgotten with the process; its bytes count among those `held`.
-    pub(super) fn new(held: &Held) -> Endpoint {
-        Endpoint { gauges: Arc::new(Gauges::new(held.clone())), ..Endpoint::default() }
+    pub(super) fn new(held: &Held, buffers: &Buffers) -> Endpoint {
+        let slot = Slot { buffers: buffers.clone(), ..Slot::default() };
+        Endpoint::holding(slot, held)
+    }
+
+    fn holding(slot: Slot, held: &Held) -> Endpoint {
+        let gauges = Arc::new(Gauges::new(held.clone()));
+        Endpoint { slot: Arc::new(Mutex::new(slot)), gauges, ..Endpoint::default() }
     }
 
     /// An endpoint whose memory outlives the process.
-    pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held) -> Endpoint {
+    pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
         let memory = |format| {
             let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
             Memory { state: None, keeper: Some(keeper) }
         };
-        let slot = Slot { text: memory(Format::Text), openmetrics: memory(Format::OpenMetrics), connection: None };
-        Endpoint { slot: Arc::new(Mutex::new(slot)), ..Endpoint::new(held) }
+        let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
+        Endpoint::holding(Slot { text, openmetrics, connection: None, buffers: buffers.clone() }, held)
     }
 
     /// Waits for its turn.
@@ -152,7 +160,8 @@ impl Lease {
     pub fn begin(&mut self, format: Format, scrape: Scrape) {
         self.abort();
         let state = self.slot.memory(format).state.take();
-        let state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
+        let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
+        state.lend(self.slot.buffers.take());
         self.at_work = Some(Guard::begin(state, scrape));
     }
 
@@ -253,7 +262,8 @@ impl Slot {
         [&self.text, &self.openmetrics].into_iter().filter_map(|memory| memory.state.as_deref())
     }
 
-    fn put(&mut self, state: Box<EndpointState>) {
+    fn put(&mut self, mut state: Box<EndpointState>) {
+        self.buffers.give(state.take_buffer());
         let format = state.format();
         self.memory(format).state = Some(state);
     }

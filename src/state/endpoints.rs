@@ -14,6 +14,7 @@ use crate::settings::Scheme;
 use crate::telemetry::{LiveEndpoint, Telemetry};
 
 use super::Endpoint;
+use super::buffers::Buffers;
 use super::gauges::Held;
 use super::keeper::Vault;
 use super::relief::Relief;
@@ -35,6 +36,7 @@ pub struct Endpoints {
     telemetry: Arc<Telemetry>,
     vault: OnceLock<Arc<Vault>>,
     held: Held,
+    buffers: Buffers,
     pub(super) relief: Relief,
 }
 
@@ -44,6 +46,11 @@ const CLOSING: usize = 32;
 impl Endpoints {
     pub fn new(telemetry: Arc<Telemetry>) -> Endpoints {
         Endpoints { telemetry, ..Endpoints::default() }
+    }
+
+    /// What bodies are held in.
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 
     /// From now on what is remembered is kept here as well. Before the first scrape, and once.
@@ -59,8 +66,8 @@ impl Endpoints {
             return known.clone();
         }
         let make = || match self.vault.get() {
-            Some(vault) => Arc::new(Endpoint::kept(vault, key, &self.held)),
-            None => Arc::new(Endpoint::new(&self.held)),
+            Some(vault) => Arc::new(Endpoint::kept(vault, key, &self.held, &self.buffers)),
+            None => Arc::new(Endpoint::new(&self.held, &self.buffers)),
         };
         let endpoint = self.table.entry(key.clone()).or_insert_with(make).clone();
         endpoint.ask(now);

@@ -2,6 +2,7 @@
 //!
 //! `proxy` and `admin` do not know each other; they meet in a [`Shared`].
 
+mod buffers;
 mod clock;
 mod commons;
 mod config;
@@ -15,6 +16,7 @@ mod modes;
 mod relief;
 pub mod store;
 
+pub use buffers::Buffers;
 pub use clock::Clock;
 pub use commons::{Event, Happening, TargetCommons};
 pub use config::{ActiveTarget, Config, Shared};

@@ -13,6 +13,7 @@ mod process;
 mod prometheus;
 mod worker;
 
+mod budgets;
 mod demo;
 mod docs;
 mod folding;

@@ -8,6 +8,7 @@ mod allow;
 mod books;
 mod budgets;
 mod commit;
+mod doors;
 mod headers;
 mod limits;
 mod memory;

@@ -182,12 +182,35 @@ async fn ambiguous_requests_are_refused_and_the_connection_closed() {
         "GET /scrape/app HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "GET /scrape/app HTTP/1.1\r\nHost : a\r\n\r\n",
         "GET /scrape/app HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+        "GET /scrape/app HTTP/1.1\r\n\r\n",
+        "GET /scrape/app HTTP/1.1\nHost: a\n\n",
+        "GET /scrape/app HTTP/1.1\r\nHost: a\nX-Y: b\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "POST /-/reload HTTP/1.1\nHost: a\n\n",
     ] {
         let mut client = guard.client().await;
         client.say(request).await;
         let answer = client.answer().await.unwrap();
         assert_eq!(answer.status, 400, "{request:?}");
         assert!(client.is_closed().await, "{request:?}");
+    }
+    assert!(exporter.requests().is_empty());
+}
+
+/// Somebody on the way may have read the body as another request, or the other way round.
+#[tokio::test]
+async fn what_is_behind_a_body_or_a_bare_lf_is_not_answered() {
+    let exporter = Exporter::of(BODY).await;
+    let guard = Guard::before(&exporter).await;
+    let scrape = "GET /scrape/app HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (first, status) in [
+        ("GET /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200),
+        ("GET /x HTTP/1.1\r\nHost: a\r\nX: y\n\r\n", 400),
+    ] {
+        let mut client = guard.client().await;
+        client.say(format!("{first}{scrape}")).await;
+        assert_eq!(client.answer().await.map(|a| a.status), Some(status), "{first:?}");
+        assert!(client.is_closed().await, "{first:?}");
     }
     assert!(exporter.requests().is_empty());
 }

@@ -2,15 +2,20 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::soon;
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     buffer: Vec<u8>,
 }
+
+/// What a client speaks over: TCP, or TLS.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 #[derive(Debug)]
 pub struct Answer {
@@ -46,11 +51,21 @@ impl Answer {
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Client {
-        Client { stream: TcpStream::connect(address).await.unwrap(), buffer: Vec::new() }
+        Client::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub fn over(stream: impl Wire + 'static) -> Client {
+        Client { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).await.unwrap();
+        self.try_say(bytes).await.unwrap();
+    }
+
+    /// The same to a guard that may have gone.
+    pub async fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await?;
+        self.stream.flush().await
     }
 
     /// Reads an answer to the end; `None` when the connection ends before its head does.
@@ -77,6 +92,13 @@ impl Client {
     pub async fn is_closed(&mut self) -> bool {
         let mut byte = [0];
         matches!(soon("the end", self.stream.read(&mut byte)).await, Ok(0) | Err(_))
+    }
+
+    /// Reads to the end; says whether that came without these bytes at the beginning.
+    pub async fn is_closed_without(&mut self, start: &str) -> bool {
+        let mut all = Vec::new();
+        let _ = soon("the end", self.stream.read_to_end(&mut all)).await;
+        !all.starts_with(start.as_bytes())
     }
 
     async fn read(&mut self, method: &str) -> Option<Answer> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cardinality_guard::engine::policy::{Builtin, Mode, Policies, Source};
 use cardinality_guard::proxy::{Door, ScrapesHere, local_handler, run};
-use cardinality_guard::settings::{Allow, Credentials, Scheme, ScrapeSettings, Settings, Storage, Target, Tls, Web};
+use cardinality_guard::settings::{
+    Allow, Credentials, Scheme, ScrapeSettings, Settings, Storage, Target, Tls, Web, WebFile,
+};
 use cardinality_guard::state::{Config, Shared};
 use cardinality_guard::telemetry::Telemetry;
 use hyper::Response;
@@ -105,6 +107,7 @@ pub fn settings(targets: Vec<Target>) -> Settings {
             admin_listen_address: None,
             telemetry_path: "/metrics".into(),
             config_file: None,
+            file: WebFile::default(),
             max_connections: 8192,
         },
         storage: Storage { path: None, endpoint_ttl: Duration::from_secs(6 * 3600) },

@@ -1,25 +1,13 @@
 //! Forgetting: members and groups whose time has come (rules 1.7, 1.7b, 2.4).
 
-use std::collections::VecDeque;
-
-use hashbrown::HashTable;
-
 use super::group::Group;
 use super::member::{MemberId, Remembered};
 use super::{FamilyId, Fold, GroupId};
-use crate::engine::model::SeriesHash;
 
 /// Where members went in a sweep; `None` for those that were forgotten.
 #[derive(Debug)]
 pub struct Moved {
     pub members: Vec<Option<MemberId>>,
-}
-
-/// 8 bytes that stay of an evicted member, oldest out first.
-#[derive(Debug, Default)]
-pub struct Fingerprints {
-    set: HashTable<u64>,
-    order: VecDeque<u64>,
 }
 
 /// Sweeping costs a walk over all members, so the limit may be overshot by this part before it is
@@ -70,7 +58,7 @@ impl Fold {
         }
         self.journal.demand_whole();
         let families = &self.families;
-        let (fingerprints, evicted) = (&mut self.fingerprints, &mut self.tally.evicted);
+        let (mut fingerprints, evicted) = (Vec::new(), &mut self.tally.evicted);
         let moved = self.members.retain(|m| {
             let tied = ties > 0 && m.seen == oldest_kept;
             ties -= usize::from(tied);
@@ -78,11 +66,12 @@ impl Fold {
             if due {
                 *evicted += 1;
                 if !dropped.contains(&m.family) {
-                    fingerprints.insert(m.key, members_limit);
+                    fingerprints.push(m.key);
                 }
             }
             !due
         });
+        self.fingerprints.extend(&fingerprints, members_limit);
         self.follow(&moved);
         self.evict_groups(&dropped);
         Some(Moved { members: moved })
@@ -116,14 +105,15 @@ impl Fold {
     pub fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> Moved {
         self.journal.demand_whole();
         let last = self.clock.seconds() as u32;
-        let fingerprints = &mut self.fingerprints;
+        let mut fingerprints = Vec::new();
         let members = self.members.retain(|m| {
             let stays = last.saturating_sub(m.seen) < seconds.max(1);
             if !stays {
-                fingerprints.insert(m.key, members_limit);
+                fingerprints.push(m.key);
             }
             stays
         });
+        self.fingerprints.extend(&fingerprints, members_limit);
         self.follow(&members);
         Moved { members }
     }
@@ -157,38 +147,4 @@ impl Fold {
 /// Rule 2.4.
 fn is_due(group: &Group, now: f64) -> bool {
     group.retired || group.last_member + group.group_ttl_seconds < now
-}
-
-impl Fingerprints {
-    pub fn contains(&self, key: SeriesHash) -> bool {
-        self.set.find(key.0, |&k| k == key.0).is_some()
-    }
-
-    pub fn insert(&mut self, key: SeriesHash, limit: usize) {
-        if self.contains(key) {
-            return;
-        }
-        if limit > 0
-            && self.order.len() >= limit
-            && let Some(oldest) = self.order.pop_front()
-            && let Ok(entry) = self.set.find_entry(oldest, |&k| k == oldest)
-        {
-            entry.remove();
-        }
-        self.set.insert_unique(key.0, key.0, |&k| k);
-        self.order.push_back(key.0);
-    }
-
-    /// Oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = u64> {
-        self.order.iter().copied()
-    }
-
-    pub fn clear(&mut self) {
-        *self = Fingerprints::default();
-    }
-
-    pub fn memory(&self) -> usize {
-        self.set.allocation_size() + self.order.capacity() * 8
-    }
 }

@@ -11,8 +11,7 @@ use super::journal::Journal;
 use super::layout::Boundary;
 use super::member::{Difference, MemberId};
 use super::sum::Sum;
-use super::table::Index;
-use crate::engine::model::SeriesHash;
+use crate::engine::model::{Index, SeriesHash};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u32);

@@ -4,8 +4,7 @@ use super::class::{Class, ClassId, Classes};
 use super::family::FamilyId;
 use super::group::GroupId;
 use super::layout::LayoutId;
-use super::table::Index;
-use crate::engine::model::SeriesHash;
+use crate::engine::model::{Index, SeriesHash};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u32);
@@ -222,6 +221,12 @@ impl Members {
             None => vec![f64::from_bits(value.0)],
             Some(at) => self.many.numbers[at].clone(),
         }
+    }
+
+    /// Brings the place of a key near.
+    #[inline]
+    pub fn touch(&self, key: SeriesHash) {
+        self.index.touch(key);
     }
 
     pub fn find(&self, key: SeriesHash) -> Option<MemberId> {

@@ -12,6 +12,7 @@ mod composite;
 mod cumulative;
 mod evict;
 mod family;
+mod fingerprints;
 mod gauge;
 mod group;
 mod hold;
@@ -22,7 +23,6 @@ mod names;
 mod rows;
 mod settle;
 mod sum;
-mod table;
 mod untouched;
 
 pub use clock::EndpointClock;
@@ -42,7 +42,7 @@ pub use untouched::Seam;
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
-use evict::Fingerprints;
+use fingerprints::Fingerprints;
 use member::Role;
 
 /// Which number of a member a line holds.
@@ -70,14 +70,6 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
-}
-
-/// The group that takes over from another, and who is to blame for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Heir {
-    pub of: GroupId,
-    pub group: GroupId,
-    pub cause: u32,
 }
 
 /// What the scrape at hand brings, before any family is settled.
@@ -162,6 +154,17 @@ pub struct Dropped {
 }
 
 impl Tally {
+    /// Lines are kept out by another cause than they were counted under.
+    pub fn move_blame(&mut self, from: u32, to: u32, lines: u64, new_lines: u64) {
+        let before = self.cause(from);
+        let (lines, new_lines) = (lines.min(before.lines), new_lines.min(before.new_lines));
+        before.lines -= lines;
+        before.new_lines -= new_lines;
+        let after = self.cause(to);
+        after.lines += lines;
+        after.new_lines += new_lines;
+    }
+
     #[inline]
     pub fn cause(&mut self, cause: u32) -> &mut Dropped {
         let at = cause as usize;
@@ -356,30 +359,24 @@ impl Fold {
         counts
     }
 
-    /// Sends every member of a group to its heir. One of them takes the blame for the line that the
-    /// group had; the others had none before.
-    pub fn regroup_all(&mut self, family: FamilyId, heirs: &[Heir]) {
-        let mut unblamed: HashMap<GroupId, u32> = heirs.iter().map(|heir| (heir.of, heir.cause)).collect();
-        let heirs: HashMap<GroupId, GroupId> = heirs.iter().map(|heir| (heir.of, heir.group)).collect();
+    /// Sends every member of a group to its heir; says who came from where.
+    pub fn regroup_all(&mut self, family: FamilyId, heirs: &HashMap<GroupId, GroupId>) -> Vec<(MemberId, GroupId)> {
+        let mut moved = Vec::new();
         for at in 0..self.members.len() as u32 {
             let id = MemberId(at);
             let group = self.members.get(id).group();
             let Some(old) = group.filter(|_| self.members.family(id) == family) else { continue };
-            let Some(&heir) = heirs.get(&old) else { continue };
-            let founder = self.groups.get(old).founder;
-            if founder.is_none_or(|founder| founder == id)
-                && let Some(cause) = unblamed.remove(&old)
-            {
-                let shadow = self.members.class(id).shadow;
-                self.blame(id, cause, shadow);
+            if let Some(&heir) = heirs.get(&old) {
+                self.regroup(id, Some(heir));
+                moved.push((id, old));
             }
-            self.regroup(id, Some(heir));
         }
         for &old in heirs.keys() {
             let group = self.groups.get_mut(old);
             // What nobody has seen yet need not freeze.
             (group.superseded, group.retired) = (true, group.first_shown.is_none());
         }
+        moved
     }
 
     /// Takes the group that was longest without a member off show; says how many lines it had.

@@ -29,6 +29,9 @@ pub(super) struct Run<'a> {
     pub began: &'a HashMap<MemberId, f64>,
 }
 
+/// Lines settled after one look at memory far away.
+const CHUNK: usize = 64;
+
 /// Steady members of one class that came one after the other.
 #[derive(Default)]
 struct Steady {
@@ -135,12 +138,25 @@ impl Fold {
         let mut steady = Steady::default();
         let same = run.occasion.process == Process::Same && run.new != NewMembers::Rebaselined;
         let nothing_special = same && run.began.is_empty();
-        for p in pending {
-            if !nothing_special || self.settle_steady(run.occasion.scrape, p, &mut steady) == Settled::No {
-                self.settle_count(run, p);
+        for chunk in pending.chunks_mut(CHUNK) {
+            self.touch_new(chunk);
+            for p in chunk {
+                if !nothing_special || self.settle_steady(run.occasion.scrape, p, &mut steady) == Settled::No {
+                    self.settle_count(run, p);
+                }
             }
         }
         self.account_steady(&steady);
+    }
+
+    /// Whether new members are old ones is asked of memory far away: for many at once.
+    fn touch_new(&self, pending: &[Pending]) {
+        if self.fingerprints.is_empty() {
+            return;
+        }
+        for p in pending.iter().filter(|p| p.member.index() >= self.watermark.members) {
+            self.fingerprints.touch(self.members.key(p.member));
+        }
     }
 
     /// The way of nearly all: a folded member that was there before and has a number that counts.

@@ -2,12 +2,13 @@
 //! nearly all of them, are read in one loop with everything at hand. What is the same for all lines
 //! of a family is done once, and whatever needs a closer look ends the loop.
 
+use super::alike::Ready;
 use super::lines::LoneLine;
 use super::process::START_TIME;
-use super::series::{Seen, What};
+use super::series::{KnownId, Seen, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
-use crate::engine::exposition::{Tail, plain, series_end};
+use crate::engine::exposition::{Plain, Tail, plain, series_end};
 use crate::engine::fold::{FamilyId, Pending, field};
 
 /// What the loop has read and not told anybody yet.
@@ -85,29 +86,101 @@ impl Guard {
         stretch
     }
 
-    /// Reads a line that the forecast did not have, if its series can be told without taking it
-    /// apart: because it is known, or like others that are.
+    /// Reads lines that the forecast did not have, whose series can be told without taking them
+    /// apart: because they are known, or like others that are. Where everything is new, several are
+    /// looked at before the first is taken up: their places in memory are far away.
     pub(super) fn read_beside(&mut self) -> Result<Beside, ScrapeError> {
         let Some(longest) = self.tokens.longest_plain() else { return Ok(Beside::No) };
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut at = self.at;
+        while ready.len() < self.haste
+            && let Some(line) = self.state.ready(&self.input[at..], longest)
+        {
+            at += line.plain.end;
+            ready.push(line);
+        }
+        self.haste = (ready.len() * 2).clamp(1, MOST_HASTE);
+        let read = if ready.is_empty() { self.read_known(longest) } else { self.take_up(&ready) };
+        ready.clear();
+        self.ready = ready;
+        read
+    }
+
+    /// Takes up lines that were read ahead, up to one that is known: what follows it may be known too.
+    fn take_up(&mut self, ready: &[Ready]) -> Result<Beside, ScrapeError> {
+        if ready.len() > 1 {
+            self.state.touch(ready);
+        }
+        let mut taken = Beside::No;
+        for line in ready {
+            let input = &self.input[self.at..];
+            let hash = match self.state.series.find_hash(line.hash) {
+                Ok(id) => {
+                    self.haste = 1;
+                    return self.read_plain(id, &line.plain);
+                }
+                Err(hash) => hash,
+            };
+            let Some(what) = self.state.meet_alike(input, line) else {
+                self.haste = 1;
+                return Ok(taken);
+            };
+            let id = self.state.series.insert_plain(hash, line.len, what);
+            self.read_plain(id, &line.plain)?;
+            taken = Beside::Read;
+        }
+        Ok(taken)
+    }
+
+    fn read_known(&mut self, longest: usize) -> Result<Beside, ScrapeError> {
         let input = &self.input[self.at..];
-        let fit = self.state.alike.fit(input);
-        let Some(len) = fit.map(|fit| fit.len).or_else(|| series_end(input)) else { return Ok(Beside::No) };
+        let Some(len) = series_end(input) else { return Ok(Beside::No) };
         let Some(plain) = plain(input, len).filter(|plain| plain.end <= longest) else { return Ok(Beside::No) };
-        let id = match (self.state.series.find(&input[..len]), fit) {
-            (Ok(id), _) => id,
-            (Err(hash), Some(fit)) => match self.state.meet_alike(input, fit) {
-                Some(what) => self.state.series.insert(hash, &input[..len], what),
-                None => return Ok(Beside::No),
-            },
-            (Err(_), None) => return Ok(Beside::No),
-        };
-        let value = plain.start..plain.end - 1;
-        self.known(id, &Tail { value, timestamp: None, exemplar: None, end: plain.end })?;
+        match self.state.series.find(&input[..len]) {
+            Ok(id) => self.read_plain(id, &plain),
+            Err(_) => Ok(Beside::No),
+        }
+    }
+
+    fn read_plain(&mut self, id: KnownId, plain: &Plain) -> Result<Beside, ScrapeError> {
+        if self.note_plain(id, plain) == Beside::No {
+            self.known_plain(id, plain)?;
+        }
         self.tokens.accept_plain(1);
         self.at += plain.end;
         Ok(Beside::Read)
     }
+
+    /// A number of a folded member of the family at hand: all there is to do is to note it.
+    #[inline]
+    fn note_plain(&mut self, id: KnownId, plain: &Plain) -> Beside {
+        let EndpointState { series, fold, families, .. } = &mut *self.state;
+        let What::Noted { member, field } = series.what(id) else { return Beside::No };
+        let family = fold.members.family(member);
+        let is_folded = fold.members.get(member).group().is_some() && field < field::REAL;
+        if !is_folded || self.body.current != Some(family) || series.would_be(id) == Seen::Again {
+            return Beside::No;
+        }
+        if *families.get(family).name == *START_TIME {
+            return Beside::No;
+        }
+        series.came(id);
+        let value = plain.value(&self.input[self.at..]);
+        fold.families[family.index()].pending.push(Pending { member, field, value });
+        self.body.received += 1;
+        self.has_samples(family);
+        self.mark();
+        Beside::Read
+    }
+
+    fn known_plain(&mut self, id: KnownId, plain: &Plain) -> Result<(), ScrapeError> {
+        let value = plain.start..plain.end - 1;
+        self.known(id, &Tail { value, timestamp: None, exemplar: None, end: plain.end })
+    }
 }
+
+/// So many lines are looked at before the first is taken up.
+const MOST_HASTE: usize = 16;
 
 /// Whether a line was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use super::meet::KeyWriter;
 use super::series::What;
 use super::state::EndpointState;
 use super::types::Role;
-use crate::engine::exposition::{Skeleton, Span};
+use crate::engine::exposition::{Plain, Skeleton, Span, plain};
 use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
-use crate::engine::model::{LabelSet, Seed};
+use crate::engine::model::{LabelSet, Seed, SeriesHash};
 use crate::engine::policy::Manner;
 
 /// What was learned in the pass at hand: groups and families may move between two.
@@ -22,8 +22,9 @@ pub(super) struct Alike {
     recent: usize,
     learned: usize,
     decisions: HashTable<(u64, Decided)>,
-    /// The values of the line at hand.
+    /// The values of the line at hand, and their hashes.
     values: Vec<Span>,
+    hashes: Vec<SeriesHash>,
 }
 
 /// Series of one make: same name, same label names, same spelling.
@@ -45,14 +46,22 @@ enum Fate {
 #[derive(Debug)]
 struct Recipe {
     role: Role,
-    /// Names and places of the labels in the order of keys, the family's own aside.
-    sorted: Box<[(Box<str>, usize)]>,
+    /// In the order of keys, the family's own aside.
+    sorted: Box<[Part]>,
     /// Places of the values that decide.
     deciding: Box<[usize]>,
     /// The place of `le` or `quantile`.
     reserved: Option<usize>,
     /// Hash of the label names, as members tell them (rule 1.8).
     names: u64,
+}
+
+/// A label: its name, the hash of that, and the place of its value.
+#[derive(Debug)]
+struct Part {
+    name: Box<str>,
+    hash: SeriesHash,
+    at: usize,
 }
 
 /// What those that agree in the deciding values become.
@@ -63,12 +72,24 @@ struct Decided {
     shadow: u32,
 }
 
-/// A line whose series part has a make.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fit {
+/// A line whose series part has a make, read ahead.
+#[derive(Clone, Debug)]
+pub(super) struct Ready {
     make: usize,
     /// Where the series part ends.
     pub len: usize,
+    pub plain: Plain,
+    pub hash: SeriesHash,
+    joins: Option<Joins>,
+}
+
+/// What a member would be.
+#[derive(Clone, Debug)]
+struct Joins {
+    key: SeriesHash,
+    decided: Decided,
+    /// Where the value of the family's own label is.
+    reserved: Option<Span>,
 }
 
 /// More makes than this in turn, and the oldest is learned again.
@@ -84,57 +105,88 @@ impl Alike {
         (self.recent, self.learned) = (0, 0);
     }
 
-    /// The make of the series that `input` begins with.
+    /// The make of the series that `input` begins with, and where that ends.
     #[inline]
-    pub fn fit(&mut self, input: &[u8]) -> Option<Fit> {
+    fn fit(&mut self, input: &[u8]) -> Option<(usize, usize)> {
         let Alike { makes, values, recent, .. } = self;
-        let mut try_make = |make: usize| Some(Fit { make, len: makes.get(make)?.skeleton.fit(input, values)? });
+        let mut try_make = |make: usize| Some((make, makes.get(make)?.skeleton.fit(input, values)?));
         let others = (0..makes.len()).filter(|make| *make != *recent);
         let fit = try_make(*recent).or_else(|| others.into_iter().find_map(&mut try_make))?;
-        *recent = fit.make;
+        *recent = fit.0;
         Some(fit)
     }
 }
 
 impl EndpointState {
-    /// The fate of a new series that fits; `None` when it has to be asked for.
-    pub(super) fn meet_alike(&mut self, input: &[u8], fit: Fit) -> Option<What> {
-        let make = self.alike.makes.get(fit.make)?;
-        let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(make.family)) };
+    /// Reads the line that `input` begins with, if it is like others.
+    pub(super) fn ready(&mut self, input: &[u8], longest: usize) -> Option<Ready> {
+        let (make, len) = self.alike.fit(input)?;
+        let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
+        let hash = self.seed.hash(&input[..len]);
+        let joins = match &self.alike.makes[make].fate {
+            Fate::Passes => None,
+            Fate::Folds(recipe) => {
+                let hashes = &mut self.alike.hashes;
+                hash_values(&self.seed, &self.alike.values, input, hashes);
+                let decision = decision(make, recipe, hashes);
+                let decided = self.alike.decisions.find(decision, |(known, _)| *known == decision);
+                let family = self.families.get(self.alike.makes[make].family);
+                let mut key = KeyWriter::new(family, &mut self.scratch.key);
+                recipe.sorted.iter().for_each(|part| key.label(part.hash, hashes[part.at]));
+                let key = key.hash(&self.seed);
+                let reserved = recipe.reserved.map(|at| self.alike.values[at].clone());
+                decided.map(|(_, decided)| Joins { key, decided: *decided, reserved })
+            }
+        };
+        Some(Ready { make, len, plain, hash, joins })
+    }
+
+    /// Brings near what taking these up will ask for: all of it at once.
+    pub(super) fn touch(&self, lines: &[Ready]) {
+        for line in lines {
+            self.series.touch(line.hash);
+            if let Some(joins) = &line.joins {
+                self.fold.members.touch(joins.key);
+            }
+        }
+    }
+
+    /// The fate of a new series that was read ahead from `input`; `None` when it has to be asked for.
+    pub(super) fn meet_alike(&mut self, input: &[u8], ready: &Ready) -> Option<What> {
+        let make = self.alike.makes.get(ready.make)?;
+        let family = make.family;
+        let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(family)) };
+        let (role, names) = (recipe.role, recipe.names);
+        let Joins { key, decided: Decided { group, cause, shadow }, reserved } = ready.joins.as_ref()?;
+        let labels = &mut self.scratch.labels;
+        labels.clear();
         if self.census_left > 0 {
-            // Its values are to be counted.
-            return None;
+            // Not those of the line that was read ahead last.
+            recipe.labels(&make.skeleton, input, &mut self.alike.values, labels)?;
         }
-        self.families.get_mut(make.family).uncounted += 1;
-        let values = &self.alike.values;
-        let decided = decision(&self.seed, fit.make, recipe, values, input);
-        let (_, decided) = self.alike.decisions.find(decided, |(hash, _)| *hash == decided)?;
-        let family = self.families.get(make.family);
-        let mut key = KeyWriter::new(family, &mut self.scratch.key);
-        for (name, at) in &recipe.sorted {
-            key.label(name.as_bytes(), &input[values[*at].clone()]);
-        }
-        let reserved = recipe.reserved.map(|at| std::str::from_utf8(&input[values[at].clone()]).unwrap_or_default());
-        let (family, role, names) = (make.family, recipe.role, recipe.names);
-        let Decided { group, cause, shadow } = *decided;
-        let seed = MemberSeed { key: key.hash(&self.seed), family, cause, shadow };
+        let labels = std::mem::take(labels);
+        self.count_values(family, role, &labels);
+        self.scratch.labels = labels;
+        let seed = MemberSeed { key: *key, family, cause: *cause, shadow: *shadow };
         let member = self.member(seed, || names);
-        self.fold.regroup(member, Some(group));
-        let field = self.field_of(role, reserved, family, member);
+        self.fold.regroup(member, Some(*group));
+        let own = reserved.as_ref().map(|span| std::str::from_utf8(&input[span.clone()]).unwrap_or_default());
+        let field = self.field_of(role, own, family, member);
         Some(What::Noted { member, field })
     }
 
     /// Remembers what became of a series that was taken apart.
     pub(super) fn learn_alike(&mut self, series: &[u8], labels: &LabelSet, family: FamilyId, role: Role, what: What) {
-        let fit = self.alike.fit(series).filter(|fit| fit.len == series.len());
-        let Some(make) = fit.map(|fit| fit.make).or_else(|| self.learn_make(series, labels, family, role)) else {
+        let fit = self.alike.fit(series).filter(|(_, len)| *len == series.len());
+        let Some(make) = fit.map(|(make, _)| make).or_else(|| self.learn_make(series, labels, family, role)) else {
             return;
         };
         let (What::Noted { member, .. }, Fate::Folds(recipe)) = (what, &self.alike.makes[make].fate) else { return };
         let Some(group) = self.fold.members.get(member).group() else { return };
         let class = self.fold.members.class(member);
         let decided = Decided { group, cause: class.cause, shadow: class.shadow };
-        let hash = decision(&self.seed, make, recipe, &self.alike.values, series);
+        hash_values(&self.seed, &self.alike.values, series, &mut self.alike.hashes);
+        let hash = decision(make, recipe, &self.alike.hashes);
         let decisions = &mut self.alike.decisions;
         if decisions.len() >= MOST_DECISIONS {
             decisions.clear();
@@ -184,15 +236,33 @@ impl EndpointState {
             return None;
         }
         let names = super::meet::names_hash(&self.seed, sorted.iter().map(|(n, _)| &**n), &mut self.scratch.key);
-        Some(Recipe { role, sorted: sorted.into(), deciding, reserved, names })
+        let part = |(name, at): (Box<str>, usize)| Part { hash: self.seed.hash(name.as_bytes()), name, at };
+        let sorted = sorted.into_iter().map(part).collect();
+        Some(Recipe { role, sorted, deciding, reserved, names })
     }
+}
+
+impl Recipe {
+    /// The labels that are counted, out of a line of this make.
+    fn labels(&self, make: &Skeleton, line: &[u8], values: &mut Vec<Span>, labels: &mut LabelSet) -> Option<()> {
+        make.fit(line, values)?;
+        for Part { name, at, .. } in &self.sorted {
+            labels.push(name, std::str::from_utf8(&line[values[*at].clone()]).ok()?);
+        }
+        Some(())
+    }
+}
+
+#[inline]
+fn hash_values(seed: &Seed, values: &[Span], input: &[u8], hashes: &mut Vec<SeriesHash>) {
+    hashes.clear();
+    hashes.extend(values.iter().map(|span| seed.hash(&input[span.clone()])));
 }
 
 /// Stands for a make and the values that decide.
 #[inline]
-fn decision(seed: &Seed, make: usize, recipe: &Recipe, values: &[Span], input: &[u8]) -> u64 {
-    let mix =
-        |hash: u64, at: &usize| (hash ^ seed.hash(&input[values[*at].clone()]).0).wrapping_mul(MIX).rotate_left(31);
+fn decision(make: usize, recipe: &Recipe, hashes: &[SeriesHash]) -> u64 {
+    let mix = |hash: u64, at: &usize| (hash ^ hashes[*at].0).wrapping_mul(MIX).rotate_left(31);
     recipe.deciding.iter().fold(make as u64, mix)
 }
 

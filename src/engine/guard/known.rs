@@ -52,8 +52,14 @@ const UNPREDICTABLE: u16 = 1 << 15;
 impl Known {
     pub fn new(hash: SeriesHash, series: &[u8], next: u32, what: What, dropped: &mut Dropped) -> Known {
         let ends = matches!(series.last(), Some(b'}' | b' ' | b'\t'));
-        let len = u16::try_from(series.len()).ok().filter(|&len| len < UNPREDICTABLE);
-        let len = len.filter(|_| ends && memchr::memchr(b'\n', series).is_none()).unwrap_or(UNPREDICTABLE);
+        let is_plain = ends && memchr::memchr(b'\n', series).is_none();
+        let len = if is_plain { series.len() } else { usize::MAX };
+        Known::plain(hash, len, next, what, dropped)
+    }
+
+    /// A spelling of this length that holds no newline, and that no more bytes could continue.
+    pub fn plain(hash: SeriesHash, len: usize, next: u32, what: What, dropped: &mut Dropped) -> Known {
+        let len = u16::try_from(len).unwrap_or(UNPREDICTABLE).min(UNPREDICTABLE);
         let (code, subject) = dropped.code(what);
         Known { hash: [hash.0 as u32, (hash.0 >> 32) as u32], next, subject, len, tag: code << STAMP_BITS }
     }

@@ -96,11 +96,13 @@ impl EndpointState {
         self.observe_limits(id, member, terms, scratch)?;
         let Some(blame) = blame else { return Ok(outcome) };
         let is_news = self.demanded(id, set) == Arrival::New;
-        Ok(match outcome {
-            // What steps would have folded anyway is theirs; what only a limit folds is the limit's.
-            Outcome::Changed(cause) if !is_news => Outcome::Changed(cause),
-            _ => Outcome::Changed(blame),
-        })
+        if let Outcome::Changed(cause) = outcome {
+            // What steps fold is theirs; what only the limit folds is the limit's.
+            let number = self.causes.number(&cause, &self.families.get(id).name);
+            scratch.books.note.way.push((set, number));
+            scratch.books.note.is_stale = !is_news;
+        }
+        Ok(Outcome::Changed(blame))
     }
 
     /// Whether the label set in `scratch` may stand for itself.
@@ -264,9 +266,20 @@ impl EndpointState {
             let family = self.families.get(id);
             let key = (!is_dropped).then(|| key(&self.seed, family, &out, &mut scratch.key));
             let cause = self.causes.number(&cause, &family.name);
-            scratch.books.note.shadows.push(Shadow { key, cause });
+            let is_alone = scratch.books.out == scratch.labels;
+            let is_news = self.observed_demand(id, scratch) == Arrival::New || is_alone;
+            scratch.books.note.shadows.push(Shadow { key, cause, is_news });
         }
         Ok(())
+    }
+
+    /// Whether an observing limit meets this label set for the first time.
+    fn observed_demand(&mut self, id: FamilyId, scratch: &mut Scratch) -> Arrival {
+        let family = self.families.get(id);
+        let set = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        // Apart from what enforced limits meet.
+        let family = family.hash.0.rotate_left(1);
+        self.budgets.demanded(family, set.0)
     }
 
     /// Who refuses a series a place, and how.

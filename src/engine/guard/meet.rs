@@ -78,7 +78,8 @@ impl EndpointState {
         let metric = family.name.clone();
         self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
-        let outcome = self.limited(id, decision.outcome, key, terms, scratch)?;
+        let outcome = self.note_way(id, &decision, scratch);
+        let outcome = self.limited(id, outcome, key, terms, scratch)?;
         let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {
@@ -137,8 +138,7 @@ impl EndpointState {
     fn decide(&mut self, id: FamilyId, series: SeriesRef<'_>, books: &mut Books) -> Result<Decision, Trouble> {
         let now = self.fold.clock.seconds();
         let Family { plan, name, hash, .. } = self.families.get_mut(id);
-        books.note.shadows.clear();
-        books.note.slots.clear();
+        books.note.clear();
         let mut asking = Asking {
             budgets: &mut self.budgets,
             seed: &self.seed,
@@ -208,12 +208,29 @@ impl EndpointState {
         (group, lone)
     }
 
+    /// Notes what a series became on the way, where several policies changed it: the last one is
+    /// counted first, and blame is shared out when all lines are known.
+    fn note_way(&mut self, id: FamilyId, decision: &Decision, scratch: &mut Scratch) -> Outcome {
+        let Outcome::Changed(first) = &decision.outcome else { return decision.outcome.clone() };
+        let mut cause = first;
+        for further in &decision.further {
+            let family = self.families.get(id);
+            let key = key(&self.seed, family, &further.labels, &mut scratch.key);
+            let number = self.causes.number(cause, &family.name);
+            scratch.books.note.way.push((key, number));
+            scratch.books.note.is_stale = !further.is_news;
+            cause = &further.cause;
+        }
+        Outcome::Changed(cause.clone())
+    }
+
     /// Notes what observers would make of the series.
     fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
         for observed in &decision.observed {
             let labels = observed.labels.as_ref();
             let key = labels.map(|l| key(&self.seed, self.families.get(family), l, &mut scratch.key));
-            scratch.books.note.shadows.push(Shadow { key, cause: self.causes.number(&observed.cause, metric) });
+            let cause = self.causes.number(&observed.cause, metric);
+            scratch.books.note.shadows.push(Shadow { key, cause, is_news: observed.is_news });
         }
     }
 }
@@ -227,8 +244,8 @@ pub(super) fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'stat
     Some((name, value))
 }
 
-/// What stands for a family and a label set, whether that is a member's or a group's. `0xff` is in
-/// no UTF-8 text, so no two label sets run together.
+/// What stands for a family and a label set, whether that is a member's or a group's: a hash of
+/// hashes, so that those of names, and of values that are needed elsewhere, are made once.
 pub(super) struct KeyWriter<'b> {
     buffer: &'b mut Vec<u8>,
 }
@@ -243,12 +260,9 @@ impl<'b> KeyWriter<'b> {
 
     /// In the order of their names.
     #[inline]
-    pub fn label(&mut self, name: &[u8], value: &[u8]) {
-        self.buffer.reserve(name.len() + value.len() + 2);
-        self.buffer.extend_from_slice(name);
-        self.buffer.push(0xff);
-        self.buffer.extend_from_slice(value);
-        self.buffer.push(0xff);
+    pub fn label(&mut self, name: SeriesHash, value: SeriesHash) {
+        let both = u128::from(name.0) | u128::from(value.0) << 64;
+        self.buffer.extend_from_slice(&both.to_le_bytes());
     }
 
     #[inline]
@@ -259,7 +273,7 @@ impl<'b> KeyWriter<'b> {
 
 pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
     let mut key = KeyWriter::new(family, buffer);
-    labels.iter().for_each(|(name, value)| key.label(name.as_bytes(), value.as_bytes()));
+    labels.iter().for_each(|(name, value)| key.label(seed.hash(name.as_bytes()), seed.hash(value.as_bytes())));
     key.hash(seed)
 }
 

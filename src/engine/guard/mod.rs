@@ -51,6 +51,7 @@ pub use crate::engine::fold::Extent;
 use crate::engine::fold::{MemberId, Process};
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
+use alike::Ready;
 use annotate::write_annotation;
 use lines::{Body, Verdict};
 use output::Output;
@@ -75,6 +76,9 @@ pub struct Guard {
     body: Body,
     shown: ShownLines,
     /// The output is leaving before the body's end.
+    /// Lines read ahead, and how many are to be: see `ahead`.
+    ready: Vec<Ready>,
+    haste: usize,
     is_leaving: bool,
     is_ending: bool,
     settled_as: Option<Process>,
@@ -222,6 +226,8 @@ impl Guard {
             output: Output::default(),
             body: Body::default(),
             shown: ShownLines::default(),
+            ready: Vec::new(),
+            haste: 1,
             is_leaving: false,
             is_ending: false,
             settled_as: None,
@@ -387,6 +393,9 @@ impl Guard {
         if !state.shadows.is_empty() {
             let known = self.watermark.members();
             state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
+            for ((from, to), (lines, new_lines)) in state.shadows.moves() {
+                state.fold.tally.move_blame(from, to, lines, new_lines);
+            }
         }
         let now = state.fold.clock.seconds();
         let has_news = state.has_news();

@@ -18,6 +18,11 @@ pub struct Shadows {
     observes: bool,
     counts: HashMap<u32, Counts>,
     shown: HashSet<(Option<SeriesHash>, u32, u32)>,
+    /// Output label sets and, by cause, those on the way to them, with the field.
+    own: HashSet<(SeriesHash, u32)>,
+    way: HashSet<(SeriesHash, u32, u32)>,
+    /// Lines whose blame moves from one cause to another, and the new ones among them.
+    moves: HashMap<(u32, u32), (u64, u64)>,
 }
 
 /// What is noted of a member.
@@ -25,6 +30,24 @@ pub struct Shadows {
 pub struct Note {
     pub shadows: Vec<Shadow>,
     pub slots: Vec<Slot>,
+    /// Label sets on the way to the output, each with the change that led to it, where more than one
+    /// policy or limit changed the series.
+    pub way: Vec<(SeriesHash, u32)>,
+    /// That the last change keeps it out is no news.
+    pub is_stale: bool,
+}
+
+impl Note {
+    pub fn clear(&mut self) {
+        self.shadows.clear();
+        self.slots.clear();
+        self.way.clear();
+        self.is_stale = false;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shadows.is_empty() && self.slots.is_empty() && self.way.is_empty()
+    }
 }
 
 /// One policy's view of a series.
@@ -33,6 +56,8 @@ pub struct Shadow {
     /// The output label set there would have been; `None`: no line.
     pub key: Option<SeriesHash>,
     pub cause: u32,
+    /// Whether it would be new that such a series is kept out.
+    pub is_news: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,17 +76,35 @@ pub const UNNOTED: u32 = 0;
 impl Shadows {
     /// The number of a note, from 1.
     pub fn number(&mut self, note: &Note) -> u32 {
-        if note.shadows.is_empty() && note.slots.is_empty() {
+        if note.is_empty() {
             return UNNOTED;
         }
         if let Some(&n) = self.index.get(note) {
             return n;
         }
-        self.observes |= !note.shadows.is_empty();
+        self.observes |= !note.shadows.is_empty() || !note.way.is_empty();
         self.notes.push(note.clone());
         let number = self.notes.len() as u32;
         self.index.insert(note.clone(), number);
         number
+    }
+
+    /// The same note with one more observer, unless it has it.
+    pub fn with(&mut self, number: u32, shadow: Shadow) -> u32 {
+        let mut note = self.get(number).cloned().unwrap_or_default();
+        if note.shadows.iter().any(|known| known.cause == shadow.cause) {
+            return number;
+        }
+        note.shadows.push(shadow);
+        self.number(&note)
+    }
+
+    /// The same note of a member that had a label set of another cause on its way.
+    pub fn by_way_of(&mut self, number: u32, on_way: (SeriesHash, u32), is_stale: bool) -> u32 {
+        let mut note = self.get(number).cloned().unwrap_or_default();
+        note.way.push(on_way);
+        note.is_stale = is_stale;
+        self.number(&note)
     }
 
     fn get(&self, number: u32) -> Option<&Note> {
@@ -100,6 +143,9 @@ impl Shadows {
     pub fn begin(&mut self) {
         self.counts.clear();
         self.shown.clear();
+        self.own.clear();
+        self.way.clear();
+        self.moves.clear();
     }
 
     /// Another plan observes something else: members are asked again when they are met.
@@ -107,7 +153,7 @@ impl Shadows {
         *self = Shadows::default();
     }
 
-    /// Whether nobody observes.
+    /// Whether nothing has to be counted.
     pub fn is_empty(&self) -> bool {
         !self.observes
     }
@@ -116,25 +162,57 @@ impl Shadows {
     pub fn count(&mut self, fold: &Fold, is_new: impl Fn(MemberId) -> bool) {
         for family in &fold.families {
             for p in &family.pending {
-                let number = fold.members.class(p.member).shadow;
-                if number != UNNOTED && !matches!(p.field, field::TIMESTAMP | field::IGNORED) {
-                    self.count_line(p, number, is_new(p.member));
+                let class = fold.members.class(p.member);
+                if class.shadow == UNNOTED || matches!(p.field, field::TIMESTAMP | field::IGNORED) {
+                    continue;
+                }
+                let group = fold.members.get(p.member).group();
+                let out = group.map_or_else(|| fold.members.key(p.member), |group| fold.groups.get(group).key);
+                let is_new = is_new(p.member);
+                self.count_line(p, class.shadow, out, is_new);
+                if group.is_some() {
+                    self.share_blame(p, class.shadow, class.cause, is_new);
                 }
             }
         }
     }
 
-    fn count_line(&mut self, p: &Pending, number: u32, is_new: bool) {
+    fn count_line(&mut self, p: &Pending, number: u32, out: SeriesHash, is_new: bool) {
         let Some(at) = (number as usize).checked_sub(1).filter(|&at| at < self.notes.len()) else { return };
-        for shadow in &self.notes[at].shadows {
+        let shadows = &self.notes[at].shadows;
+        // What is kept out as it is, nobody can keep out.
+        let stands = shadows.is_empty() || self.own.insert((out, p.field));
+        for shadow in shadows {
             let counts = self.counts.entry(shadow.cause).or_default();
             counts.folded += u64::from(shadow.key.is_some());
             let first = shadow.key.is_some() && self.shown.insert((shadow.key, shadow.cause, p.field));
-            if !first {
+            if !first && stands {
                 counts.dropped += 1;
-                counts.blocked += u64::from(is_new);
+                counts.blocked += u64::from(is_new && shadow.is_news);
             }
         }
+    }
+
+    /// A line is kept out by the first change that left it without a line of its own. It was counted
+    /// under the last.
+    fn share_blame(&mut self, p: &Pending, number: u32, last: u32, is_new: bool) {
+        let Some(note) = (number as usize).checked_sub(1).and_then(|at| self.notes.get(at)) else { return };
+        for &(key, cause) in &note.way {
+            if !self.way.insert((key, cause, p.field)) {
+                let moved = self.moves.entry((last, cause)).or_default();
+                moved.0 += 1;
+                moved.1 += u64::from(is_new);
+                return;
+            }
+        }
+        if let (true, true, Some((_, cause))) = (note.is_stale, is_new, note.way.last()) {
+            self.moves.entry((last, *cause)).or_default().1 += 1;
+        }
+    }
+
+    /// From cause to cause: lines, and the new ones among them.
+    pub fn moves(&self) -> impl Iterator<Item = ((u32, u32), (u64, u64))> {
+        self.moves.iter().map(|(&causes, &counts)| (causes, counts))
     }
 
     pub fn report(&self, causes: &Causes, report: &mut Report) {

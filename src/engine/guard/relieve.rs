@@ -2,6 +2,7 @@
 //! shown in this body is still held, so it is rewound and folded as if it had been so from its
 //! first line; nothing is lost and nothing counted twice (rule 5.2).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
@@ -9,13 +10,14 @@ use super::families::Phase;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
 use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
+use super::observed::Shadow;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
-use crate::engine::cardinality::{Rank, Suspects};
+use crate::engine::cardinality::{Arrival, Rank, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
-use crate::engine::fold::{FamilyId, GroupId, Heir};
-use crate::engine::model::{Format, LabelSet};
+use crate::engine::fold::{FamilyId, GroupId, MemberId};
+use crate::engine::model::{Format, LabelSet, SeriesHash};
 use crate::engine::policy::{self, LimitAction, Manner};
 
 impl Guard {
@@ -286,6 +288,16 @@ impl Guard {
     }
 }
 
+/// The group that takes over from another, and who is to blame for it.
+struct Heir {
+    group: GroupId,
+    /// The label set of the group before.
+    set: SeriesHash,
+    cause: u32,
+    /// Whether that label set was folded before.
+    is_stale: bool,
+}
+
 /// Whether something could be folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Relief {
@@ -306,7 +318,7 @@ impl EndpointState {
     }
 
     fn is_overflow(&self, _: FamilyId, key: u64) -> bool {
-        let group = self.fold.find_group(crate::engine::model::SeriesHash(key));
+        let group = self.fold.find_group(SeriesHash(key));
         let marked = |labels: LabelSet| labels.iter().any(|(_, value)| value == "__overflow__");
         group.is_some_and(|g| written_labels(&self.fold.groups.get(g).body).is_some_and(marked))
     }
@@ -315,14 +327,59 @@ impl EndpointState {
     /// moves between accumulators: the old groups freeze (rules 5.1, 5.7).
     pub(super) fn regroup_family(&mut self, id: FamilyId) {
         let groups = self.fold.families[id.index()].groups.clone();
-        let heirs: Vec<Heir> = groups.into_iter().filter_map(|group| self.heir(id, group)).collect();
+        let heirs: HashMap<GroupId, Heir> =
+            groups.into_iter().filter_map(|group| Some((group, self.heir(id, group)?))).collect();
         if !heirs.is_empty() {
-            self.fold.regroup_all(id, &heirs);
+            let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
+            for (member, old) in self.fold.regroup_all(id, &groups) {
+                let class = *self.fold.members.class(member);
+                let number = self.shadows.by_way_of(class.shadow, (heirs[&old].set, class.cause), heirs[&old].is_stale);
+                self.fold.blame(member, heirs[&old].cause, number);
+            }
         }
         let weight = self.weight(id);
         let groups = self.fold.families[id.index()].groups.iter();
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
         self.families.set_count(id, shown * weight);
+        self.shadow_groups(id);
+    }
+
+    /// What observing limits would make of the members of groups.
+    fn shadow_groups(&mut self, id: FamilyId) {
+        let hash = self.families.get(id).hash.0;
+        let observed = |c: &&Collapse| c.family == hash && c.manner == Manner::Observed;
+        let collapses: Vec<Collapse> = self.budgets.collapses().iter().filter(observed).cloned().collect();
+        if collapses.is_empty() {
+            return;
+        }
+        let mut shadows: HashMap<GroupId, Shadow> = HashMap::new();
+        for group in self.fold.families[id.index()].groups.clone() {
+            let g = self.fold.groups.get(group);
+            let (set, labels) = (g.key.0, written_labels(&g.body));
+            let Some(mut labels) = labels.filter(|_| !g.superseded) else { continue };
+            let mut cause = None;
+            for collapse in &collapses {
+                if let Ok(at) = labels.position(&collapse.label) {
+                    labels.remove_at(at);
+                    cause.get_or_insert_with(|| collapse.cause());
+                }
+            }
+            let Some(cause) = cause else { continue };
+            let family = self.families.get(id);
+            let key = key(&self.seed, family, &labels, &mut Vec::new());
+            let cause = self.causes.number(&cause, &family.name);
+            let is_news = self.budgets.demanded(hash.rotate_left(1), set) == Arrival::New;
+            shadows.insert(group, Shadow { key: Some(key), cause, is_news });
+        }
+        for at in 0..self.fold.members.len() as u32 {
+            let member = MemberId(at);
+            let group = self.fold.members.get(member).group();
+            if let Some(shadow) = group.and_then(|group| shadows.get(&group)) {
+                let class = *self.fold.members.class(member);
+                let number = self.shadows.with(class.shadow, *shadow);
+                self.fold.blame(member, class.cause, number);
+            }
+        }
     }
 
     /// The group that takes over from one that carries a folded label.
@@ -343,11 +400,11 @@ impl EndpointState {
         let key = key(&self.seed, family, &labels, &mut buffer);
         labels_as_written(&labels, &mut buffer);
         let old = self.fold.groups.get(group);
-        let (hash, set) = (family.hash.0, old.key.0);
+        let (hash, set) = (family.hash.0, old.key);
         let seed = old.heir(key, &buffer, cause);
         let heir = self.fold.group(seed);
-        self.budgets.demanded(hash, set);
-        Some(Heir { of: group, group: heir, cause })
+        let is_stale = self.budgets.demanded(hash, set.0) != Arrival::New;
+        Some(Heir { group: heir, set, cause, is_stale })
     }
 }
 

@@ -6,11 +6,9 @@
 
 use std::collections::HashSet;
 
-use hashbrown::HashTable;
-
 use super::known::{Dropped, Known, Stamp};
 use crate::engine::fold::{FamilyId, MemberId};
-use crate::engine::model::{Seed, SeriesHash};
+use crate::engine::model::{Index, Seed, SeriesHash};
 
 /// A spelling's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub struct Series {
     seed: Seed,
     all: Vec<Known>,
     dropped: Dropped,
-    index: HashTable<u32>,
+    index: Index,
     first: u32,
     last: u32,
     now: Stamp,
@@ -57,7 +55,7 @@ pub enum Seen {
 
 impl Series {
     pub fn new(seed: Seed) -> Series {
-        let (all, index) = (Vec::new(), HashTable::new());
+        let (all, index) = (Vec::new(), Index::default());
         Series { seed, all, dropped: Dropped::default(), index, first: NONE, last: NONE, now: Stamp::of(1) }
     }
 
@@ -91,16 +89,38 @@ impl Series {
 
     /// Looks a spelling up; when it is not known, its hash is what [`Series::insert`] wants.
     pub fn find(&self, series: &[u8]) -> Result<KnownId, SeriesHash> {
-        let hash = self.seed.hash(series);
-        self.index.find(hash.0, |&i| self.all[i as usize].hash() == hash).map(|&i| KnownId(i)).ok_or(hash)
+        self.find_hash(self.seed.hash(series))
+    }
+
+    pub fn find_hash(&self, hash: SeriesHash) -> Result<KnownId, SeriesHash> {
+        self.index.find(hash, |i| self.all[i as usize].hash()).map(KnownId).ok_or(hash)
+    }
+
+    /// Brings the place of a spelling near.
+    #[inline]
+    pub fn touch(&self, hash: SeriesHash) {
+        self.index.touch(hash);
     }
 
     /// Remembers a spelling that [`Series::find`] does not know.
     pub fn insert(&mut self, hash: SeriesHash, series: &[u8], what: What) -> KnownId {
+        let known = Known::new(hash, series, self.expected(), what, &mut self.dropped);
+        self.push(hash, known)
+    }
+
+    /// The same for one of this length that holds no newline and ends in a `}`.
+    #[inline]
+    pub fn insert_plain(&mut self, hash: SeriesHash, len: usize, what: What) -> KnownId {
+        let known = Known::plain(hash, len, self.expected(), what, &mut self.dropped);
+        self.push(hash, known)
+    }
+
+    #[inline]
+    fn push(&mut self, hash: SeriesHash, known: Known) -> KnownId {
         let id = self.all.len() as u32;
-        self.all.push(Known::new(hash, series, self.expected(), what, &mut self.dropped));
+        self.all.push(known);
         let all = &self.all;
-        self.index.insert_unique(hash.0, id, |&i| all[i as usize].hash().0);
+        self.index.insert(hash, id, |i| all[i as usize].hash());
         KnownId(id)
     }
 
@@ -132,6 +152,12 @@ impl Series {
         seen
     }
 
+    /// What this spelling would be if it came now.
+    #[inline]
+    pub fn would_be(&self, id: KnownId) -> Seen {
+        if self.all[id.index()].stamp() == self.now { Seen::Again } else { Seen::First }
+    }
+
     #[inline]
     pub fn what(&self, id: KnownId) -> What {
         self.all[id.index()].what(&self.dropped)
@@ -150,18 +176,14 @@ impl Series {
                 continue;
             }
             known.forget();
-            if let Ok(entry) = self.index.find_entry(self.all[at].hash().0, |&i| i as usize == at) {
-                entry.remove();
-            }
+            self.index.remove(self.all[at].hash(), at as u32);
         }
     }
 
     /// Forgets the spellings that came after the first `len`.
     pub fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
-            if let Ok(entry) = self.index.find_entry(self.all[at].hash().0, |&i| i as usize == at) {
-                entry.remove();
-            }
+            self.index.remove(self.all[at].hash(), at as u32);
         }
         self.all.truncate(len);
         for known in &mut self.all {
@@ -207,15 +229,12 @@ impl Series {
         let new = |old: u32| positions.get(old as usize).copied().unwrap_or(NONE);
         self.all.iter_mut().for_each(|k| k.next = new(k.next));
         (self.first, self.last) = (new(self.first), NONE);
-        self.index = HashTable::with_capacity(self.all.len());
         let all = &self.all;
-        for (at, known) in all.iter().enumerate() {
-            self.index.insert_unique(known.hash().0, at as u32, |&i| all[i as usize].hash().0);
-        }
+        self.index.rebuild(all.len(), |i| all[i as usize].hash());
     }
 
     pub fn memory(&self) -> usize {
-        self.all.capacity() * size_of::<Known>() + self.index.allocation_size() + self.dropped.memory()
+        self.all.capacity() * size_of::<Known>() + self.index.memory() + self.dropped.memory()
     }
 }
 

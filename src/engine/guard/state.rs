@@ -178,9 +178,10 @@ impl EndpointState {
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
         self.fold.rollback();
-        self.rollback_limits();
         self.series.truncate(watermark.series);
+        // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
+        self.rollback_limits();
     }
 
     /// Takes up the plan of the scrape at hand. Members stay, whatever the new plan makes of them

@@ -1,11 +1,13 @@
-//! The words every room speaks: format, kind, label set, seeded hash. Imports nothing.
+//! The words every room speaks: format, kind, label set, seeded hash and an index by it. Imports nothing.
 
 mod format;
+mod index;
 mod kind;
 mod labels;
 mod seed;
 
 pub use format::Format;
+pub use index::Index;
 pub use kind::Kind;
 pub use labels::{DuplicateLabel, LabelSet};
 pub use seed::{Seed, SeriesHash};

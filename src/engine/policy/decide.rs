@@ -9,7 +9,7 @@ use super::plan::Planned;
 use super::relabel::{Rule, Ruled};
 use super::selector::Selector;
 use super::step::{Applied, Books, Step};
-use super::{Action, Cause, Decision, Ledger, Manner, Observed, Outcome, Part, SeriesRef};
+use super::{Action, Cause, Decision, Further, Ledger, Manner, Observed, Outcome, Part, SeriesRef};
 use crate::engine::model::LabelSet;
 use std::sync::Arc;
 
@@ -69,15 +69,19 @@ pub(super) fn walk<T: Trace>(
             _ if planned.passes() => Some(Ended::Passed),
             Enforcement::Enforced => enforce(&mut editor, at, link, out, &mut so_far),
             Enforcement::Observed => {
-                so_far.observed.extend(editor.observe(link, out));
+                let observed = editor.observe(link, out);
+                // Nobody else would have kept it out before.
+                let is_alone = so_far.cause.is_none();
+                so_far.observed.extend(observed.map(|o| Observed { is_news: o.is_news || is_alone, ..o }));
                 None
             }
         }
     });
-    let mut decision = Decision { observed: so_far.observed, ..Decision::default() };
+    let mut decision = Decision { observed: so_far.observed, further: so_far.further, ..Decision::default() };
     match ended {
         Some(Ended::Passed) => {
             out.copy_from(series.labels);
+            decision.further.clear();
             // What passes would have kept its labels, whoever wanted to change them before.
             decision.observed.retain(|observed| observed.labels.is_none());
         }
@@ -101,6 +105,7 @@ pub(super) fn walk<T: Trace>(
 #[derive(Default)]
 struct SoFar {
     cause: Option<Cause>,
+    further: Vec<Further>,
     deciders: Option<Deciders>,
     observed: Vec<Observed>,
 }
@@ -122,15 +127,15 @@ fn enforce<T: Trace>(
     if link.folds {
         so_far.deciders.get_or_insert_default().add(u16::try_from(at).unwrap_or(u16::MAX), link.says(policy));
     }
+    let before = so_far.cause.is_some().then(|| out.clone());
     match editor.apply(link, out) {
         Edited::Unchanged => None,
-        // A value that had no place is news, and what a step before it did is not.
-        Edited::Changed(cause) if cause.action.is_budget() && editor.books.newly_refused => {
-            so_far.cause = Some(cause);
-            None
-        }
         Edited::Changed(cause) => {
-            so_far.cause.get_or_insert(cause);
+            let is_news = !cause.action.is_budget() || editor.books.newly_refused;
+            match before {
+                Some(labels) => so_far.further.push(Further { labels, cause, is_news }),
+                None => so_far.cause = Some(cause),
+            }
             None
         }
         Edited::Dropped(cause) => Some(Ended::Dropped(cause)),
@@ -197,8 +202,11 @@ impl<'p, T: Trace> Editor<'p, T> {
         self.fresh = Fresh::No;
         let observed = match edited {
             Edited::Unchanged => None,
-            Edited::Changed(cause) => Some(Observed { labels: Some(labels.clone()), cause }),
-            Edited::Dropped(cause) => Some(Observed { labels: None, cause }),
+            Edited::Changed(cause) => {
+                let is_news = !cause.action.is_budget() || self.books.newly_refused;
+                Some(Observed { labels: Some(labels.clone()), cause, is_news })
+            }
+            Edited::Dropped(cause) => Some(Observed { labels: None, cause, is_news: true }),
         };
         self.scratch.observed = labels;
         observed

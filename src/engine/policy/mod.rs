@@ -120,6 +120,18 @@ pub struct Decision {
     pub settings: SettingsId,
     /// What observing policies would have done, in order.
     pub observed: Vec<Observed>,
+    /// Policies that changed the series after the first one had.
+    pub further: Vec<Further>,
+}
+
+/// A later change of a series that an earlier policy has changed.
+#[derive(Clone, Debug)]
+pub struct Further {
+    /// The label set it was made on.
+    pub labels: LabelSet,
+    pub cause: Cause,
+    /// Whether it is new that such a series is kept out; planned changes always are.
+    pub is_news: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,6 +153,8 @@ pub struct Observed {
     /// The label set it would have had; `None` when it would have been left out.
     pub labels: Option<LabelSet>,
     pub cause: Cause,
+    /// Whether it would be new that such a series is kept out; planned changes always are.
+    pub is_news: bool,
 }
 
 /// Who is to blame: the first step that changed the series.

@@ -9,7 +9,7 @@ mod collapse;
 mod gate;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub(super) use asking::{Asking, News, Terms};
@@ -36,6 +36,10 @@ pub struct Budgets {
     /// Endpoint clock at which the generations of `demand` were last changed.
     pub turned: f64,
     undo: Vec<Undo>,
+    /// Values and label sets that were not known before the scrape at hand: whoever asks for them again
+    /// in it asks for something new.
+    fresh_slots: HashSet<Slot>,
+    fresh_sets: HashSet<(FamilyKey, u64)>,
     /// Collapses and gates as they were, once this scrape has changed them.
     before: Option<Box<Before>>,
     /// Whether anything has to be written down.
@@ -86,6 +90,8 @@ impl Budgets {
     /// A scrape begins.
     pub fn begin(&mut self) {
         self.undo.clear();
+        self.fresh_slots.clear();
+        self.fresh_sets.clear();
         self.before = None;
     }
 
@@ -126,10 +132,13 @@ impl Budgets {
     /// What became of the value, and whether it is remembered.
     fn ask(&mut self, slot: Slot, now: u32) -> Answer {
         let book = &mut self.books[slot.book as usize];
-        let answer = book.places.ask(slot.value, book.limit, now);
+        let mut answer = book.places.ask(slot.value, book.limit, now);
         if answer.novelty == Novelty::New {
             self.is_written = false;
             self.undo.push(Undo::Place(slot));
+            self.fresh_slots.insert(slot);
+        } else if self.fresh_slots.contains(&slot) {
+            answer.novelty = Novelty::New;
         }
         answer
     }
@@ -259,7 +268,11 @@ impl Budgets {
 
     /// A label set that a limit changed or kept out: whether there is such a one for the first time.
     pub fn demanded(&mut self, family: FamilyKey, set: u64) -> Arrival {
-        self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set)
+        let arrival = self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
+        if arrival == Arrival::New && self.fresh_sets.len() < EXACT_DEMAND as usize {
+            self.fresh_sets.insert((family, set));
+        }
+        if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
     }
 
     /// Label sets there would be, of families where a limit has become effective.

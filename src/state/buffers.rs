@@ -1,0 +1,81 @@
+//! Buffers that bodies were held in, for the next scrape of whichever endpoint: memory that was
+//! written to before is cheaper than memory the kernel has to find and clear.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// Shared by all endpoints.
+#[derive(Clone, Debug, Default)]
+pub struct Buffers {
+    idle: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// More than this many are not kept: so many scrapes are rarely under way at once.
+const MOST_IDLE: usize = 2;
+/// Smaller ones are cheap, larger ones are dear to keep.
+const WORTH_KEEPING: std::ops::RangeInclusive<usize> = 128 << 10..=16 << 20;
+
+impl Buffers {
+    pub fn take(&self) -> Vec<u8> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub fn give(&self, mut buffer: Vec<u8>) {
+        if !WORTH_KEEPING.contains(&buffer.capacity()) {
+            return;
+        }
+        buffer.clear();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(buffer);
+        }
+    }
+
+    /// Bytes to be sent; their buffer comes back when the last of them is gone.
+    pub fn send(&self, buffer: Vec<u8>) -> Bytes {
+        match WORTH_KEEPING.contains(&buffer.capacity()) {
+            true => Bytes::from_owner(Sent { buffer, home: self.clone() }),
+            false => buffer.into(),
+        }
+    }
+}
+
+struct Sent {
+    buffer: Vec<u8>,
+    home: Buffers,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.home.give(std::mem::take(&mut self.buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_comes_back_empty_and_no_more_than_a_few_are_kept() {
+        let buffers = Buffers::default();
+        let body = vec![7; 200 << 10];
+        let mut sent = buffers.send(body);
+        let first = sent.split_to(1 << 10);
+        drop(sent);
+        assert_eq!(buffers.take().capacity(), 0, "a part of it is still on its way");
+        drop(first);
+        let back = buffers.take();
+        assert!(back.is_empty() && back.capacity() >= 200 << 10);
+        for size in [1 << 10, 1 << 20, 1 << 20, 1 << 20, 32 << 20] {
+            buffers.give(Vec::with_capacity(size));
+        }
+        assert_eq!(buffers.idle.lock().unwrap().len(), MOST_IDLE);
+    }
+}

@@ -1,0 +1,98 @@
+//! No policy file: an explosion nobody foresaw, through the built binary and its built-in policy.
+
+use std::fmt::Write as _;
+
+use crate::exporter::{Exporter, Framing, TEXT};
+use crate::guard::Guard;
+use crate::http::get;
+use crate::process::eventually;
+
+/// Counters, a gauge and a histogram whose series gain `order_ref`.
+fn body(orders: usize, count: usize) -> String {
+    let mut body = String::from("# TYPE jobs_total counter\n");
+    let of = |order: usize| format!("order_ref=\"5f0c{order:08x}\",queue=\"q{}\"", order % 2);
+    for order in 0..orders {
+        writeln!(body, "jobs_total{{{}}} {count}", of(order)).unwrap();
+    }
+    body.push_str("# TYPE active gauge\n");
+    for order in 0..orders {
+        writeln!(body, "active{{{}}} 1", of(order)).unwrap();
+    }
+    body.push_str("# TYPE took_seconds histogram\n");
+    for order in 0..orders {
+        let of = of(order);
+        for le in ["0.1", "1", "+Inf"] {
+            writeln!(body, "took_seconds_bucket{{{of},le=\"{le}\"}} {count}").unwrap();
+        }
+        writeln!(body, "took_seconds_sum{{{of}}} {count}\ntook_seconds_count{{{of}}} {count}").unwrap();
+    }
+    body
+}
+
+struct Case {
+    exporter: Exporter,
+    guard: Guard,
+}
+
+impl Case {
+    fn new() -> Case {
+        let exporter = Exporter::start();
+        let settings = format!("targets:\n  - {{name: worker, url: 'http://{}/metrics'}}\n", exporter.address);
+        Case { exporter, guard: Guard::start(&settings, "") }
+    }
+
+    fn scrape(&self, body: &str) -> String {
+        self.exporter.say(TEXT, body.as_bytes(), Framing::ContentLength);
+        let answer = self.guard.scrape("worker");
+        assert_eq!(answer.status, 200, "{}", answer.reason);
+        answer.text().to_owned()
+    }
+
+    /// The sum over a sample name in an answer.
+    fn sum(answer: &str, name: &str) -> f64 {
+        let of_name = answer.lines().filter(|l| l.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
+        of_name.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    fn own(&self, row: &str) -> f64 {
+        let answer = get(self.guard.address, "/metrics");
+        let metrics = answer.text();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(row)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {row} in\n{metrics}")).parse().unwrap()
+    }
+}
+
+#[test]
+fn an_explosion_nobody_foresaw_is_under_budget_and_loses_nothing() {
+    const ORDERS: usize = 12_000;
+    let case = Case::new();
+    let calm = body(20, 1);
+    let answer = case.scrape(&calm);
+    assert!(answer.starts_with(&calm), "20 orders pass as they came");
+
+    let first = case.scrape(&body(ORDERS, 2));
+    assert!(first.lines().filter(|line| !line.starts_with('#')).count() < 50, "from the first scrape on");
+    // 20 orders rose by 1, the others were born with 2; a new series shows 0 until it is known.
+    let truth = |count: usize| (20 * (count - 1) + (ORDERS - 20) * count) as f64;
+    let mut answers = vec![first];
+    answers.extend((3..6).map(|count| case.scrape(&body(ORDERS, count))));
+    case.guard.kill_and_start_again();
+    answers.extend((6..8).map(|count| case.scrape(&body(ORDERS, count))));
+    let last = answers.last().unwrap();
+    assert!(!last.contains("order_ref"), "{last}");
+    assert_eq!(Case::sum(last, "active"), ORDERS as f64);
+    let shown: Vec<f64> = answers.iter().map(|answer| Case::sum(answer, "jobs_total")).collect();
+    assert!(shown.is_sorted(), "{shown:?}");
+
+    for metric in ["jobs_total", "took_seconds"] {
+        let row = format!(
+            "cardinality_guard_collapsed{{target=\"worker\",metric=\"{metric}\",label=\"order_ref\",aggregate=\"sum\"}}"
+        );
+        assert_eq!(case.own(&row), 1.0);
+    }
+    assert_eq!(case.own("cardinality_guard_series{target=\"worker\",stage=\"received\"}"), 7.0 * ORDERS as f64);
+    // As long as it is held a new series shows 0; what is shown then is every increment, once.
+    for name in ["jobs_total", "took_seconds_count", "took_seconds_sum"] {
+        eventually(name, &truth(7), || Case::sum(&case.scrape(&body(ORDERS, 7)), name));
+    }
+}
