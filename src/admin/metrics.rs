@@ -18,6 +18,8 @@ use crate::telemetry::LiveEndpoint;
 pub(super) struct Metric {
     pub name: Arc<str>,
     pub kind: Kind,
+    /// That have it.
+    pub endpoints: u64,
     pub received: u64,
     pub forwarded: u64,
     pub limit: Option<u64>,
@@ -100,6 +102,7 @@ fn sums(live: &[LiveEndpoint]) -> BTreeMap<Arc<str>, Metric> {
     let mut by_name: BTreeMap<Arc<str>, Metric> = BTreeMap::new();
     for family in live.iter().flat_map(|endpoint| endpoint.families.iter()) {
         let metric = by_name.entry(family.metric.clone()).or_insert_with(|| Metric::new(&family.metric, family.kind));
+        metric.endpoints += 1;
         metric.received += family.received;
         metric.forwarded += family.forwarded;
         metric.demand += family.demand;
@@ -111,10 +114,11 @@ fn sums(live: &[LiveEndpoint]) -> BTreeMap<Arc<str>, Metric> {
 }
 
 impl Metric {
-    fn new(name: &Arc<str>, kind: Kind) -> Metric {
+    pub(super) fn new(name: &Arc<str>, kind: Kind) -> Metric {
         Metric {
             name: name.clone(),
             kind,
+            endpoints: 0,
             received: 0,
             forwarded: 0,
             limit: None,
