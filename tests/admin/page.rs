@@ -110,6 +110,7 @@ fn series_are_drawn_over_time() {
     stage.scrape(&exploding("job_id", 400));
     eventually("the explosion is drawn", &true, || drawn("received went from 8 to 402, forwarded from 8 to 5\""));
     let page = stage.get("/").text().to_owned();
+    assert!(page.contains("its exporters' series went from 8 to 402."), "since when: {page}");
     assert!(page.contains("<polyline class=\"received\"") && page.contains("<polyline class=\"forwarded\""), "{page}");
 }
 

@@ -6,6 +6,7 @@ mod attention;
 mod chart;
 mod details;
 mod events;
+mod growth;
 mod html;
 mod overview;
 
