@@ -1,12 +1,14 @@
 //! The metrics of a target and their labels, over its endpoints, with what the guard does to them:
 //! what the API and the page are made of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::deeds::{Deed, Inquiry, Stage};
+use super::happened::{Happened, Lost, OfMetric};
+use crate::advice::are_ids;
 use crate::engine::cardinality::{Count, Estimated};
-use crate::engine::guard::{Attributed, LabelRow};
+use crate::engine::guard::{Collapsed, LabelRow};
 use crate::engine::model::Kind;
 use crate::engine::policy::{Manner, Shape};
 use crate::state::{ActiveTarget, Event, Happening};
@@ -16,6 +18,8 @@ use crate::telemetry::LiveEndpoint;
 pub(super) struct Metric {
     pub name: Arc<str>,
     pub kind: Kind,
+    /// That have it.
+    pub endpoints: u64,
     pub received: u64,
     pub forwarded: u64,
     pub limit: Option<u64>,
@@ -38,51 +42,55 @@ pub(super) struct Label {
     pub deed: Option<Deed>,
 }
 
-/// The largest metrics of those that fit.
+/// The largest metrics of those that fit, and others that were asked for.
 pub(super) struct Found {
     pub metrics: Vec<Metric>,
     /// How many there are.
     pub all: usize,
 }
 
-/// The metrics of `live`, endpoints of one target, `most` at most. `search` is part of a metric's
-/// or a label's name.
+/// Which metrics come along beside the largest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Also {
+    Nothing,
+    /// Those with a label that a limit acts on or that is made of ids, however small they are.
+    Troubled,
+}
+
+/// Troubled metrics beside the largest: more of them nobody reads.
+const MOST_TROUBLED: usize = 200;
+
+/// The metrics of `live`, endpoints of one target, the `most` largest. `search` is part of a
+/// metric's or a label's name.
 pub(super) fn of(
     target: &ActiveTarget,
     live: &[LiveEndpoint],
     events: &[Event],
     search: Option<&str>,
-    most: usize,
+    (most, also): (usize, Also),
 ) -> Found {
-    let rows = worst_rows(live);
-    let folded = |metric: &Metric, word: &str| {
-        let collapsed = live.iter().flat_map(|endpoint| endpoint.collapsed.iter());
-        collapsed.filter(|c| c.learned.metric == metric.name).any(|c| holds(&c.learned.label, word))
-    };
-    let fits = |metric: &Metric| {
-        search.is_none_or(|word| {
-            let mut rows = rows.get(&*metric.name).into_iter().flatten();
-            holds(&metric.name, word) || rows.any(|row| holds(&row.label, word)) || folded(metric, word)
-        })
-    };
+    let happened = Happened::to(live);
+    let fits = |metric: &Metric| search.is_none_or(|word| metric.holds(word, happened.of(&metric.name)));
     let mut metrics: Vec<Metric> = sums(live).into_values().filter(fits).collect();
     let all = metrics.len();
     let size = |metric: &Metric| metric.demand.max(metric.received).max(metric.forwarded);
     metrics.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.name.cmp(&b.name)));
-    metrics.truncate(most);
+    let smaller = metrics.split_off(most.min(all));
+    if also == Also::Troubled {
+        let troubled = smaller.into_iter().filter(|metric| is_troubled(happened.of(&metric.name)));
+        metrics.extend(troubled.take(MOST_TROUBLED));
+    }
     let mut inquiry = Inquiry::of(&target.plan);
     for metric in &mut metrics {
-        let rows = rows.get(&*metric.name).map_or(&[][..], Vec::as_slice);
-        metric.labels = rows.iter().map(Label::of).collect();
-        for (label, deed) in inquiry.ask(&metric.name, metric.kind, rows) {
-            metric.does(&label, deed);
-        }
-        for endpoint in live {
-            metric.did(endpoint, events);
-        }
-        metric.labels.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.name.cmp(&b.name)));
+        metric.fill(happened.of(&metric.name.clone()), &mut inquiry, events);
     }
     Found { metrics, all }
+}
+
+fn is_troubled(happened: &OfMetric<'_>) -> bool {
+    !happened.collapsed.is_empty()
+        || happened.lost.iter().any(|lost| lost.cause.action.is_budget())
+        || happened.rows.iter().any(|row| are_ids(&row.label, row.values.value, row.shape))
 }
 
 /// Whether a word is part of a name, whatever the case of its letters.
@@ -94,6 +102,7 @@ fn sums(live: &[LiveEndpoint]) -> BTreeMap<Arc<str>, Metric> {
     let mut by_name: BTreeMap<Arc<str>, Metric> = BTreeMap::new();
     for family in live.iter().flat_map(|endpoint| endpoint.families.iter()) {
         let metric = by_name.entry(family.metric.clone()).or_insert_with(|| Metric::new(&family.metric, family.kind));
+        metric.endpoints += 1;
         metric.received += family.received;
         metric.forwarded += family.forwarded;
         metric.demand += family.demand;
@@ -104,25 +113,12 @@ fn sums(live: &[LiveEndpoint]) -> BTreeMap<Arc<str>, Metric> {
     by_name
 }
 
-/// By metric: each label as the endpoint shows it that has most values of it.
-fn worst_rows(live: &[LiveEndpoint]) -> HashMap<&str, Vec<LabelRow>> {
-    let mut by_metric: HashMap<&str, Vec<LabelRow>> = HashMap::new();
-    for row in live.iter().flat_map(|endpoint| endpoint.labels.iter()) {
-        let rows = by_metric.entry(&row.metric).or_default();
-        match rows.iter_mut().find(|other| other.label == row.label) {
-            Some(other) if other.values.value < row.values.value => *other = row.clone(),
-            Some(_) => {}
-            None => rows.push(row.clone()),
-        }
-    }
-    by_metric
-}
-
 impl Metric {
-    fn new(name: &Arc<str>, kind: Kind) -> Metric {
+    pub(super) fn new(name: &Arc<str>, kind: Kind) -> Metric {
         Metric {
             name: name.clone(),
             kind,
+            endpoints: 0,
             received: 0,
             forwarded: 0,
             limit: None,
@@ -147,51 +143,58 @@ impl Metric {
         }
     }
 
-    /// What happened to it in the last scrape of an endpoint.
-    fn did(&mut self, endpoint: &LiveEndpoint, events: &[Event]) {
-        let name = self.name.clone();
-        for collapsed in endpoint.collapsed.iter().filter(|c| c.learned.metric == name) {
-            let learned = &collapsed.learned;
-            let began = |event: &&Event| event.learned == *learned && event.what == Happening::Collapsed;
-            let since = events.iter().rev().find(began).map(|event| event.wall_seconds);
-            let label = self.label(&learned.label);
-            let before = label.deed.take();
-            label.deed = Some(Deed {
-                action: collapsed.action,
-                policy: learned.policy.clone(),
-                manner: learned.manner,
-                stage: Stage::Acting,
-                dropped: before.as_ref().map_or(0, |deed| deed.dropped),
-                places: before.and_then(|deed| deed.places),
-                since,
-            });
+    /// Its labels, what policies say of them, and what happened.
+    fn fill(&mut self, happened: &OfMetric<'_>, inquiry: &mut Inquiry, events: &[Event]) {
+        self.labels = happened.rows.iter().map(Label::of).collect();
+        for (label, deed) in inquiry.ask(&self.name, self.kind, &happened.rows) {
+            self.does(&label, deed);
         }
-        let mine = |rows: &Arc<[Attributed]>| rows.iter().filter(|row| row.metric == name).cloned().collect::<Vec<_>>();
-        for (rows, manner) in
-            [(mine(&endpoint.dropped_by), Manner::Enforced), (mine(&endpoint.observed_by), Manner::Observed)]
-        {
-            rows.into_iter().for_each(|row| self.lost(&row, manner));
-        }
+        happened.collapsed.iter().for_each(|collapsed| self.folded(collapsed, events));
+        happened.lost.iter().for_each(|lost| self.lost(lost));
+        self.labels.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.name.cmp(&b.name)));
     }
 
-    fn lost(&mut self, row: &Attributed, manner: Manner) {
-        let is =
-            |deed: &Deed| deed.action == row.cause.action && deed.policy == row.cause.policy && deed.manner == manner;
-        if row.cause.label.is_empty() {
+    fn holds(&self, word: &str, happened: &OfMetric<'_>) -> bool {
+        holds(&self.name, word)
+            || happened.rows.iter().any(|row| holds(&row.label, word))
+            || happened.collapsed.iter().any(|c| holds(&c.learned.label, word))
+    }
+
+    fn folded(&mut self, collapsed: &Collapsed, events: &[Event]) {
+        let learned = &collapsed.learned;
+        let began = |event: &&Event| event.learned == *learned && event.what == Happening::Collapsed;
+        let since = events.iter().rev().find(began).map(|event| event.wall_seconds);
+        let label = self.label(&learned.label);
+        let places = label.deed.take().and_then(|deed| deed.places);
+        label.deed = Some(Deed {
+            action: collapsed.action,
+            policy: learned.policy.clone(),
+            manner: learned.manner,
+            stage: Stage::Acting,
+            dropped: 0,
+            places,
+            since,
+        });
+    }
+
+    fn lost(&mut self, lost: &Lost<'_>) {
+        let Lost { cause, manner, count } = *lost;
+        let is = |deed: &Deed| deed.action == cause.action && deed.policy == cause.policy && deed.manner == manner;
+        if cause.label.is_empty() {
             match self.deeds.iter_mut().find(|deed| is(deed)) {
-                Some(deed) => deed.dropped += row.count,
-                None => self.deeds.push(Deed { dropped: row.count, ..Deed::of(&row.cause, manner) }),
+                Some(deed) => deed.dropped += count,
+                None => self.deeds.push(Deed { dropped: count, ..Deed::of(cause, manner) }),
             }
             return;
         }
-        let label = self.label(&row.cause.label);
+        let label = self.label(&cause.label);
         match &mut label.deed {
             Some(deed) if is(deed) => {
                 deed.stage = Stage::Acting;
-                deed.dropped += row.count;
+                deed.dropped += count;
             }
             Some(other) if other.stage == Stage::Acting && other.manner == Manner::Enforced => {}
-            deed => *deed = Some(Deed { dropped: row.count, ..Deed::of(&row.cause, manner) }),
+            deed => *deed = Some(Deed { dropped: count, ..Deed::of(cause, manner) }),
         }
     }
 

@@ -4,6 +4,7 @@
 mod api;
 mod deeds;
 mod discovery;
+mod happened;
 mod metrics;
 mod page;
 mod proposals;

@@ -7,7 +7,7 @@ use crate::engine::cardinality::TRIED_LAST;
 use crate::engine::policy::{Action, Manner, Shape};
 use crate::telemetry::Printable;
 
-/// Series a metric may have where no policy says how many: as the command `suggest` has it.
+/// Series a metric of one endpoint may have where no policy says how many: as the command `suggest` has it.
 const BUDGET: u64 = 10_000;
 /// So many values are nothing to speak of.
 const FEW: u64 = 10;
@@ -20,23 +20,18 @@ pub(super) fn steps(metrics: &[Metric]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut normalizer = Normalizer::new();
     for metric in metrics.iter().filter(|metric| metric.name.len() <= LONGEST) {
-        let before = steps.len();
-        let mut touched = false;
+        let mut spoken_to = metric.labels.iter().any(is_planned);
         for label in &metric.labels {
             if let Some((edit, why)) = against(label, &mut normalizer) {
-                touched = true;
+                spoken_to = true;
                 propose(&mut steps, metric, label, edit, why);
             }
         }
-        let planned = |label: &Label| is_planned(label);
-        let over = metric.demand > metric.limit.unwrap_or(BUDGET).min(BUDGET);
-        if over && !touched && steps.len() == before && !metric.labels.iter().any(planned) {
-            let movable = metric.labels.iter().filter(|label| {
-                label.name.len() <= LONGEST && label.count() > FEW && !TRIED_LAST.contains(&&*label.name)
-            });
-            if let Some(label) = movable.min_by_key(|label| label.leaves.map_or(u64::MAX, |leaves| leaves.value)) {
-                propose(&mut steps, metric, label, Edit::Drop, Why::Budget);
-            }
+        if metric.demand > metric.limit.unwrap_or(BUDGET * metric.endpoints)
+            && !spoken_to
+            && let Some(label) = to_cut(metric)
+        {
+            propose(&mut steps, metric, label, Edit::Drop, Why::Budget);
         }
     }
     steps
@@ -56,6 +51,14 @@ pub(super) fn text(target: &str, metrics: &[Metric], steps: &[Step]) -> String {
         ),
     };
     policy_file(&[remark], steps)
+}
+
+/// The label without which the fewest series would be left.
+fn to_cut(metric: &Metric) -> Option<&Label> {
+    let is_free =
+        |label: &&Label| label.name.len() <= LONGEST && label.count() > FEW && !TRIED_LAST.contains(&&*label.name);
+    let free = metric.labels.iter().filter(is_free);
+    free.min_by_key(|label| label.leaves.map_or(u64::MAX, |leaves| leaves.value))
 }
 
 /// What is to be said against a label, as it is treated now.
@@ -102,4 +105,39 @@ fn propose(steps: &mut Vec<Step>, metric: &Metric, label: &Label, edit: Edit, wh
         look: label.shape.map_or("mixed", Shape::as_str),
         samples: label.samples.iter().map(ToString::to_string).collect(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cardinality::{Count, Estimated};
+    use crate::engine::model::Kind;
+
+    fn label(name: &str, values: u64, leaves: u64) -> Label {
+        let count = |value| Some(Count { value, estimated: Estimated::No });
+        Label {
+            name: name.into(),
+            values: count(values),
+            shape: Some(Shape::Text),
+            samples: vec!["a".into(), "b".into()],
+            leaves: count(leaves),
+            deed: None,
+        }
+    }
+
+    fn metric(series: u64, limit: Option<u64>, endpoints: u64) -> Metric {
+        let labels = vec![label("queue", 20, 5), label("zone", 300, 20), label("color", 12, 900)];
+        Metric { limit, demand: series, received: series, endpoints, labels, ..Metric::new(&"m".into(), Kind::Counter) }
+    }
+
+    #[test]
+    fn a_fleet_may_have_what_its_endpoints_may_have() {
+        let proposed = |series, limit, endpoints| -> Vec<String> {
+            steps(&[metric(series, limit, endpoints)]).into_iter().map(|step| step.label).collect()
+        };
+        assert_eq!(proposed(20_000, Some(2_000_000), 200), [""; 0], "a hundred at each of two hundred");
+        assert_eq!(proposed(20_000, None, 2), [""; 0]);
+        assert_eq!(proposed(20_001, None, 2), ["zone"], "not queue, which goes last, nor color, which saves less");
+        assert_eq!(proposed(101, Some(100), 1), ["zone"]);
+    }
 }

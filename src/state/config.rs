@@ -129,10 +129,14 @@ impl Shared {
 
     fn end_overrides(&self, now: Duration) {
         let mut overrides = self.overrides();
-        for target in overrides.expire(now) {
-            self.telemetry.mode_set(&target, None);
+        let over = overrides.expire(now);
+        for target in &over {
+            self.telemetry.mode_set(target, None);
         }
-        self.change_modes(&overrides);
+        // Somebody else may have seen to it meanwhile.
+        if !over.is_empty() {
+            self.change_modes(&overrides);
+        }
     }
 
     /// The same configuration under other overrides.

@@ -92,6 +92,29 @@ fn a_collapse_is_told_with_its_time_its_policy_and_the_way_back() {
 }
 
 #[test]
+fn a_small_metric_in_trouble_is_found_among_many_large_ones() {
+    let stage = Stage::set();
+    let large = |name: u32| (0..200).map(|n| format!("large_{name}{{cpu=\"{n}\"}} 1\n")).collect::<String>();
+    let body: String = (0..40).map(large).collect();
+    stage.scrape(&format!("{body}{}", exploding("job_id", 60)));
+    let page = stage.get("/").text().to_owned();
+    assert!(page.contains("1 thing needs you.") && page.contains("suggested_job_id"), "{page}");
+}
+
+#[test]
+fn series_are_drawn_over_time() {
+    let stage = Stage::set();
+    stage.scrape(&calm(1));
+    let drawn = |from: &str| stage.get("/").text().contains(from);
+    eventually("there are two points", &true, || drawn("received went from 8 to 8, forwarded from 8 to 8\""));
+    stage.scrape(&exploding("job_id", 400));
+    eventually("the explosion is drawn", &true, || drawn("received went from 8 to 402, forwarded from 8 to 5\""));
+    let page = stage.get("/").text().to_owned();
+    assert!(page.contains("its exporters' series went from 8 to 402."), "since when: {page}");
+    assert!(page.contains("<polyline class=\"received\"") && page.contains("<polyline class=\"forwarded\""), "{page}");
+}
+
+#[test]
 fn it_can_be_read_without_a_script_and_linked_to() {
     let stage = troubled();
     let page = stage.get("/");

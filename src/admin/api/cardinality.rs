@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{limit, not_found, target};
 use crate::admin::deeds::{Deed, Stage};
-use crate::admin::metrics::{self, Label, Metric};
+use crate::admin::metrics::{self, Also, Label, Metric};
 use crate::admin::query::parameter;
 use crate::admin::reply::Reply;
 use crate::admin::when::rfc3339;
@@ -32,7 +32,7 @@ pub(super) fn answer(shared: &Shared, uri: &Uri) -> Result<Reply, Reply> {
         return Err(not_found(&format!("no endpoint of {name} in memory is {endpoint}")));
     }
     let events = shared.commons(name).events();
-    let found = metrics::of(&target, &live, &events, None, limit);
+    let found = metrics::of(&target, &live, &events, None, (limit, Also::Nothing));
     Ok(Reply::data(json!({
         "target": name,
         "endpoints": live.len(),

@@ -15,9 +15,12 @@ use super::query::parameter;
 use super::reply::Reply;
 use crate::state::{ActiveTarget, Config, Shared};
 
+/// What answers a request, or refuses it.
+type Answers = fn(&Shared, &Uri) -> Result<Reply, Reply>;
+
 /// The answer to a path below `/api/v1`; `None` where there is none.
 pub(super) async fn answer(shared: &Arc<Shared>, method: &Method, uri: &Uri) -> Option<Reply> {
-    let command: Option<fn(&Shared, &Uri) -> Result<Reply, Reply>> = match uri.path() {
+    let command: Option<Answers> = match uri.path() {
         "/api/v1/release" => Some(commands::release),
         "/api/v1/mode" => Some(commands::mode),
         _ => None,
@@ -28,7 +31,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, method: &Method, uri: &Uri) -> 
             _ => Reply::method_not_allowed("POST"),
         });
     }
-    let question: Option<fn(&Shared, &Uri) -> Result<Reply, Reply>> = match uri.path() {
+    let question: Option<Answers> = match uri.path() {
         "/api/v1/targets" => Some(targets::answer),
         "/api/v1/cardinality" => Some(cardinality::answer),
         "/api/v1/suggest" => Some(suggest::answer),

@@ -4,7 +4,7 @@
 use hyper::Uri;
 
 use super::target;
-use crate::admin::metrics;
+use crate::admin::metrics::{self, Also};
 use crate::admin::proposals;
 use crate::admin::reply::Reply;
 use crate::state::Shared;
@@ -17,7 +17,7 @@ pub(super) fn answer(shared: &Shared, uri: &Uri) -> Result<Reply, Reply> {
     let target = target(&config, uri)?;
     let name = &target.settings.name;
     let live: Vec<_> = shared.endpoints().all_of(Some(name)).iter().map(|(_, endpoint)| endpoint.live()).collect();
-    let found = metrics::of(&target, &live, &shared.commons(name).events(), None, MOST);
+    let found = metrics::of(&target, &live, &shared.commons(name).events(), None, (MOST, Also::Troubled));
     let steps = proposals::steps(&found.metrics);
     Ok(Reply::yaml(proposals::text(name, &found.metrics, &steps)))
 }

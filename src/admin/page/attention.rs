@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use super::growth::{self, Growth};
 use super::html::{Block, Query, Slug, Text};
 use super::{Known, View, link};
 use crate::admin::deeds::{Deed, Stage};
@@ -80,6 +81,7 @@ pub(super) fn write(view: &View<'_>, findings: &[Finding<'_>], page: &mut String
             let link = link(known.target.name(), "");
             writeln!(page, "<p>And {more} more: <a href=\"{link}\">all of {}</a>.</p>", Text(known.target.name()))?;
         }
+        write_growth(view, known, page)?;
         write_policy(known, page)?;
         writeln!(page, "</article>")?;
     }
@@ -225,6 +227,20 @@ fn write_down(view: &View<'_>, known: &Known, page: &mut String) -> fmt::Result 
     )?;
     let ago = ago(crate::admin::when::wall(last.at), view.now);
     writeln!(page, "<p>{ago}: <code>{}</code></p>", Text(&last.reason))
+}
+
+fn write_growth(view: &View<'_>, known: &Known, page: &mut String) -> fmt::Result {
+    let Some(Growth { from, to, since }) = growth::of(&view.shared.history().of(known.target.name())) else {
+        return Ok(());
+    };
+    let since = view.now - view.shared.clock().now().saturating_sub(since).as_secs_f64();
+    let (time, ago) = (rfc3339(since), ago(since, view.now));
+    write!(
+        page,
+        "<p>Since <time datetime=\"{time}\">{} UTC</time> ({ago}) its exporters' series went ",
+        &time[11..19]
+    )?;
+    writeln!(page, "from {} to {}.</p>", count(from), count(to))
 }
 
 fn write_policy(known: &Known, page: &mut String) -> fmt::Result {

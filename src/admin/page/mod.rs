@@ -6,6 +6,7 @@ mod attention;
 mod chart;
 mod details;
 mod events;
+mod growth;
 mod html;
 mod overview;
 
@@ -15,7 +16,7 @@ use hyper::Uri;
 use hyper::header::HeaderMap;
 
 use self::html::{Query, Text};
-use super::metrics::{self, Found, holds};
+use super::metrics::{self, Also, Found, holds};
 use super::query::parameter;
 use super::targets::{self, Target};
 use super::{proposals, when};
@@ -79,7 +80,7 @@ impl Known {
         let alone = question.target.as_deref() == Some(target.name());
         let search = question.search.as_deref().filter(|word| alone || !holds(target.name(), word));
         let most = if alone { METRICS_ALONE } else { METRICS };
-        let found = metrics::of(&target.active, &target.live(), &events, search, most);
+        let found = metrics::of(&target.active, &target.live(), &events, search, (most, Also::Troubled));
         let steps = proposals::steps(&found.metrics);
         Known { target, events, found, steps }
     }
