@@ -4,7 +4,7 @@ CARGO ?= cargo
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench lint fmt
+.PHONY: help demo setup test conformance fidelity fuzz soak bench instructions lint fmt
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=
 	SOAK_MINUTES=$(MINUTES) $(CARGO) test --release --test hostile soak -- --nocapture
 
 bench: ## What a scrape costs the engine, against the least that any proxy must do
-	$(CARGO) bench --bench '*'
+	$(CARGO) bench --bench engine --bench state
+
+instructions: ## What a sample costs in instructions, against limits (needs valgrind)
+	@scripts/instructions
 
 lint: ## Formatting, clippy, and the engine without the shell
 	$(CARGO) fmt --all --check

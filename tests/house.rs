@@ -115,14 +115,31 @@ fn the_engine_depends_on_no_runtime() {
 
 #[test]
 fn every_test_that_the_architecture_names_exists() {
+    named_tests_exist("docs/ARCHITECTURE.md");
+}
+
+/// Each attack has a row, and each row a test.
+#[test]
+fn every_attack_has_a_test_that_exists() {
+    named_tests_exist("docs/attacks.md");
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/attacks.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what |")).collect();
+    assert!(rows.len() > 50, "{rows:?}");
+    let untested: Vec<_> = rows.iter().filter(|row| !row.contains(".rs::")).collect();
+    assert!(untested.is_empty(), "{untested:#?}");
+}
+
+fn named_tests_exist(page: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap();
+    let text = fs::read_to_string(root.join(page)).unwrap();
     let named: Vec<_> = text.split('`').filter_map(|word| word.split_once(".rs::")).collect();
     assert!(named.len() > 10, "{named:?}");
-    for (file, test) in named {
+    let is_there = |(file, test): &(&str, &str)| {
         let code = fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
-        assert!(code.contains(&format!("fn {test}(")), "{file}.rs holds no {test}");
-    }
+        code.contains(&format!("fn {test}("))
+    };
+    let gone: Vec<_> = named.iter().filter(|named| !is_there(named)).collect();
+    assert!(gone.is_empty(), "{page} names tests that are not there: {gone:#?}");
 }
 
 #[test]

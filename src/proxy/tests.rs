@@ -141,7 +141,7 @@ impl Guard {
     }
 
     /// Goes without a word to the store, as by `kill -9`.
-    async fn is_killed(self) {
+    async fn kill(self) {
         self.serving.abort();
         let _ = self.serving.await;
     }
@@ -182,7 +182,7 @@ async fn a_panic_costs_its_scrape_and_its_endpoints_memory_and_nothing_else() {
         assert!((1..200).contains(&app), "{app}");
 
         // What is in the store is what was shown since, and not what was before.
-        guard.is_killed().await;
+        guard.kill().await;
         let after = self::guard(exporter.address, data.path()).await;
         let resumed = after.jobs("/scrape/app").await;
         assert!((app..app + 100).contains(&resumed), "{resumed} after {app}");

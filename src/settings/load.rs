@@ -3,12 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::layer::{self, Flag, Layer};
 use super::{Settings, read, web_file};
 use crate::engine::policy::{Builtin, Finding, Policies, Severity, Source};
+
+/// Bytes of a settings or policy file.
+const LONGEST: u64 = 16 << 20;
 
 /// Where the configuration comes from; asked once at start and again at each reload.
 #[derive(Clone, Debug, Default)]
@@ -175,13 +179,22 @@ fn web_file_of(settings: &Settings, findings: &mut Vec<Finding>) -> Option<Sourc
 
 fn read_file(path: &Path) -> Result<Source, Finding> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match read_text(path) {
         Ok(text) => Ok(Source { name, text }),
         Err(error) => {
             let message = format!("cannot be read: {error}");
             Err(Finding { severity: Severity::Error, file: name, line: 0, column: 0, message, help: None })
         }
     }
+}
+
+/// Whatever a path leads to, a device without end included: no more than that.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    if std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)? as u64 > LONGEST {
+        return Err(io::Error::other(format!("it is longer than {} MiB", LONGEST >> 20)));
+    }
+    Ok(text)
 }
 
 fn has_errors(findings: &[Finding]) -> bool {

@@ -299,3 +299,15 @@ fn a_file_that_is_not_there_is_named() {
     loader.config_file = Some("/does/not/exist.yaml".into());
     assert!(loader.load().unwrap_err().to_string().starts_with("/does/not/exist.yaml: cannot be read: "));
 }
+
+/// A sparse file and a device without end: neither is read to its end.
+#[test]
+fn a_file_that_is_far_too_long_is_refused_before_it_is_read() {
+    let (dir, mut loader) = loader(&[("guard.yaml", "policy_files: [huge.yaml]\n")]);
+    std::fs::File::create(dir.path().join("huge.yaml")).unwrap().set_len(1 << 40).unwrap();
+    let said = loader.load().unwrap_err().to_string();
+    assert!(said.contains("huge.yaml") && said.contains("longer than 16 MiB"), "{said}");
+    loader.config_file = Some("/dev/zero".into());
+    let said = loader.load().unwrap_err().to_string();
+    assert!(said.contains("longer than 16 MiB"), "{said}");
+}

@@ -19,4 +19,5 @@ mod docs;
 mod folding;
 mod identity;
 mod rollback;
+mod secured;
 mod with_prometheus;

@@ -103,3 +103,41 @@ async fn a_hundred_black_holes_among_six_hundred_endpoints_hold_nobody_up() {
     }
     assert_eq!((good, held), (3000, 600));
 }
+
+/// The operating system gives it no more sockets: who is there is served, and who comes later is
+/// when there is room again. The guard does not spin meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads time where Linux says it")]
+async fn without_file_descriptors_it_waits_and_comes_back() {
+    let world = World::of(|_| Nature::Healthy).await;
+    let file = format!(
+        "web: {{listen_address: ['127.0.0.1:0']}}\nstorage: {{path: ''}}\n\
+         targets: [{{name: all, cidr: 127.1.0.0/16, ports: [{}]}}]\n",
+        world.port
+    );
+    let dir = scratch(&[("guard.yaml", &file)]);
+    let guard = command(&["serve", &format!("--config.file={}", dir.path("guard.yaml"))]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"]).arg(guard.get_program()).args(guard.get_args());
+    limited.env_clear().stderr(std::process::Stdio::piped());
+    let server = Server::start(limited);
+    let address = server.address();
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    let before = cpu(&server);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let spent = cpu(&server) - before;
+    assert!(spent < 100, "{spent} hundredths of a second of work in two seconds without any");
+    drop(idle);
+    let answer = get(address, &world.place(ip(1)), 10.0).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.reason);
+}
+
+/// Hundredths of a second that the process has worked.
+fn cpu(server: &Server) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/binary.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
 mod binary;
 #[path = "../support/server.rs"]
 mod server;

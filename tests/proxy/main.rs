@@ -5,6 +5,7 @@
 mod support;
 
 mod allow;
+mod attacks;
 mod books;
 mod budgets;
 mod commit;

@@ -67,6 +67,8 @@ pub struct FoldFamily {
     pub layouts: Layouts,
     /// How many numbers its members hold, so that the next one is allocated once.
     pub usual_fields: usize,
+    /// The quantiles its members show.
+    pub quantiles: Vec<u64>,
     pub settled: Settled,
     pub member_ttl_seconds: f64,
     /// The label-name sets its members have (rule 1.8).
@@ -84,6 +86,10 @@ pub enum Settled {
     Yes,
 }
 
+/// More quantiles than this are not told apart.
+const MOST_QUANTILES: usize = 32;
+/// Lines of a scrape for which memory is kept until the next: a MiB.
+const MOST_PENDING: usize = (1 << 20) / size_of::<Pending>();
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
 
@@ -96,11 +102,20 @@ impl FoldFamily {
             groups: Vec::new(),
             layouts: Layouts::default(),
             usual_fields: if shape.is_composite() { 2 } else { 1 },
+            quantiles: Vec::new(),
             settled: Settled::No,
             member_ttl_seconds: DEFAULT_MEMBER_TTL,
             names: NameSets::default(),
             newest_created: f64::NEG_INFINITY,
             has_extras: false,
+        }
+    }
+
+    /// A quantile line: a member that stands for itself has as many lines more.
+    pub fn saw_quantile(&mut self, quantile: &str) {
+        let value = quantile.parse::<f64>().unwrap_or(f64::NAN).to_bits();
+        if self.quantiles.len() < MOST_QUANTILES && !self.quantiles.contains(&value) {
+            self.quantiles.push(value);
         }
     }
 
@@ -172,9 +187,13 @@ impl FoldFamily {
         self.end();
     }
 
-    /// A scrape is over; its buffer stays for the next.
+    /// A scrape is over; its buffer stays for the next, unless it is so large that others had better
+    /// have it meanwhile.
     fn end(&mut self) {
         self.pending.clear();
+        if self.pending.capacity() > MOST_PENDING {
+            self.pending = Vec::new();
+        }
         self.settled = Settled::No;
         self.has_extras = false;
     }

@@ -159,15 +159,20 @@ impl Fold {
         }
     }
 
-    /// The way of nearly all: a folded member that was there before and has a number that counts.
+    /// The way of nearly all: a member that was there before and has a number that counts.
     #[inline]
     fn settle_steady(&mut self, scrape: u32, p: &Pending, steady: &mut Steady) -> Settled {
         let member = self.members.get_mut(p.member);
-        let (Some(last), Some(group)) = (member.known_one(), member.group()) else { return Settled::No };
+        let Some(last) = member.known_one() else { return Settled::No };
         let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
         if p.field != field::VALUE || member.scrape == scrape || !is_number {
             return Settled::No;
         }
+        let Some(group) = member.group() else {
+            // It passes as it came: nothing adds up.
+            member.scrape = scrape;
+            return Settled::Yes;
+        };
         let class = member.class();
         if steady.class != Some(class) && self.begin_steady(steady, p.member) == Settled::No {
             return Settled::No;

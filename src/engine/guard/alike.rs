@@ -6,13 +6,14 @@ use hashbrown::HashTable;
 
 use super::families::Tracking;
 use super::meet::KeyWriter;
+use super::observed::UNNOTED;
 use super::series::What;
 use super::state::EndpointState;
 use super::types::Role;
 use crate::engine::exposition::{Plain, Skeleton, Span, plain};
 use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
-use crate::engine::policy::Manner;
+use crate::engine::policy::{Decides, Manner};
 
 /// What was learned in the pass at hand: groups and families may move between two.
 #[derive(Debug, Default)]
@@ -184,6 +185,10 @@ impl EndpointState {
         let (What::Noted { member, .. }, Fate::Folds(recipe)) = (what, &self.alike.makes[make].fate) else { return };
         let Some(group) = self.fold.members.get(member).group() else { return };
         let class = self.fold.members.class(member);
+        if class.shadow != UNNOTED {
+            // What is noted of it is its own.
+            return;
+        }
         let decided = Decided { group, cause: class.cause, shadow: class.shadow };
         hash_values(&self.seed, &self.alike.values, series, &mut self.alike.hashes);
         let hash = decision(make, recipe, &self.alike.hashes);
@@ -230,8 +235,9 @@ impl EndpointState {
         let mut sorted: Vec<(Box<str>, usize)> = skeleton.names().zip(0..).map(|(n, at)| (n.into(), at)).collect();
         sorted.sort();
         let reserved = own.and_then(|own| sorted.extract_if(.., |(name, _)| **name == *own).next()).map(|(_, at)| at);
-        let decides = |(name, _): &&(Box<str>, usize)| !plan.is_indifferent_to(name);
-        let deciding: Box<[usize]> = sorted.iter().filter(decides).map(|(_, at)| *at).collect();
+        let decides = plan.deciding(sorted.iter().map(|(name, _)| &**name))?;
+        let both = sorted.iter().zip(decides);
+        let deciding: Box<[usize]> = both.filter(|(_, d)| *d == Decides::Yes).map(|((_, at), _)| *at).collect();
         if deciding.len() == sorted.len() || (own.is_some() && reserved.is_none()) {
             return None;
         }

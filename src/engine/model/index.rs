@@ -239,13 +239,10 @@ mod tests {
                     }
                     _ => {}
                 }
-                for home in 0u64..4 {
-                    for rest in 0..200 {
-                        let key = home << 62 | rest;
-                        let found = index.find(SeriesHash(key), |at| keys[at as usize]);
-                        prop_assert_eq!(found, map.get(&key).copied());
-                    }
-                }
+            }
+            for key in (0u64..4).flat_map(|home| (0..200).map(move |rest| home << 62 | rest)) {
+                let found = index.find(SeriesHash(key), |at| keys[at as usize]);
+                prop_assert_eq!(found, map.get(&key).copied());
             }
         }
     }

@@ -8,7 +8,6 @@ use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::{Planned, Watch};
-use super::step::Step;
 use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
@@ -45,6 +44,13 @@ pub(super) enum Gate {
     Every,
     /// Those that fit the label matchers of any of these selectors.
     Selected(Box<[usize]>),
+}
+
+/// Whether the value of a label decides what becomes of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decides {
+    Yes,
+    No,
 }
 
 /// How far the policies go with this family.
@@ -95,22 +101,33 @@ impl FamilyPlan {
         &self.budget
     }
 
-    /// Says whether series are decided alike whatever the value of this label, as long as they have
-    /// one: it goes, and nobody looks at it first.
-    pub fn is_indifferent_to(&self, label: &str) -> bool {
-        let policies = || self.links.iter().map(|link| (link, &self.policies[link.policy]));
-        let looks_at_steps_only = policies().all(|(link, planned)| {
-            let effect = &planned.policy.effect;
-            planned.enforcement == Enforcement::Enforced
+    /// Says of each of these labels of a series whether its value decides anything: not if it goes,
+    /// and nobody looks at it first. `None` where more than the other values decides: matchers,
+    /// rules, observers, places that are given out, or several policies, which share the blame.
+    pub fn deciding<'l>(&self, labels: impl Iterator<Item = &'l str>) -> Option<Vec<Decides>> {
+        let mut acting = None;
+        let mut one = |label| {
+            let mut is_read = false;
+            for (at, link) in self.links.iter().enumerate() {
+                for step in self.policies[link.policy].policy.effect.steps().iter().filter(|step| step.wants(label)) {
+                    if step.asks_for_room() || *acting.get_or_insert(at) != at {
+                        return None;
+                    }
+                    if step.is_unconditional() && step.action() == Action::Drop {
+                        return Some(if is_read { Decides::Yes } else { Decides::No });
+                    }
+                    is_read = true;
+                }
+            }
+            Some(Decides::Yes)
+        };
+        let by_steps_only = self.links.iter().all(|link| {
+            let Planned { policy, enforcement } = &self.policies[link.policy];
+            *enforcement == Enforcement::Enforced
                 && matches!(link.gate, Gate::Every)
-                && effect.rules().is_empty()
+                && policy.effect.rules().is_empty()
         });
-        let mut steps = policies().flat_map(|(_, planned)| planned.policy.effect.steps());
-        let asks_nobody = !steps.clone().any(Step::asks_for_room);
-        let first = steps.find(|step| step.wants(label));
-        looks_at_steps_only
-            && asks_nobody
-            && first.is_some_and(|step| step.is_unconditional() && step.action() == Action::Drop)
+        by_steps_only.then(|| labels.map(&mut one).collect()).flatten()
     }
 
     /// The settings of a decision of this very plan.

@@ -40,7 +40,7 @@ use std::time::Duration;
 pub use budget::{FamilyBudget, Limit, Rank, SeriesLimits};
 pub use describe::fold_doubt;
 pub use doubts::Doubt;
-pub use family::FamilyPlan;
+pub use family::{Decides, FamilyPlan};
 pub use finding::{Finding, Severity};
 pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
 pub use plan::{Plan, Watch};

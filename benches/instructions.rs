@@ -1,0 +1,48 @@
+//! What a sample costs in instructions, which do not depend on who else uses the machine: one
+//! scrape of one kind, to be run under callgrind by `make instructions`.
+//!
+//! ```sh
+//! cargo bench --bench instructions -- steady 20000
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod fleet;
+
+use std::hint::black_box;
+
+use fleet::{Answer, Bench, DROP, Fleet, NOTHING};
+
+/// Scrapes before the one that counts.
+const WARM_UP: usize = 3;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let [kind, series] = &args[..] else {
+        println!("instructions: skipped: say what to scrape, as `make instructions` does");
+        return;
+    };
+    let series = series.parse().expect("a number of series");
+    let fleet = Fleet { series, families: 1 };
+    let body = |round: usize| match kind.as_str() {
+        "steady" | "folded" => fleet.body(round, 0),
+        "churn" => fleet.body(round, round * series / 10),
+        "new" => fleet.body(round, round * series),
+        "shuffled" => fleet.shuffled(round),
+        other => panic!("no such kind: {other}"),
+    };
+    let mut bench = match kind.as_str() {
+        "steady" | "shuffled" => Bench::new(NOTHING, Answer::AsItCame),
+        _ => Bench::new(DROP, Answer::Queues),
+    };
+    for round in 0..WARM_UP {
+        bench.scrape(&body(round));
+    }
+    let last = body(WARM_UP);
+    black_box(measured(&mut bench, &last));
+}
+
+/// Callgrind collects in here only.
+#[inline(never)]
+fn measured(bench: &mut Bench, body: &str) -> usize {
+    black_box(bench.scrape(body))
+}
