@@ -15,6 +15,8 @@ pub mod engine;
 #[cfg(feature = "serve")]
 pub mod admin;
 #[cfg(feature = "serve")]
+pub mod advice;
+#[cfg(feature = "serve")]
 pub mod cli;
 #[cfg(feature = "serve")]
 pub mod proxy;

@@ -32,9 +32,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["engine", "settings"]),
     ("state", &["engine", "settings", "telemetry"]),
     ("proxy", &["engine", "settings", "telemetry", "state"]),
-    ("admin", &["engine", "settings", "telemetry", "state"]),
+    // What `suggest`, the API and the page propose, in one voice.
+    ("advice", &["engine", "telemetry"]),
+    ("admin", &["engine", "settings", "telemetry", "state", "advice"]),
     // Nobody imports `cli`.
-    ("cli", &["engine", "settings", "telemetry", "state", "proxy", "admin"]),
+    ("cli", &["engine", "settings", "telemetry", "state", "proxy", "advice", "admin"]),
     // Facades: they declare their rooms and import nothing.
     ("lib", &[]),
     ("engine", &[]),

@@ -71,6 +71,36 @@ fn files_that_change_are_loaded_without_being_told() {
     assert!(server.get("/config").body.contains("renamed"));
 }
 
+/// A Kubernetes ConfigMap: `..data` links to a directory of this state, the files link through it, and
+/// an update swaps that one link.
+#[cfg(unix)]
+#[test]
+fn a_swapped_link_is_a_change() {
+    use std::os::unix::fs::symlink;
+    let dir = scratch(&[]);
+    let policy = |label: &str| format!("policies: [{{name: p-{label}, labels: [{{label: {label}, action: drop}}]}}]");
+    let settings = format!("{SETTINGS}policy_files: [policy.yaml]\n");
+    let write = |state: &str, label: &str| {
+        std::fs::create_dir(dir.path(state)).unwrap();
+        std::fs::write(dir.path(&format!("{state}/guard.yaml")), &settings).unwrap();
+        std::fs::write(dir.path(&format!("{state}/policy.yaml")), policy(label)).unwrap();
+    };
+    write("..first", "a");
+    symlink("..first", dir.path("..data")).unwrap();
+    for file in ["guard.yaml", "policy.yaml"] {
+        symlink(format!("..data/{file}"), dir.path(file)).unwrap();
+    }
+    let server = Server::start(command(&["serve", &format!("--config.file={}", dir.path("guard.yaml"))]));
+    let has = |policy: &str| server.get("/metrics").body.contains(&format!("policy=\"{policy}\""));
+    assert!(has("p-a") && !has("p-b"));
+    write("..second", "b");
+    symlink("..second", dir.path("..new")).unwrap();
+    std::fs::rename(dir.path("..new"), dir.path("..data")).unwrap();
+    std::fs::remove_dir_all(dir.path("..first")).unwrap();
+    server.wait_for_log("configuration loaded", 2);
+    assert!(has("p-b"));
+}
+
 #[test]
 fn flags_overrule_and_logs_are_json_when_asked() {
     let (_dir, server) = start(SETTINGS, &["--mode=observe", "--web.telemetry-path=/own", "--log.format=json"]);
@@ -85,6 +115,9 @@ fn the_page_moves_where_it_is_told_to() {
     let (scrapes, page) = (server.at(0), server.at(1));
     assert_eq!((scrapes.get("/").status, scrapes.get("/metrics").status), (404, 200));
     assert_eq!((page.get("/").status, page.get("/metrics").status), (200, 200));
+    let mode = "/api/v1/mode?target=exporter&mode=observe";
+    assert_eq!((scrapes.get("/api/v1/targets").status, scrapes.request("POST", mode).status), (404, 404));
+    assert_eq!((page.get("/api/v1/targets").status, page.request("POST", mode).status), (200, 200));
     assert_eq!(page.get("/scrape/exporter").status, 404);
     assert_eq!(scrapes.get("/scrape/exporter").status, 502);
 }

@@ -2,8 +2,7 @@
 //! guard and shown with the exporter's own `instance`.
 
 use hyper::Uri;
-use hyper::header::{HOST, HeaderMap};
-use hyper::http::uri::Authority;
+use hyper::header::HeaderMap;
 use serde_json::{Value, json};
 
 use super::reply::Reply;
@@ -12,14 +11,10 @@ use crate::state::Shared;
 
 pub(super) fn answer(shared: &Shared, headers: &HeaderMap, uri: &Uri) -> Reply {
     let config = shared.config();
-    let guard = asked_as(headers, uri).unwrap_or_else(|| first_address(&config.settings));
+    // It will be reached there again.
+    let guard = super::asked_as(headers, uri).map(|name| name.to_string());
+    let guard = guard.unwrap_or_else(|| first_address(&config.settings));
     Reply::json(format!("{:#}\n", groups(&config.settings, &guard)))
-}
-
-/// The name under which the asker reached this guard: it will reach it there again.
-fn asked_as(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.authority().map(Authority::as_str));
-    host?.parse::<Authority>().ok().filter(|name| !name.as_str().contains('@')).map(|name| name.to_string())
 }
 
 fn first_address(settings: &Settings) -> String {

@@ -1,17 +1,23 @@
 //! Health, readiness, own metrics, landing page, configuration, service discovery, API: what the
 //! guard answers about itself. Knows nothing of scrapes.
 
+mod api;
+mod deeds;
 mod discovery;
+mod metrics;
 mod page;
+mod proposals;
 mod query;
 mod reply;
-mod rollback;
+mod targets;
+mod when;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::ACCEPT;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::watch;
 
 use self::reply::{Reply, TEXT};
@@ -54,15 +60,24 @@ pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<
     if context.offers == Offers::MetricsAndHealth && ![telemetry_path, "/-/healthy", "/-/ready"].contains(&path) {
         return nothing().into();
     }
+    if matches!(*request.method(), Method::POST | Method::PUT) && Caller::of(&request) == Caller::AnotherSite {
+        return Reply::error(StatusCode::FORBIDDEN, "forbidden", "guard: another site's page may not order this")
+            .into();
+    }
     if path == "/-/reload" {
         return reload(context, request.method()).await.into();
     }
-    if path == "/api/v1/rollback" && matches!(*request.method(), Method::GET | Method::HEAD) {
-        let reply = rollback::answer(&context.shared, request.uri()).await;
-        return if request.method() == Method::HEAD { reply.without_body().into() } else { reply.into() };
+    if path.starts_with("/api/") {
+        return api::answer(&context.shared, request.method(), request.uri()).await.unwrap_or_else(nothing).into();
+    }
+    if path == "/" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let (shared, headers, uri) = (context.shared.clone(), request.headers().clone(), request.uri().clone());
+        return in_background(move || Reply::page(page::render(&shared, &headers, &uri))).await.into();
     }
     let page: fn(&AdminContext, &Request<B>) -> Reply = match path {
-        "/" => |context, _| Reply::page(page::render(&context.shared)),
+        "/page.css" => |_, _| Reply::asset("text/css; charset=utf-8", page::STYLE),
+        "/page.js" => |_, _| Reply::asset("text/javascript; charset=utf-8", page::SCRIPT),
+        "/page.svg" => |_, _| Reply::asset("image/svg+xml", page::ICON),
         "/-/healthy" => |_, _| Reply::text("cardinality-guard is healthy.\n"),
         "/-/ready" => |context, _| ready(*context.phase.borrow()),
         "/config" => |context, _| Reply::yaml(context.shared.config().settings.redacted()),
@@ -77,6 +92,44 @@ pub async fn answer<B>(context: &AdminContext, request: Request<B>) -> Response<
         Method::HEAD => page(context, &request).without_body().into(),
         _ => Reply::method_not_allowed("GET, HEAD").into(),
     }
+}
+
+/// What looks at every endpoint stays off the threads that serve scrapes.
+async fn in_background(answer: impl FnOnce() -> Reply + Send + 'static) -> Reply {
+    let failed = |_| Reply::new(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "guard: internal error\n".into());
+    tokio::task::spawn_blocking(answer).await.unwrap_or_else(failed)
+}
+
+/// Whose doing a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    /// A script, or the guard's own page.
+    Somebody,
+    /// A page of another site that an operator's browser shows: the browser says so.
+    AnotherSite,
+}
+
+impl Caller {
+    fn of<B>(request: &Request<B>) -> Caller {
+        let text = |name: HeaderName| request.headers().get(name).map(HeaderValue::to_str);
+        if let Some(Ok("cross-site" | "same-site")) = text(HeaderName::from_static("sec-fetch-site")) {
+            return Caller::AnotherSite;
+        }
+        match text(ORIGIN) {
+            None => Caller::Somebody,
+            Some(origin) => {
+                let origin = origin.ok().and_then(|origin| origin.parse::<Uri>().ok()?.into_parts().authority);
+                let own = asked_as(request.headers(), request.uri());
+                if origin.is_some() && origin == own { Caller::Somebody } else { Caller::AnotherSite }
+            }
+        }
+    }
+}
+
+/// The name under which the asker reached this guard.
+fn asked_as(headers: &HeaderMap, uri: &Uri) -> Option<Authority> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.authority().map(Authority::as_str));
+    host?.parse::<Authority>().ok().filter(|name| !name.as_str().contains('@'))
 }
 
 fn metrics<B>(context: &AdminContext, request: &Request<B>) -> Reply {

@@ -1,14 +1,18 @@
 //! A whole answer and its headers.
 
 use bytes::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The page loads nothing, runs nothing and is framed by nobody.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+/// What is shown loads and runs nothing but the page's own two files, and is framed by nobody:
+/// whatever an exporter calls its labels, it stays text.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                           connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(super) struct Reply {
     status: StatusCode,
@@ -28,6 +32,11 @@ impl Reply {
 
     pub(super) fn page(body: String) -> Reply {
         Reply::new(StatusCode::OK, "text/html; charset=utf-8", body)
+    }
+
+    /// A file that the page is made of.
+    pub(super) fn asset(content_type: &'static str, body: &str) -> Reply {
+        Reply::new(StatusCode::OK, content_type, body.to_owned())
     }
 
     /// As plain text, so that a browser shows it.
@@ -69,6 +78,7 @@ impl From<Reply> for Response<Bytes> {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if let Some(allow) = reply.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }

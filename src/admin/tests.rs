@@ -19,7 +19,7 @@ targets:
 
 struct Asked {
     status: StatusCode,
-    headers: hyper::HeaderMap,
+    headers: HeaderMap,
     body: String,
 }
 
@@ -83,10 +83,20 @@ async fn unknown_paths_and_wrong_methods_are_refused() {
 async fn what_moved_elsewhere_is_not_here() {
     let (mut context, _phase) = context();
     context.offers = Offers::MetricsAndHealth;
-    for (path, status) in [("/own", 200), ("/-/healthy", 200), ("/-/ready", 200), ("/", 404), ("/config", 404)] {
+    for (path, status) in [
+        ("/own", 200),
+        ("/-/healthy", 200),
+        ("/-/ready", 200),
+        ("/", 404),
+        ("/config", 404),
+        ("/page.js", 404),
+        ("/api/v1/targets", 404),
+    ] {
         assert_eq!(ask(&context, "GET", path).await.status, status, "{path}");
     }
-    assert_eq!(ask(&context, "POST", "/-/reload").await.status, 404);
+    for path in ["/-/reload", "/api/v1/release?target=celery", "/api/v1/mode?target=celery&mode=pass"] {
+        assert_eq!(ask(&context, "POST", path).await.status, 404, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -150,9 +160,19 @@ async fn the_page_shows_targets_and_escapes_what_it_shows() {
     let page = ask(&context, "GET", "/").await;
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     assert!(page.body.contains("celery") && page.body.contains("&lt;b&gt;down"), "{}", page.body);
-    assert!(page.body.contains("&lt;script&gt;:1") && !page.body.contains("<script"), "{}", page.body);
+    assert!(page.body.contains("&lt;script&gt;:1") && !page.body.contains("<script>"), "{}", page.body);
     assert!(page.body.contains("observe") && page.body.contains("href=\"/own\""), "{}", page.body);
-    assert!(!page.body.contains("http://cdn") && !page.body.contains("src="), "nothing is loaded");
+    for (path, content_type) in [
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/page.svg", "image/svg+xml"),
+    ] {
+        let file = ask(&context, "GET", path).await;
+        assert_eq!((file.status.as_u16(), &file.headers["content-type"]), (200, &content_type.parse().unwrap()));
+        assert!(page.body.contains(&format!("=\"{path}\"")), "{path}");
+        assert!(!file.body.contains("http://") || path == "/page.svg", "nothing comes from elsewhere");
+    }
+    assert_eq!(page.body.matches("src=").count(), 1, "{}", page.body);
 }
 
 #[tokio::test]

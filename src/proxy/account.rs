@@ -1,9 +1,10 @@
 //! The books of one scrape: opened when it arrives, closed exactly once, whatever happens.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::telemetry::{ScrapeCost, ScrapeResult, Telemetry};
+use crate::state::Witness;
+use crate::telemetry::{LastOutcome, ScrapeCost, ScrapeResult, Telemetry};
 
 use super::answer;
 use super::failure::Failure;
@@ -22,6 +23,8 @@ struct Ledger {
 #[derive(Default)]
 struct Page {
     target: String,
+    /// Of the endpoint, once it is known.
+    witness: Option<Witness>,
     cost: ScrapeCost,
     books: Books,
 }
@@ -40,6 +43,10 @@ impl Account {
 
     pub fn target(&self, name: &str) {
         self.0.write(|page| name.clone_into(&mut page.target));
+    }
+
+    pub fn witness(&self, witness: Witness) {
+        self.0.write(|page| page.witness = Some(witness));
     }
 
     /// The exporter's answer, or what came of it: time from the request on, bytes of the body.
@@ -75,11 +82,15 @@ impl Ledger {
 
     fn close(&self, result: ScrapeResult, reason: &str) {
         let closed = self.write(|page| match std::mem::replace(&mut page.books, Books::Closed) {
-            Books::Open => Some((page.target.clone(), page.cost)),
+            Books::Open => Some((page.target.clone(), page.witness.take(), page.cost)),
             Books::Closed => None,
         });
-        if let Some((target, mut cost)) = closed {
+        if let Some((target, witness, mut cost)) = closed {
             cost.total = self.began.elapsed();
+            if let Some(witness) = witness {
+                let reason = reason.to_owned();
+                witness.scrape_ended(LastOutcome { result, reason, at: SystemTime::now(), took: cost.total });
+            }
             self.telemetry.scrape_ended(&target, result, reason, cost);
         }
     }

@@ -68,7 +68,7 @@ impl Scraper {
             ask.account.discard();
             return Ok(Response::new(Body::whole(Bytes::new())));
         }
-        let mut admitted = self.admit(&config, &grant, &deadline).await?;
+        let mut admitted = self.admit(&config, &grant, &ask.account, &deadline).await?;
         let asked_at = std::time::Instant::now();
         let reply = self.fetch(&config, &grant, &ask, &mut admitted.lease, &deadline).await;
         ask.account.received(asked_at.elapsed(), 0);
@@ -105,12 +105,19 @@ impl Scraper {
     }
 
     /// The endpoint and a place, when it is this scrape's turn.
-    async fn admit(&self, config: &Config, grant: &Grant, deadline: &Deadline) -> Result<Admitted, Failure> {
+    async fn admit(
+        &self,
+        config: &Config,
+        grant: &Grant,
+        account: &Account,
+        deadline: &Deadline,
+    ) -> Result<Admitted, Failure> {
         let settings = &config.settings.scrape;
         let now = self.shared.clock().now();
         self.make_room(settings, &grant.endpoint, now).await?;
         let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
         endpoint.belongs_to(&grant.target.settings.name);
+        account.witness(endpoint.witness());
         self.admission.enter(&endpoint, settings.max_concurrent, deadline).await
     }
 

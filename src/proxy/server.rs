@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::settings::ServerTls;
-use crate::state::Shared;
+use crate::state::{FINE, Shared};
 
 use super::body::Body;
 use super::connect::Connector;
@@ -96,7 +96,16 @@ async fn sweep_until(shutdown: impl Future<Output = ()>, shared: &Shared) {
         tokio::select! {
             () = &mut shutdown => return,
             () = tokio::time::sleep(rest) => {}
+            never = sample(shared) => match never {},
         }
+    }
+}
+
+/// Notes how many series there are, again and again.
+async fn sample(shared: &Shared) -> Infallible {
+    loop {
+        shared.sample();
+        tokio::time::sleep(FINE / 2).await;
     }
 }
 

@@ -70,14 +70,16 @@ impl TargetCommons {
             let ended = releases.iter().rev().find(|r| r.metric.as_ref().is_none_or(|m| *m == learned.metric));
             ended.is_none_or(|release| report.released >= release.number)
         };
-        let all = report.collapsed.iter().map(|c| &c.learned);
-        let news: Vec<Learned> =
-            all.filter(|l| since(l) && !learned.iter().any(|known| known == *l)).cloned().collect();
+        let is_news = |l: &Learned| since(l) && !learned.iter().any(|known| known == l);
+        let fresh: Vec<_> = report.collapsed.iter().filter(|c| is_news(&c.learned)).collect();
+        let news: Vec<Learned> = fresh.iter().map(|c| c.learned.clone()).collect();
         let room = MOST_LEARNED.saturating_sub(learned.len());
         if !news.is_empty() && room > 0 {
             *learned = learned.iter().chain(news.iter().take(room)).cloned().collect();
-            for learned in &news {
-                note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Collapsed });
+            for collapsed in fresh {
+                // What was kept over a restart began before this process did.
+                let wall_seconds = wall_seconds - collapsed.age_seconds;
+                note(events, Event { wall_seconds, learned: collapsed.learned.clone(), what: Happening::Collapsed });
             }
         }
         News(news)

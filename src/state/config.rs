@@ -1,7 +1,8 @@
 //! The configuration in force, swapped whole by a reload. Scrapes in flight keep theirs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -10,6 +11,8 @@ use crate::settings::{Settings, Target};
 use crate::telemetry::Telemetry;
 
 use super::commons::{AllCommons, TargetCommons};
+use super::history::History;
+use super::modes::{Override, Overrides};
 use super::{Clock, Endpoints};
 
 /// Checked settings and compiled policies, and what follows from the two.
@@ -28,6 +31,8 @@ pub struct ActiveTarget {
     pub plan: Arc<Plan>,
     /// The weaker of the settings' and the target's.
     pub mode: Mode,
+    /// Set by hand in place of the target's own, for a while.
+    pub set: Option<Override>,
 }
 
 /// What the whole process shares: handed to `proxy` and `admin` alike.
@@ -39,16 +44,26 @@ pub struct Shared {
     telemetry: Arc<Telemetry>,
     clock: Clock,
     commons: AllCommons,
+    history: History,
+    /// Held while another configuration is put into force.
+    overrides: Mutex<Overrides>,
+    /// Milliseconds of the clock at which the next override is over.
+    next_end: AtomicU64,
 }
 
 impl Config {
     pub fn new(settings: Settings, policies: Policies) -> Config {
+        Config::under(settings, policies, &Overrides::default())
+    }
+
+    fn under(settings: Settings, policies: Policies, overrides: &Overrides) -> Config {
         let activate = |target: &Target| {
-            let mode = settings.mode.min(target.mode);
+            let set = overrides.of(&target.name);
+            let mode = settings.mode.min(set.map_or(target.mode, |set| set.mode));
             let limited = settings.scrape.endpoint_series_limit > 0 || target.series_limit > 0;
             let watch = if limited && mode == Mode::Enforce { Watch::All } else { Watch::Reached };
             let plan = Arc::new(policies.plan(Some(&target.name), mode).watching(watch));
-            Arc::new(ActiveTarget { settings: target.clone(), plan, mode })
+            Arc::new(ActiveTarget { settings: target.clone(), plan, mode, set })
         };
         let targets = settings.targets.iter().map(activate).collect();
         Config { settings, policies, targets, generation: 0 }
@@ -78,17 +93,78 @@ impl Shared {
             telemetry,
             clock: Clock::default(),
             commons: AllCommons::default(),
+            history: History::default(),
+            overrides: Mutex::default(),
+            next_end: AtomicU64::new(u64::MAX),
         }
     }
 
     pub fn config(&self) -> Arc<Config> {
+        let now = self.clock.now();
+        if now.as_millis() as u64 >= self.next_end.load(Ordering::Acquire) {
+            self.end_overrides(now);
+        }
         self.config.load_full()
     }
 
-    /// Puts a configuration into force; it was checked before, so nothing can go wrong here.
-    pub fn replace(&self, mut config: Config) {
+    /// Puts a configuration into force; it was checked before, so nothing can go wrong here. Modes
+    /// set by hand stay.
+    pub fn replace(&self, config: Config) {
+        let overrides = self.overrides();
+        self.put_into_force(config.settings, config.policies, &overrides);
+    }
+
+    /// Sets a target's mode for a while; says which one is in force now (the weaker of it and the
+    /// settings'), and `None` where there is no such target.
+    pub fn set_mode(&self, target: &str, mode: Mode, time: Duration) -> Option<Mode> {
+        let mut overrides = self.overrides();
+        let config = self.config.load_full();
+        config.target(target)?;
+        let until = self.clock.now().saturating_add(time);
+        overrides.set(target, Override { mode, until });
+        self.telemetry.mode_set(target, Some((mode, time)));
+        self.change_modes(&overrides);
+        self.config.load().target(target).map(|target| target.mode)
+    }
+
+    fn end_overrides(&self, now: Duration) {
+        let mut overrides = self.overrides();
+        for target in overrides.expire(now) {
+            self.telemetry.mode_set(&target, None);
+        }
+        self.change_modes(&overrides);
+    }
+
+    /// The same configuration under other overrides.
+    fn change_modes(&self, overrides: &Overrides) {
+        let config = self.config.load_full();
+        self.put_into_force(config.settings.clone(), config.policies.clone(), overrides);
+        let modes = |target: &Arc<ActiveTarget>| (target.settings.name.clone(), target.mode);
+        self.telemetry.modes_changed(self.config.load().targets().iter().map(modes).collect());
+    }
+
+    fn put_into_force(&self, settings: Settings, policies: Policies, overrides: &Overrides) {
+        let next_end = overrides.next_end().map_or(u64::MAX, |end| end.as_millis() as u64);
+        self.next_end.store(next_end, Ordering::Release);
+        let mut config = Config::under(settings, policies, overrides);
         config.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         self.config.store(Arc::new(config));
+    }
+
+    fn overrides(&self) -> MutexGuard<'_, Overrides> {
+        self.overrides.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Series over time.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Notes how many series there are now; to be called every few seconds.
+    pub fn sample(&self) {
+        let config = self.config();
+        let targets = config.targets().iter().map(|target| target.settings.name.as_str());
+        self.history.sample(self.clock.now(), &self.endpoints.live(), targets);
     }
 
     /// What the endpoints of a target share.

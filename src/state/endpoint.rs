@@ -15,7 +15,7 @@ use crate::telemetry::LiveEndpoint;
 use super::EndpointKey;
 use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
-use super::gauges::{Gauges, Held};
+use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
 use super::store::StateName;
 
@@ -92,6 +92,11 @@ impl Endpoint {
     /// Which entry of `targets:` its gauges are counted under.
     pub fn belongs_to(&self, target: &str) {
         self.gauges.belongs_to(target);
+    }
+
+    /// Whom to tell how a scrape ended.
+    pub fn witness(&self) -> Witness {
+        Witness(self.gauges.clone())
     }
 
     /// As of its last good scrape.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::guard::Report;
-use crate::telemetry::LiveEndpoint;
+use crate::telemetry::{LastOutcome, LiveEndpoint};
 
 /// Bytes that all endpoints together remember, roughly.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,16 @@ impl Held {
     }
 }
 
+/// Is told how a scrape of an endpoint ended, when nobody holds its lock any more.
+#[derive(Clone, Debug)]
+pub struct Witness(pub(super) Arc<Gauges>);
+
+impl Witness {
+    pub fn scrape_ended(&self, last: LastOutcome) {
+        self.0.lock().last = Some(last);
+    }
+}
+
 impl Gauges {
     pub(super) fn new(held: Held) -> Gauges {
         Gauges { now: Mutex::default(), held }
@@ -49,6 +59,10 @@ impl Gauges {
         let mut now = self.lock();
         now.received = report.received;
         now.forwarded = report.forwarded;
+        now.dropped = report.dropped;
+        now.over_budget = report.over_budget;
+        now.dropped_by = report.dropped_by.as_slice().into();
+        now.observed_by = report.observed_dropped_by.as_slice().into();
         now.members = report.members;
         now.families = report.families.as_slice().into();
         now.labels = report.labels.clone();

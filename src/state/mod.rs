@@ -10,7 +10,9 @@ mod connection;
 mod endpoint;
 mod endpoints;
 mod gauges;
+mod history;
 mod keeper;
+mod modes;
 mod relief;
 pub mod store;
 
@@ -21,4 +23,7 @@ pub use config::{ActiveTarget, Config, Shared};
 pub use connection::{Connection, ConnectionUse, Origin};
 pub use endpoint::{Endpoint, Lease};
 pub use endpoints::{EndpointKey, Endpoints};
+pub use gauges::Witness;
+pub use history::{FINE, History, Point};
+pub use modes::Override;
 pub use relief::Room;

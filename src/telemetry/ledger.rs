@@ -111,6 +111,10 @@ impl Ledger {
         self.loaded_at = Some(at);
     }
 
+    pub(super) fn modes_changed(&mut self, modes: Vec<(String, Mode)>) {
+        self.foreseen.targets = modes;
+    }
+
     pub(super) fn config_failed(&mut self) {
         self.reload = Reload::Failed;
     }
@@ -222,8 +226,8 @@ impl Ledger {
 
     fn config_gauges(&self) -> Vec<MetricFamily> {
         let modes = self.foreseen.targets.iter().flat_map(|(target, mode)| {
-            [("enforce", Mode::Enforce), ("observe", Mode::Observe), ("pass", Mode::Pass)]
-                .map(|(word, of)| (vec![target.clone(), word.to_owned()], f64::from(u8::from(*mode == of))))
+            [Mode::Enforce, Mode::Observe, Mode::Pass]
+                .map(|of| (vec![target.clone(), of.as_str().to_owned()], f64::from(u8::from(*mode == of))))
         });
         let successful = match self.reload {
             Reload::Succeeded => 1.0,

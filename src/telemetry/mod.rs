@@ -2,6 +2,7 @@
 //! method here that logs and counts.
 
 mod accept;
+mod diary;
 mod durations;
 mod families;
 mod ledger;
@@ -21,13 +22,15 @@ use std::time::{Duration, Instant, SystemTime};
 use prometheus::TextEncoder;
 use tracing::{debug, error, info, warn};
 
-use crate::engine::guard::{Collapsed, FamilyReport, LabelRow, Learned, Report};
+use crate::engine::guard::{Attributed, Collapsed, FamilyReport, LabelRow, Learned, Report};
 use crate::engine::policy::Mode;
 
 pub use self::accept::Exposition;
+pub use self::diary::{Entry, Fact};
 pub use self::outcomes::LastOutcome;
 pub use self::printable::Printable;
 
+use self::diary::Diary;
 use self::ledger::Ledger;
 use self::outcomes::{Outcomes, Worth};
 
@@ -76,8 +79,16 @@ pub struct LiveEndpoint {
     /// Of its last good scrape.
     pub received: u64,
     pub forwarded: u64,
+    pub dropped: u64,
+    /// The part of it that limits did.
+    pub over_budget: u64,
     pub members: u64,
     pub memory_bytes: u64,
+    /// How its last scrape ended, good or not.
+    pub last: Option<LastOutcome>,
+    /// `dropped`, by who did it, and what observing policies would add.
+    pub dropped_by: Arc<[Attributed]>,
+    pub observed_by: Arc<[Attributed]>,
     pub families: Arc<[FamilyReport]>,
     pub labels: Arc<[LabelRow]>,
     pub collapsed: Arc<[Collapsed]>,
@@ -88,6 +99,7 @@ pub struct LiveEndpoint {
 pub struct Telemetry {
     ledger: Mutex<Ledger>,
     outcomes: Mutex<Outcomes>,
+    diary: Mutex<Diary>,
     /// Reasons why state was not kept that have been logged: each is, once.
     told: Mutex<HashSet<&'static str>>,
 }
@@ -96,7 +108,8 @@ impl Telemetry {
     /// A scrape ended. `target` is the entry's name, or `""` when none was found.
     pub fn scrape_ended(&self, target: &str, result: ScrapeResult, reason: &str, cost: ScrapeCost) {
         locked(&self.ledger).scrape_ended(target, result, cost);
-        let worth = locked(&self.outcomes).note(target, result, reason, Instant::now());
+        let last = LastOutcome { result, reason: reason.to_owned(), at: SystemTime::now(), took: cost.total };
+        let worth = locked(&self.outcomes).note(target, last, Instant::now());
         let (result, reason, seconds) = (result.as_str(), Printable(reason), cost.total.as_secs_f64());
         match worth {
             Worth::Failure { unlogged } => {
@@ -162,8 +175,11 @@ impl Telemetry {
 
     /// Settings and policies were loaded and are in force.
     pub fn config_loaded(&self, foreseen: Foreseen) {
-        info!(targets = foreseen.targets.len(), "configuration loaded");
+        let targets = foreseen.targets.len();
         locked(&self.ledger).config_loaded(foreseen, SystemTime::now());
+        self.note(Fact::Loaded { targets });
+        // Who reads this finds it so.
+        info!(targets, "configuration loaded");
     }
 
     /// Something in settings or policies is in doubt, but they can be put into force.
@@ -177,6 +193,33 @@ impl Telemetry {
             error!(reason = %Printable(reason), "configuration not loaded");
         }
         locked(&self.ledger).config_failed();
+        self.note(Fact::NotLoaded { reason: reasons.to_owned() });
+    }
+
+    /// Somebody has set the mode of a target for a while; `None`: that while is over.
+    pub fn mode_set(&self, target: &str, mode: Option<(Mode, Duration)>) {
+        match mode {
+            Some((mode, time)) => {
+                let (mode, seconds) = (mode.as_str(), time.as_secs());
+                warn!(scrape_target = target, mode, seconds, "mode set by hand, for a while");
+            }
+            None => info!(scrape_target = target, "mode as configured again"),
+        }
+        self.note(Fact::Mode { target: target.to_owned(), mode });
+    }
+
+    /// The modes in force are others than those that were loaded.
+    pub fn modes_changed(&self, modes: Vec<(String, Mode)>) {
+        locked(&self.ledger).modes_changed(modes);
+    }
+
+    /// What happened to the process as a whole, newest last.
+    pub fn diary(&self) -> Vec<Entry> {
+        locked(&self.diary).entries()
+    }
+
+    fn note(&self, fact: Fact) {
+        locked(&self.diary).note(SystemTime::now(), fact);
     }
 
     /// How the last scrape of a target ended.

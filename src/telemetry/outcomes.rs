@@ -15,6 +15,8 @@ pub struct LastOutcome {
     pub result: ScrapeResult,
     pub reason: String,
     pub at: SystemTime,
+    /// From the request to the last byte of the answer.
+    pub took: Duration,
 }
 
 /// What is remembered per target.
@@ -49,8 +51,8 @@ struct Logged {
 impl Outcomes {
     /// Notes the end of a scrape: a result that is new for its target, or that was not logged for
     /// a minute, is worth a line.
-    pub(super) fn note(&mut self, target: &str, result: ScrapeResult, reason: &str, now: Instant) -> Worth {
-        let last = LastOutcome { result, reason: reason.to_owned(), at: SystemTime::now() };
+    pub(super) fn note(&mut self, target: &str, last: LastOutcome, now: Instant) -> Worth {
+        let result = last.result;
         let Some(known) = self.targets.get_mut(target) else {
             let mut known = Target { last, logged: HashMap::new() };
             let worth = if result == ScrapeResult::Ok { Worth::Little } else { known.log(result, now) };
@@ -92,10 +94,14 @@ mod tests {
     use super::*;
     use ScrapeResult::{Ok as Good, Timeout, Upstream};
 
+    fn last(result: ScrapeResult) -> LastOutcome {
+        LastOutcome { result, reason: "why".into(), at: SystemTime::now(), took: Duration::ZERO }
+    }
+
     #[test]
     fn a_line_on_change_and_then_one_a_minute() {
         let (mut outcomes, start) = (Outcomes::default(), Instant::now());
-        let mut note = |second, result| outcomes.note("a", result, "why", start + Duration::from_secs(second));
+        let mut note = |second, result| outcomes.note("a", last(result), start + Duration::from_secs(second));
         assert_eq!(note(0, Good), Worth::Little);
         assert_eq!(note(1, Upstream), Worth::Failure { unlogged: 0 });
         assert_eq!(note(2, Upstream), Worth::Little);
@@ -110,8 +116,8 @@ mod tests {
     #[test]
     fn targets_are_apart() {
         let (mut outcomes, now) = (Outcomes::default(), Instant::now());
-        assert_eq!(outcomes.note("a", Upstream, "why", now), Worth::Failure { unlogged: 0 });
-        assert_eq!(outcomes.note("b", Upstream, "why", now), Worth::Failure { unlogged: 0 });
+        assert_eq!(outcomes.note("a", last(Upstream), now), Worth::Failure { unlogged: 0 });
+        assert_eq!(outcomes.note("b", last(Upstream), now), Worth::Failure { unlogged: 0 });
         assert!(outcomes.last("c").is_none());
         assert_eq!(outcomes.last("b").map(|last| last.result), Some(Upstream));
     }

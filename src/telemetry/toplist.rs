@@ -18,6 +18,7 @@ const PLACES: usize = 100;
 struct Metric {
     series: u64,
     limit: Option<u64>,
+    total: Option<u64>,
     demand: u64,
 }
 
@@ -34,7 +35,7 @@ pub(super) fn families(live: &[LiveEndpoint]) -> Vec<MetricFamily> {
     };
     vec![
         of(&names::METRIC_SERIES, |m| Some(m.series)),
-        of(&names::METRIC_SERIES_LIMIT, |m| m.limit),
+        of(&names::METRIC_SERIES_LIMIT, |m| m.limit.into_iter().chain(m.total).min()),
         of(&names::METRIC_SERIES_DEMAND, |m| Some(m.demand)),
         gauges(&names::LABEL_VALUES, label_values(live)),
         gauges(&names::COLLAPSED, collapsed(live)),
@@ -52,6 +53,7 @@ fn metrics(live: &[LiveEndpoint]) -> Vec<((String, String), Metric)> {
             if let Some(limit) = family.limit {
                 metric.limit = Some(metric.limit.unwrap_or(0) + limit);
             }
+            metric.total = family.total.or(metric.total);
         }
     }
     let mut metrics: Vec<_> = by_name.into_iter().collect();

@@ -121,6 +121,24 @@ fn a_killed_exporter_is_down_and_a_restarted_one_counts_on() {
 }
 
 #[test]
+fn targets_are_discovered_and_scraped_as_themselves() {
+    let worker = Worker::start();
+    let target = format!("targets:\n  - {{name: worker, url: 'http://{}/metrics'}}\n", worker.address);
+    let guard = Guard::start(&target, POLICY);
+    let discovered = format!(
+        "  - job_name: discovered\n    http_sd_configs: [{{url: 'http://{}/sd', refresh_interval: 1s}}]\n",
+        guard.address
+    );
+    let prometheus = Prometheus::start(&discovered, RULES);
+    eventually("it is up", &Some(1.0), || prometheus.value("up{job=\"discovered\"}"));
+    assert_eq!(prometheus.labels_of("up", "instance"), [worker.address.to_string()], "the exporter's own");
+    worker.work(20);
+    let depth = "sum(worker_jobs_total{job=\"discovered\"})";
+    eventually(depth, &Some(20.0), || prometheus.value(depth));
+    assert_eq!(prometheus.values_of_label("job_id"), [""; 0], "it came through the guard");
+}
+
+#[test]
 fn the_alert_on_dropped_series_fires() {
     let stage = Stage::set();
     stage.worker.work(10);

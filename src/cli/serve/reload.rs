@@ -82,9 +82,9 @@ impl Reloader {
         super::warn_of_moved_listeners(&before.settings, &loaded.settings);
         super::warn_of_moved_storage(&before.settings, &loaded.settings);
         let config = Config::new(loaded.settings, loaded.policies);
-        let foreseen = foreseen(&config);
         self.shared.replace(config);
-        telemetry.config_loaded(foreseen);
+        // With the modes that are set by hand.
+        telemetry.config_loaded(foreseen(&self.shared.config()));
     }
 
     fn refuse(&self, error: &LoadError) -> String {

@@ -2,31 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::advice::{self, Evidence, Normalizer};
 use crate::cli::body::Body;
 use crate::cli::failure::Usage;
 use crate::cli::inventory::{Everywhere, Inventory};
-use crate::engine::cardinality::{Look, TRIED_LAST};
-use crate::engine::model::{Kind, LabelSet};
-use crate::engine::policy::{Boundless, Builtin, FamilyPlan, FamilyRef, Mode, Policies, SeriesRef, Shape, Source};
-
-/// Why a label is taken for one that grows without end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Evidence {
-    /// Its values are ids of single jobs, users or requests.
-    Ids,
-    /// So many values are left when the ids inside them become placeholders.
-    IdsInside { left: u64 },
-}
-
-/// The built-in policy lets a label of a well-known name have as many values.
-const MANY: u64 = 50;
-/// Nobody gives as few things uuids and knows them by these.
-const MANY_UNIQUE: u64 = 10;
-/// Well-known names of labels that are new with each job.
-const ID_NAMES: [&str; 8] =
-    ["job_id", "task_id", "jid", "request_id", "trace_id", "span_id", "correlation_id", "message_id"];
-/// How names of labels end whose numbers are ids. Without it, numbers are CPUs, ports and shards.
-const ID_ENDINGS: [&str; 5] = ["id", "_ref", "_key", "_number", "_seq"];
+use crate::engine::cardinality::Look;
+use crate::engine::policy::Shape;
 
 /// What is to be said against the labels of a body.
 pub(super) fn against(inventory: &Inventory, body: &Body) -> Result<BTreeMap<String, Evidence>, Usage> {
@@ -36,7 +17,7 @@ pub(super) fn against(inventory: &Inventory, body: &Body) -> Result<BTreeMap<Str
     for label in &labels {
         if are_ids(label) {
             evidence.insert(label.name.to_owned(), Evidence::Ids);
-        } else if label.values() > MANY && !looks(label, &[Shape::Int, Shape::Ip]) {
+        } else if label.values() > advice::MANY && !matches!(shape(label), Some(Shape::Int | Shape::Ip)) {
             many.insert(label.name.to_owned(), BTreeSet::new());
         }
     }
@@ -51,59 +32,22 @@ pub(super) fn against(inventory: &Inventory, body: &Body) -> Result<BTreeMap<Str
     })?;
     let mut normalizer = Normalizer::new();
     for (label, values) in many {
-        let left = normalizer.left(&values);
+        let left = normalizer.left(values.iter().map(String::as_str));
         if left * 2 <= values.len() as u64 {
-            evidence.insert(label, Evidence::IdsInside { left });
+            evidence.insert(label, Evidence::IdsInside { left: Some(left) });
         }
     }
     Ok(evidence)
 }
 
 fn are_ids(label: &Everywhere<'_>) -> bool {
-    let (name, values) = (label.name, label.values());
-    if TRIED_LAST.contains(&name) {
-        return false;
-    }
-    let named = ID_ENDINGS.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
-    values > MANY_UNIQUE && looks(label, &[Shape::Uuid, Shape::Ulid])
-        || values > MANY
-            && (ID_NAMES.contains(&name)
-                || looks(label, &[Shape::Hex, Shape::Timestamp, Shape::Email])
-                || named && looks(label, &[Shape::Int]))
+    advice::are_ids(label.name, label.values(), shape(label))
 }
 
-/// Whether nearly all values, where the label costs most, look like one of these.
-fn looks(label: &Everywhere<'_>, shapes: &[Shape]) -> bool {
-    let look = label.families.first().and_then(|(_, label)| label.look());
-    shapes.iter().any(|shape| look == Some(Look::Alike(*shape)))
-}
-
-/// Asks the step `normalize` itself what it makes of a value.
-struct Normalizer {
-    plan: Option<FamilyPlan>,
-    out: LabelSet,
-}
-
-impl Normalizer {
-    fn new() -> Normalizer {
-        let text = "policies: [{name: ids, labels: [{label: value, action: normalize}]}]".to_owned();
-        let policies = Policies::compile(&[Source { name: String::new(), text }], Builtin::Excluded, None);
-        let family = FamilyRef { name: "x", kind: Kind::Gauge, names: &["x"] };
-        let plan = policies.ok().map(|(policies, _)| policies.plan(None, Mode::Enforce).family(family));
-        Normalizer { plan, out: LabelSet::default() }
-    }
-
-    /// How many of the values stay different.
-    fn left(&mut self, values: &BTreeSet<String>) -> u64 {
-        let mut left = BTreeSet::new();
-        for value in values {
-            let labels: LabelSet = [("value", value.as_str())].into_iter().collect();
-            if let Some(plan) = &mut self.plan {
-                plan.decide(SeriesRef { name: "x", reserved: None, labels: &labels }, &mut self.out, &mut Boundless);
-            }
-            left.insert(self.out.get("value").unwrap_or_default().to_owned());
-        }
-        left.len() as u64
+fn shape(label: &Everywhere<'_>) -> Option<Shape> {
+    match label.families.first().and_then(|(_, label)| label.look()) {
+        Some(Look::Alike(shape)) => Some(shape),
+        Some(Look::Mixed) | None => None,
     }
 }
 
@@ -134,8 +78,8 @@ mod tests {
     #[case::ports("port", 200, |i: u64| (8000 + i).to_string(), None)]
     #[case::commits("revision", 60, |i: u64| format!("{i:07}abc"), Some(Evidence::Ids))]
     #[case::words("word", 200, |i: u64| format!("w{}", ["a", "b", "c"][(i % 3) as usize].repeat(i as usize)), None)]
-    #[case::paths("path", 60, |i: u64| format!("/orders/{}/items", 1000 + i), Some(Evidence::IdsInside { left: 1 }))]
-    #[case::queues_are_no_ids("queue", 60, uuid, Some(Evidence::IdsInside { left: 1 }))]
+    #[case::paths("path", 60, |i: u64| format!("/orders/{}/items", 1000 + i), Some(Evidence::IdsInside { left: Some(1) }))]
+    #[case::queues_are_no_ids("queue", 60, uuid, Some(Evidence::IdsInside { left: Some(1) }))]
     fn what_is_said_against_a_label(
         #[case] label: &str,
         #[case] values: u64,

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 
-use super::evidence::{self, Evidence};
+use super::evidence;
 use super::protected::Protected;
 use super::text;
+use crate::advice::{Edit, Evidence, Step, Touched, Why};
 use crate::cli::body::Body;
 use crate::cli::inventory::{Family, Inventory, is_fixed};
 use crate::cli::looks;
 use crate::engine::cardinality::{Label, TRIED_LAST};
-use crate::engine::model::Kind;
 use crate::engine::policy::{Builtin, Mode, Policies, Shape, Source};
 
 /// So many values are nothing to speak of.
@@ -32,45 +32,12 @@ pub(super) struct Proposal {
     pub over: Vec<(String, u64)>,
 }
 
-/// What is done with one label.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    pub label: String,
-    pub edit: Edit,
-    pub why: Why,
-    pub families: Vec<Touched>,
-    /// Most values in one metric.
-    pub values: u64,
-    pub look: &'static str,
-    pub samples: Vec<String>,
-}
-
 /// A label that makes most of the series that are left.
 pub(super) struct Spared {
     pub label: String,
     pub values: u64,
     /// Series there would be without it.
     pub leaves: u64,
-}
-
-/// A family that a step touches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Touched {
-    pub name: String,
-    pub kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edit {
-    Drop,
-    Normalize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    Evidence(Evidence),
-    /// The metrics are over budget, and no other label does more.
-    Budget,
 }
 
 impl Proposal {
@@ -120,8 +87,8 @@ impl Proposal {
                 Evidence::IdsInside { .. } => Edit::Normalize,
             };
             match &mut step {
-                Some(step) => step.families.push(Touched::of(family)),
-                None => step = Step::of(family, label.name(), edit, Why::Evidence(evidence)),
+                Some(step) => step.families.push(touched(family)),
+                None => step = step_of(family, label.name(), edit, Why::Evidence(evidence)),
             }
         }
         self.steps.extend(step);
@@ -137,8 +104,8 @@ impl Proposal {
                 self.used.insert((blamed.label.into(), family.name.clone(), user));
             }
             let label = label_to_cut(family, |label| protected.user(&family.name, label).is_some());
-            let step = label.and_then(|label| Step::of(family, &label, Edit::Drop, Why::Budget));
-            steps.extend(step.filter(|step| !self.steps.iter().any(|other| other.does(step))));
+            let step = label.and_then(|label| step_of(family, &label, Edit::Drop, Why::Budget));
+            steps.extend(step.filter(|step| !self.steps.iter().any(|other| does(other, step))));
         }
         (!steps.is_empty()).then_some(steps)
     }
@@ -178,32 +145,29 @@ impl Proposal {
     }
 }
 
-impl Step {
-    fn of(family: &Family, label: &str, edit: Edit, why: Why) -> Option<Step> {
-        let found = family.labels().find(|found| found.name() == label)?;
-        Some(Step {
-            label: label.to_owned(),
-            edit,
-            why,
-            families: vec![Touched::of(family)],
-            values: found.values().value,
-            look: looks::word(found),
-            samples: found.samples().map(str::to_owned).collect(),
-        })
-    }
-
-    /// Whether it has been tried, and did not help.
-    fn does(&self, step: &Step) -> bool {
-        self.label == step.label
-            && self.edit == step.edit
-            && step.families.iter().all(|family| self.families.contains(family))
-    }
+/// What is to be done with a label of a family; `None` when it has no such label.
+fn step_of(family: &Family, label: &str, edit: Edit, why: Why) -> Option<Step> {
+    let found = family.labels().find(|found| found.name() == label)?;
+    Some(Step {
+        label: label.to_owned(),
+        edit,
+        why,
+        families: vec![touched(family)],
+        values: found.values().value,
+        look: looks::word(found),
+        samples: found.samples().map(str::to_owned).collect(),
+    })
 }
 
-impl Touched {
-    fn of(family: &Family) -> Touched {
-        Touched { name: family.name.clone(), kind: family.kind }
-    }
+fn touched(family: &Family) -> Touched {
+    Touched { name: family.name.clone(), kind: family.kind }
+}
+
+/// Whether the one has been tried, and the other would do no more.
+fn does(tried: &Step, step: &Step) -> bool {
+    tried.label == step.label
+        && tried.edit == step.edit
+        && step.families.iter().all(|family| tried.families.contains(family))
 }
 
 /// The label to blame. Of two that say the same neither helps alone: then the one with more values.

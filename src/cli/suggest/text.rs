@@ -1,46 +1,15 @@
 //! The proposal as a policy file with its reasons.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
-
-use super::evidence::Evidence;
-use super::proposal::{Edit, Proposal, Step, Touched, Why};
-use crate::cli::units::{count, counted};
-use crate::engine::model::Kind;
+use super::proposal::Proposal;
+use crate::advice::{count, counted, policy_file};
 use crate::telemetry::Printable;
 
-/// What folded gauges become, by their names; of the rest the sum says something.
-const AGGREGATES: [(&[&str], &str); 4] = [
-    (&["_up", "_healthy", "_ready"], "min"),
-    (&["_max"], "max"),
-    (&["_min"], "min"),
-    (&["_ratio", "_percent", "_celsius"], "avg"),
-];
-
-/// Characters of a comment's line.
-const WIDTH: usize = 100;
-/// Characters shown of each sample value.
-const SAMPLE: usize = 40;
-
 pub(super) fn of(proposal: &Proposal, source: &str) -> String {
-    let mut text = head(proposal, source);
-    if proposal.steps.is_empty() {
-        text += "policies: []\n";
-        return text;
-    }
-    text += "policies:\n";
-    let mut names = BTreeSet::new();
-    for step in &proposal.steps {
-        let mut name = format!("suggested_{}", step.label);
-        while !names.insert(name.clone()) {
-            name.push_str("_too");
-        }
-        text += &policy(step, &name);
-    }
-    text
+    policy_file(&remarks(proposal, source), &proposal.steps)
 }
 
-fn head(proposal: &Proposal, source: &str) -> String {
+/// What is to be said before the steps.
+fn remarks(proposal: &Proposal, source: &str) -> Vec<String> {
     let Proposal { steps, series, left, budget, .. } = proposal;
     let (source, series) = (Printable(source), series_words(*series));
     let summary = match steps.is_empty() {
@@ -51,137 +20,34 @@ fn head(proposal: &Proposal, source: &str) -> String {
             count(*left),
         ),
     };
-    let mut text = comment(&summary, "");
+    let mut remarks = vec![summary];
     for (metric, series) in &proposal.over {
-        let over = format!(
+        remarks.push(format!(
             "Still over the budget of {}: {} with {}.",
             series_words(*budget),
             Printable(metric),
             series_words(*series)
-        );
-        text += &comment(&over, "");
+        ));
     }
     for (label, metric, user) in &proposal.used {
-        let used =
-            format!("Not proposed: {} of {}, which {} uses.", Printable(label), Printable(metric), Printable(user));
-        text += &comment(&used, "");
+        remarks.push(format!(
+            "Not proposed: {} of {}, which {} uses.",
+            Printable(label),
+            Printable(metric),
+            Printable(user)
+        ));
     }
     for spared in &proposal.spared {
-        let spared = format!(
+        remarks.push(format!(
             "Left alone, as every metric is within budget: {} with {}; without it {} would be left.",
             Printable(&spared.label),
             counted(spared.values, "value"),
             series_words(spared.leaves)
-        );
-        text += &comment(&spared, "");
+        ));
     }
-    text
+    remarks
 }
 
 fn series_words(series: u64) -> String {
     format!("{} series", count(series))
-}
-
-fn policy(step: &Step, name: &str) -> String {
-    let mut text = comment(&reason(step), "  ");
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "  - name: {}", quoted(name));
-    match step.families.as_slice() {
-        [one] => text += &format!("    match: {}\n", selector(one)),
-        some => {
-            text += "    match:\n";
-            some.iter().for_each(|family| text += &format!("      - {}\n", selector(family)));
-        }
-    }
-    let action = match step.edit {
-        Edit::Drop => "drop",
-        Edit::Normalize => "normalize",
-    };
-    let _ = writeln!(text, "    labels:\n      - {{label: {}, action: {action}}}", quoted(&regex::escape(&step.label)));
-    let rules: Vec<String> = step.families.iter().filter_map(aggregate).collect();
-    if !rules.is_empty() {
-        text += "    aggregate:\n";
-        rules.iter().for_each(|rule| text += &format!("      - {rule}\n"));
-    }
-    text
-}
-
-fn reason(step: &Step) -> String {
-    let samples: Vec<String> = step.samples.iter().map(|sample| sample_words(sample)).collect();
-    let values = format!(
-        "{}: {} ({}), such as {}.",
-        Printable(&step.label),
-        counted(step.values, "value"),
-        step.look,
-        samples.join(", ")
-    );
-    let why = match step.why {
-        Why::Evidence(Evidence::Ids) => "Ids: each new one leaves its series behind for ever.".to_owned(),
-        Why::Evidence(Evidence::IdsInside { left }) => {
-            format!("The ids inside become placeholders; {} left.", counted(left, "value"))
-        }
-        Why::Budget => "Over budget, and without this label the fewest series are left.".to_owned(),
-    };
-    format!("{values} {why}")
-}
-
-fn sample_words(sample: &str) -> String {
-    let mut cut: String = sample.chars().take(SAMPLE).collect();
-    if cut.len() < sample.len() {
-        cut.push('…');
-    }
-    Printable(&cut).to_string()
-}
-
-/// A selector of exactly this family.
-fn selector(family: &Touched) -> String {
-    if is_plain(&family.name) {
-        return family.name.clone();
-    }
-    let escaped = family.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    quoted(&format!("{{__name__=\"{escaped}\"}}"))
-}
-
-/// How the members of a gauge become one, where their sum says nothing.
-fn aggregate(family: &Touched) -> Option<String> {
-    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| family.name.ends_with(suffix));
-    let (_, with) = AGGREGATES.iter().find(|(suffixes, _)| ends(suffixes))?;
-    // Of a family that is no gauge this says nothing, and `check`, which knows the name alone, is
-    // told all the same.
-    let kind = if family.kind == Kind::Unknown { "" } else { "type: gauge, " };
-    Some(format!("{{metric: {}, {kind}with: {with}}}", quoted(&regex::escape(&family.name))))
-}
-
-/// Words that are something else to YAML, or to PromQL.
-const NOT_PLAIN: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan"];
-
-/// YAML: plain where that cannot be anything but this text.
-fn quoted(text: &str) -> String {
-    match serde_json::to_string(text) {
-        _ if is_plain(text) => text.to_owned(),
-        Ok(json) if text.contains('\'') || text.chars().any(char::is_control) => json,
-        _ => format!("'{}'", text.replace('\'', "''")),
-    }
-}
-
-fn is_plain(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let word = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain);
-    word && !NOT_PLAIN.iter().any(|other| other.eq_ignore_ascii_case(text))
-}
-
-/// Lines of at most [`WIDTH`] characters, each beginning with `#`.
-fn comment(text: &str, indent: &str) -> String {
-    let mut lines = String::new();
-    let mut line = format!("{indent}#");
-    for word in text.split_whitespace() {
-        if line.chars().count() + 1 + word.chars().count() > WIDTH && line.trim_start() != "#" {
-            lines += &line;
-            lines.push('\n');
-            line = format!("{indent}#");
-        }
-        line.push(' ');
-        line += word;
-    }
-    format!("{lines}{line}\n")
 }

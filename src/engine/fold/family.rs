@@ -67,6 +67,8 @@ pub struct FoldFamily {
     pub layouts: Layouts,
     /// How many numbers its members hold, so that the next one is allocated once.
     pub usual_fields: usize,
+    /// The quantiles its members show.
+    pub quantiles: Vec<u64>,
     pub settled: Settled,
     pub member_ttl_seconds: f64,
     /// The label-name sets its members have (rule 1.8).
@@ -84,6 +86,8 @@ pub enum Settled {
     Yes,
 }
 
+/// More quantiles than this are not told apart.
+const MOST_QUANTILES: usize = 32;
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
 
@@ -96,11 +100,20 @@ impl FoldFamily {
             groups: Vec::new(),
             layouts: Layouts::default(),
             usual_fields: if shape.is_composite() { 2 } else { 1 },
+            quantiles: Vec::new(),
             settled: Settled::No,
             member_ttl_seconds: DEFAULT_MEMBER_TTL,
             names: NameSets::default(),
             newest_created: f64::NEG_INFINITY,
             has_extras: false,
+        }
+    }
+
+    /// A quantile line: a member that stands for itself has as many lines more.
+    pub fn saw_quantile(&mut self, quantile: &str) {
+        let value = quantile.parse::<f64>().unwrap_or(f64::NAN).to_bits();
+        if self.quantiles.len() < MOST_QUANTILES && !self.quantiles.contains(&value) {
+            self.quantiles.push(value);
         }
     }
 

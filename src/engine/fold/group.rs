@@ -182,7 +182,8 @@ impl Group {
                 if !composite.shaped || (shape == Shape::GaugeHistogram && shown == Shown::Frozen) {
                     return Shown::Nothing;
                 }
-                composite.lines(shape, zero, line);
+                // What lives for one scrape has no birth to be seen (rule 3.12).
+                composite.lines(shape, zero && shape.accumulates(), line);
             }
         }
         shown
@@ -236,6 +237,8 @@ impl Group {
             return Turn::Later;
         }
         self.scrape = scrape;
+        // Who has a member has a place.
+        (self.retired, self.superseded) = (false, false);
         Turn::First
     }
 
@@ -263,7 +266,7 @@ impl Group {
             difference = Difference::Some;
         }
         let is_shown = !matches!(&self.totals, Totals::Composite(c) if !c.shaped);
-        if self.first_shown.is_none() && is_shown {
+        if self.first_shown.is_none() && is_shown && !self.retired {
             self.first_shown = Some(now);
             difference = Difference::Some;
         }

@@ -334,6 +334,11 @@ impl Fold {
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 
+    /// Whether a member came up in the scrape at hand.
+    pub fn is_new(&self, id: MemberId) -> bool {
+        id.index() >= self.watermark.members
+    }
+
     /// Keys of the output label sets of a family: of groups, and of members that stand for themselves.
     pub fn standing(&self, id: FamilyId) -> impl Iterator<Item = u64> {
         let groups = self.families[id.index()].groups.iter().map(|&g| self.groups.get(g));
@@ -350,13 +355,28 @@ impl Fold {
             let at = member.family.index();
             // What was read from the store and not met since may have been folded.
             if member.group.is_none() && member.scrape != 0 && member.seen >= oldest[at] {
-                counts[at] += self.members.numbers(MemberId(id));
+                counts[at] += self.members.numbers(MemberId(id)) + self.families[at].quantiles.len() as u64;
             }
         }
         for group in self.groups.iter().filter(|group| !group.retired) {
             counts[group.family.index()] += group.line_count();
         }
         counts
+    }
+
+    /// Output lines of a family, in the middle of a scrape: of what was seen since `oldest`, and of
+    /// what is new, each member making so many lines.
+    pub fn count_family(&self, id: FamilyId, oldest: u32, lines: u64) -> u64 {
+        let is_lone = |at: u32| {
+            let (id_of, member) = (MemberId(at), self.members.get(MemberId(at)));
+            let is_new = id_of.index() >= self.watermark.members;
+            let is_there = is_new || (member.scrape != 0 && member.seen >= oldest);
+            member.group().is_none() && is_there && self.members.family(id_of) == id
+        };
+        let lone = (0..self.members.len() as u32).filter(|&at| is_lone(at));
+        let lone: u64 = lone.map(|at| self.members.numbers(MemberId(at)).max(lines)).sum();
+        let groups = self.families[id.index()].groups.iter().map(|&group| self.groups.get(group));
+        lone + groups.filter(|group| !group.retired).map(|group| group.line_count().max(lines)).sum::<u64>()
     }
 
     /// Sends every member of a group to its heir; says who came from where.

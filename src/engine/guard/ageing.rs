@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 
 use super::budgets::{Collapse, FamilyKey, Origin, Slot};
-use super::limits::limits;
+use super::families::Family;
+use super::limits::{Terms, limits};
 use super::observed::UNNOTED;
 use super::series::{Forget, What};
 use super::state::EndpointState;
+use crate::engine::cardinality::Part;
 use crate::engine::fold::FamilyId;
 use crate::engine::policy::{LimitAction, Manner};
 
@@ -131,10 +133,22 @@ impl EndpointState {
             family.is_none_or(|f| limits(f.plan.budget(), manner).action == LimitAction::Collapse)
         };
         self.budgets.open_gates(collapses);
-        let oldest = (now - self.series_ttl()).max(0.0) as u32;
+        let ttl = |key| {
+            let ttl = |f: &Family| f.plan.budget().enforced.ttl_seconds().max(f.plan.budget().observed.ttl_seconds());
+            self.families.by_hash(key).map_or(DEFAULT_TTL, ttl)
+        };
+        let mut freed = HashSet::new();
         let mut gates = std::mem::take(&mut self.budgets);
-        gates.thin_gates(|_, key| self.still_stands(key, oldest));
+        gates.thin_gates(|family, key| {
+            let stands = self.still_stands(key, (now - ttl(family)).max(0.0) as u32);
+            if !stands {
+                freed.insert(family);
+            }
+            stands
+        });
         self.budgets = gates;
+        // A place is free: who was left out may have it.
+        freed.into_iter().for_each(|family| self.decide_anew(family));
     }
 
     /// The shortest time to live of the families under a limit that has become effective.
@@ -166,14 +180,21 @@ impl EndpointState {
     }
 
     /// Least free part of any limit: `None` without limits.
-    pub(super) fn headroom(&self) -> Option<f64> {
+    pub(super) fn headroom(&self, terms: Terms<'_>) -> Option<f64> {
         let of_family = |id: FamilyId| {
-            let limits = limits(self.families.get(id).plan.budget(), Manner::Enforced);
-            let limit = limits.series.as_ref()?.series;
-            Some(1.0 - self.demand_of(id) as f64 / limit as f64)
+            let family = self.families.get(id);
+            let limits = limits(family.plan.budget(), Manner::Enforced);
+            let own = limits.series.as_ref().map(|limit| self.demand_of(id) as f64 / limit.series as f64);
+            let others = family.part.as_ref().map_or(0, Part::others);
+            let together = (self.demand_of(id) + others) as f64;
+            let total = limits.total.as_ref().map(|limit| together / limit.series as f64);
+            let most = own.into_iter().chain(total).reduce(f64::max)?;
+            Some(1.0 - most)
         };
         let families = self.families.ids().filter_map(of_family);
         let books = self.budgets.ratios().map(|ratio| 1.0 - ratio);
-        families.chain(books).reduce(f64::min).map(|least| least.clamp(0.0, 1.0))
+        let crowd = self.crowd(terms);
+        let all = (crowd > 0).then(|| 1.0 - self.families.series() as f64 / crowd as f64);
+        families.chain(books).chain(all).reduce(f64::min).map(|least| least.clamp(0.0, 1.0))
     }
 }

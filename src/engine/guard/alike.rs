@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 
 use super::families::Tracking;
 use super::meet::KeyWriter;
+use super::observed::UNNOTED;
 use super::series::What;
 use super::state::EndpointState;
 use super::types::Role;
@@ -184,6 +185,10 @@ impl EndpointState {
         let (What::Noted { member, .. }, Fate::Folds(recipe)) = (what, &self.alike.makes[make].fate) else { return };
         let Some(group) = self.fold.members.get(member).group() else { return };
         let class = self.fold.members.class(member);
+        if class.shadow != UNNOTED {
+            // What is noted of it is its own.
+            return;
+        }
         let decided = Decided { group, cause: class.cause, shadow: class.shadow };
         hash_values(&self.seed, &self.alike.values, series, &mut self.alike.hashes);
         let hash = decision(make, recipe, &self.alike.hashes);

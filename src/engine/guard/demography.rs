@@ -30,6 +30,8 @@ pub struct LabelRow {
 /// not, and an explosion is seen in the first few. The first scrape of an endpoint is given time.
 const MOST_ADDED: u32 = 2_000;
 const MOST_ADDED_AT_FIRST: u32 = 50_000;
+/// New series in one scrape that make the list of labels worth making anew at once.
+const NEWSWORTHY: u32 = 20;
 const BOUNDS: Bounds = Bounds { exact_values: 10_000, exact_sets: 2_000, labels: 32 };
 /// Generations are as long as this, in seconds of the endpoint clock.
 const GENERATION: f64 = 3600.0;
@@ -54,7 +56,16 @@ impl EndpointState {
 
     /// A pass begins: so many new series may be counted.
     pub(super) fn begin_census(&mut self) {
-        self.census_left = if self.fold.primed { MOST_ADDED } else { MOST_ADDED_AT_FIRST };
+        self.census_left = self.census_allows();
+    }
+
+    /// Whether the scrape at hand, not committed yet, has brought a crowd of new series.
+    pub(super) fn has_news(&self) -> bool {
+        self.census_allows() - self.census_left >= NEWSWORTHY
+    }
+
+    fn census_allows(&self) -> u32 {
+        if self.fold.primed { MOST_ADDED } else { MOST_ADDED_AT_FIRST }
     }
 
     /// Ends the generation of one family that is due; what it has is then met anew and counted.

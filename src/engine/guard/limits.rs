@@ -124,7 +124,7 @@ impl EndpointState {
         }
         let out = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
         let (action, family_key) = (limits.action, family.hash.0);
-        if !self.adds(member, out) {
+        if self.fold.find_group(out).is_some() || !(is_closed || self.adds(member, out)) {
             return Ok(Standing::Stands);
         }
         let weight = self.weight(id);
@@ -181,24 +181,23 @@ impl EndpointState {
 
     /// Whether a member with this output label set makes a line that was not there before.
     fn adds(&self, member: SeriesHash, out: SeriesHash) -> bool {
-        if self.fold.find_group(out).is_some() {
-            return false;
-        }
         match self.fold.members.find(member) {
             // It joins one that stands for itself already.
             None => self.fold.lone(out).is_none(),
             // Known, and not counted: folded until now, or read from the store.
+            Some(id) if self.fold.is_new(id) => false,
             Some(id) => self.fold.members.get(id).group().is_some() || self.fold.members.get(id).scrape == 0,
         }
     }
 
     /// Lines that one member of the family makes, as far as members are known.
     pub(super) fn weight(&self, id: FamilyId) -> u64 {
-        self.fold.families[id.index()].usual_fields.max(1) as u64
+        let family = &self.fold.families[id.index()];
+        (family.usual_fields.max(1) + family.quantiles.len()) as u64
     }
 
     /// Makes room: the group that was longest without a member is not shown any more.
-    fn retire(&mut self, id: FamilyId) -> bool {
+    pub(super) fn retire(&mut self, id: FamilyId) -> bool {
         self.alike.clear();
         match self.fold.retire(id) {
             Some(lines) => {
@@ -355,6 +354,15 @@ impl EndpointState {
         };
         let counted = self.fold.count_series(oldest);
         self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()]));
+    }
+
+    /// Counts the output series of one family anew, in the middle of a scrape.
+    pub(super) fn recount_family(&mut self, id: FamilyId) {
+        let budget = self.families.get(id).plan.budget();
+        let ttl = budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds());
+        let oldest = (self.fold.clock.seconds() - ttl).max(0.0) as u32;
+        let all = self.fold.count_family(id, oldest, self.weight(id));
+        self.families.set_count(id, all);
     }
 
     /// Whether a member still stands for itself, or its group does.

@@ -176,10 +176,11 @@ impl Guard {
             What::Noted { member, .. } => state.fold.members.family(member),
         };
         let is_new = self.watermark.is_new_series(id);
-        self.body.received += u64::from(seen == Seen::First);
         if self.body.current != Some(family) {
             self.enter(Some(family))?;
         }
+        // Behind the door: what was received before it is the other family's.
+        self.body.received += u64::from(seen == Seen::First);
         self.has_samples(family);
         let line = self.at..self.at + tail.end;
         match what {

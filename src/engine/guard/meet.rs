@@ -125,7 +125,10 @@ impl EndpointState {
             (Role::Sum, _) => field::SUM,
             (Role::Count, _) => field::COUNT,
             (Role::Created, _) => field::CREATED,
-            (Role::Quantile, Some(_)) => field::QUANTILE,
+            (Role::Quantile, Some(quantile)) => {
+                self.fold.families[family.index()].saw_quantile(quantile);
+                field::QUANTILE
+            }
             (Role::Bucket, Some(le)) => match le.parse::<f64>() {
                 Ok(at) if !at.is_nan() => self.fold.bucket_field(family, member, at, le),
                 _ => field::OTHER,

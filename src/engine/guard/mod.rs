@@ -53,6 +53,7 @@ use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
 use alike::Ready;
 use annotate::write_annotation;
+use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
 use series::Keep;
@@ -398,6 +399,7 @@ impl Guard {
             }
         }
         let now = state.fold.clock.seconds();
+        let has_news = state.has_news();
         state.families.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
@@ -417,6 +419,9 @@ impl Guard {
         if moved.is_some() || state.last_sweep > swept {
             state.recount();
             state.turn_census();
+        }
+        // A crowd of new series is what people come to look for: they are not kept waiting.
+        if moved.is_some() || state.last_sweep > swept || has_news {
             state.label_rows = state.label_rows().into();
         }
         state.publish();
@@ -433,7 +438,7 @@ impl Guard {
             dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
                 + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
             frozen: self.shown.frozen,
-            headroom: state.headroom(),
+            headroom: state.headroom(Terms::of(&self.scrape, Patience::None)),
             collapsed_labels: state.budgets.enforced_collapses() as u64,
             epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
             members: state.fold.members.len() as u64,
@@ -448,7 +453,7 @@ impl Guard {
             state.causes.attribute((0..numbers).map(|n| (n as u32, f(n))))
         };
         let folded = |n: usize| tally.by_cause.get(n).copied().unwrap_or_default();
-        report.dropped_by = by(&|n| folded(n).lines - folded(n).quantiles + dropped_lines(n));
+        report.dropped_by = by(&|n| folded(n).lines.saturating_sub(folded(n).quantiles) + dropped_lines(n));
         report.dropped_by.extend(by(&|n| folded(n).quantiles).into_iter().map(as_quantile));
         report.over_budget = report.dropped_by.iter().filter(|by| by.cause.action.is_budget()).map(|by| by.count).sum();
         report.blocked_by = by(&|n| folded(n).new_lines + self.body.dropped.get(n).map_or(0, |d| d.1));

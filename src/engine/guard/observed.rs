@@ -170,7 +170,8 @@ impl Shadows {
                 let out = group.map_or_else(|| fold.members.key(p.member), |group| fold.groups.get(group).key);
                 let is_new = is_new(p.member);
                 self.count_line(p, class.shadow, out, is_new);
-                if group.is_some() {
+                // Other lines go whoever folds the member.
+                if group.is_some() && p.field < field::REAL {
                     self.share_blame(p, class.shadow, class.cause, is_new);
                 }
             }

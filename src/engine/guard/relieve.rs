@@ -37,11 +37,28 @@ impl Guard {
     pub(super) fn relieve_family(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
         for manner in [Manner::Enforced, Manner::Observed] {
             let over = &mut self.state.families.get_mut(id).over[manner as usize];
-            if std::mem::take(over) == self.state.scrape {
+            if std::mem::take(over) == self.state.scrape || self.is_beyond(id, manner) {
                 self.make_room(id, manner)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a limit that is new or lower finds the family beyond it. What is there already is left
+    /// out by nobody (rule 5.5), but it can be folded, and a scrape can fail.
+    fn is_beyond(&mut self, id: FamilyId, manner: Manner) -> bool {
+        let family = self.state.families.get(id);
+        let action = limits(family.plan.budget(), manner).action;
+        let is_gated = self.state.budgets.gate(family.hash.0, manner).is_some();
+        let is_folded = manner == Manner::Observed && family.collapsed.iter().any(|c| c.manner == manner);
+        let may_act = matches!(action, LimitAction::Collapse | LimitAction::Fail) && !is_gated && !is_folded;
+        let Some(room) = self.state.room_of(id, manner).filter(|_| may_act && self.is_here(id)) else { return false };
+        while self.state.families.get(id).count.all > room {
+            if !self.state.retire(id) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Nothing waits any longer: the body ends, or its output has to leave.
@@ -179,10 +196,11 @@ impl Guard {
         // as the whole should.
         let whole = (self.state.families.get(id).count.all / self.state.weight(id)).max(1) as usize;
         let members = (members * suspects.len().min(whole) / whole).min(suspects.len());
-        match suspects.clone().culprits(members / 2, rank) {
-            labels if labels.is_empty() => suspects.culprits(members.saturating_sub(1), rank),
-            labels => labels,
-        }
+        // Of a total that others have used up there may be no room at all: what cuts deep is right then.
+        let deep = [suspects.len() / 10, suspects.len() / 2];
+        let targets = [members / 2, members.saturating_sub(1)].into_iter().chain(deep).filter(|target| *target > 0);
+        let mut tried = targets.map(|target| suspects.clone().culprits(target, rank));
+        tried.find(|labels| !labels.is_empty()).unwrap_or_default()
     }
 
     /// The label sets the family shows, as far as their text is at hand.
@@ -253,6 +271,7 @@ impl Guard {
                 self.body.uplifted.push(line.member);
             }
         }
+        self.state.recount_family(id);
         Ok(())
     }
 
@@ -317,9 +336,12 @@ impl EndpointState {
         standing.len() - inside
     }
 
-    fn is_overflow(&self, _: FamilyId, key: u64) -> bool {
+    /// Whether a label set is that of series without a place: nothing but kept labels says anything.
+    fn is_overflow(&self, id: FamilyId, key: u64) -> bool {
         let group = self.fold.find_group(SeriesHash(key));
-        let marked = |labels: LabelSet| labels.iter().any(|(_, value)| value == "__overflow__");
+        let keep = &self.families.get(id).plan.budget().keep;
+        let is_kept = |name: &str| keep.iter().any(|kept| **kept == *name);
+        let marked = |labels: LabelSet| labels.iter().all(|(name, value)| value == "__overflow__" || is_kept(name));
         group.is_some_and(|g| written_labels(&self.fold.groups.get(g).body).is_some_and(marked))
     }
 
@@ -384,7 +406,8 @@ impl EndpointState {
 
     /// The group that takes over from one that carries a folded label.
     fn heir(&mut self, id: FamilyId, group: GroupId) -> Option<Heir> {
-        let mut labels = written_labels(&self.fold.groups.get(group).body)?;
+        let old = self.fold.groups.get(group);
+        let mut labels = written_labels(&old.body).filter(|_| !old.superseded && !old.retired)?;
         let family = self.families.get(id);
         let mut cause = None;
         for collapse in self.budgets.collapses().iter().filter(|c| c.family == family.hash.0) {

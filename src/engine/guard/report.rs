@@ -61,8 +61,10 @@ pub struct FamilyReport {
     pub kind: Kind,
     pub received: u64,
     pub forwarded: u64,
-    /// The least limit on its series here.
+    /// The limit on its series here.
     pub limit: Option<u64>,
+    /// The limit over all endpoints of the target.
+    pub total: Option<u64>,
     /// Series it would have had there been no limit.
     pub demand: u64,
 }
@@ -76,6 +78,8 @@ pub struct Collapsed {
     pub action: Action,
     /// Whether it is so only from this scrape on.
     pub novelty: Novelty,
+    /// For how long it has been so, on the endpoint clock.
+    pub age_seconds: f64,
 }
 
 /// A count and who is responsible for it.

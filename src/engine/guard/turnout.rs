@@ -43,13 +43,13 @@ impl EndpointState {
     fn report_family(&self, id: FamilyId) -> FamilyReport {
         let family = self.families.get(id);
         let limits = &family.plan.budget().enforced;
-        let own = [&limits.series, &limits.total].into_iter().flatten().map(|limit| limit.series).min();
         FamilyReport {
             metric: family.name.clone(),
             kind: family.kind,
             received: family.turnout.received,
             forwarded: family.turnout.forwarded,
-            limit: own,
+            limit: limits.series.as_ref().map(|limit| limit.series),
+            total: limits.total.as_ref().map(|limit| limit.series),
             demand: self.demand_of(id).max(family.turnout.forwarded),
         }
     }
@@ -66,6 +66,7 @@ impl EndpointState {
             _ => "sum",
         });
         let novelty = if self.budgets.is_new(collapse) { Novelty::New } else { Novelty::Known };
-        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty }
+        let age_seconds = (self.fold.clock.seconds() - collapse.since).max(0.0);
+        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty, age_seconds }
     }
 }

@@ -68,6 +68,21 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Pass => "pass",
+            Mode::Observe => "observe",
+            Mode::Enforce => "enforce",
+        }
+    }
+
+    /// The mode of this name.
+    pub fn named(name: &str) -> Option<Mode> {
+        [Mode::Pass, Mode::Observe, Mode::Enforce].into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
 /// Whether the shipped default policy applies after the given ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Builtin {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use hyper::{StatusCode, Uri};
+use hyper::Uri;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::query::parameter;
-use super::reply::Reply;
+use super::not_found;
+use crate::admin::query::parameter;
+use crate::admin::reply::Reply;
 use crate::engine::guard::Jump;
 use crate::state::{EndpointKey, Shared};
 
@@ -32,12 +33,11 @@ pub(super) async fn answer(shared: &Shared, uri: &Uri) -> Reply {
     if let Some(name) = &target
         && shared.config().target(name).is_none()
     {
-        return Reply::error(StatusCode::NOT_FOUND, "not_found", &format!("no target is named {name}"));
+        return not_found(&format!("no target is named {name}"));
     }
-    let limit = match parameter(uri, "limit").map(|limit| limit.parse::<usize>()) {
-        None => USUAL,
-        Some(Ok(limit)) => limit.min(MOST),
-        Some(Err(_)) => return Reply::error(StatusCode::BAD_REQUEST, "bad_data", "limit is a number of series"),
+    let limit = match super::limit(uri, "series", USUAL, MOST) {
+        Ok(limit) => limit,
+        Err(refused) => return refused,
     };
     let mut found = Found::default();
     let until = Instant::now() + PATIENCE;

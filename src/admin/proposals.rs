@@ -1,0 +1,105 @@
+//! What to write into a policy file, to go by what the endpoints of a target have shown.
+
+use super::deeds::Stage;
+use super::metrics::{Label, Metric};
+use crate::advice::{Edit, Evidence, MANY, Normalizer, Step, Touched, Why, are_ids, count, policy_file};
+use crate::engine::cardinality::TRIED_LAST;
+use crate::engine::policy::{Action, Manner, Shape};
+use crate::telemetry::Printable;
+
+/// Series a metric may have where no policy says how many: as the command `suggest` has it.
+const BUDGET: u64 = 10_000;
+/// So many values are nothing to speak of.
+const FEW: u64 = 10;
+
+/// Bytes of a name that anybody would write into a file.
+const LONGEST: usize = 500;
+
+/// The steps to propose.
+pub(super) fn steps(metrics: &[Metric]) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut normalizer = Normalizer::new();
+    for metric in metrics.iter().filter(|metric| metric.name.len() <= LONGEST) {
+        let before = steps.len();
+        let mut touched = false;
+        for label in &metric.labels {
+            if let Some((edit, why)) = against(label, &mut normalizer) {
+                touched = true;
+                propose(&mut steps, metric, label, edit, why);
+            }
+        }
+        let planned = |label: &Label| is_planned(label);
+        let over = metric.demand > metric.limit.unwrap_or(BUDGET).min(BUDGET);
+        if over && !touched && steps.len() == before && !metric.labels.iter().any(planned) {
+            let movable = metric.labels.iter().filter(|label| {
+                label.name.len() <= LONGEST && label.count() > FEW && !TRIED_LAST.contains(&&*label.name)
+            });
+            if let Some(label) = movable.min_by_key(|label| label.leaves.map_or(u64::MAX, |leaves| leaves.value)) {
+                propose(&mut steps, metric, label, Edit::Drop, Why::Budget);
+            }
+        }
+    }
+    steps
+}
+
+/// The policy file, as the command `suggest` would write it.
+pub(super) fn text(target: &str, metrics: &[Metric], steps: &[Step]) -> String {
+    let target = Printable(target);
+    let series: u64 = metrics.iter().map(|metric| metric.demand.max(metric.received)).sum();
+    let remark = match steps.is_empty() {
+        true => format!("{} series of {target}: nothing has to go.", count(series)),
+        false => format!(
+            "Suggested for {target}, from what its {} series have shown. Read it before you use it: what a label is good \
+             for, no exporter says. Sums, rates and quantiles over the labels that stay are those of the series \
+             together.",
+            count(series)
+        ),
+    };
+    policy_file(&[remark], steps)
+}
+
+/// What is to be said against a label, as it is treated now.
+fn against(label: &Label, normalizer: &mut Normalizer) -> Option<(Edit, Why)> {
+    if is_planned(label) || label.name.len() > LONGEST {
+        return None;
+    }
+    match label.deed.as_ref().filter(|deed| deed.stage == Stage::Acting) {
+        Some(deed) if deed.manner == Manner::Enforced => return Some((Edit::Drop, Why::Folded)),
+        Some(_) => return Some((Edit::Drop, Why::Budget)),
+        None => {}
+    }
+    if are_ids(&label.name, label.count(), label.shape) {
+        return Some((Edit::Drop, Why::Evidence(Evidence::Ids)));
+    }
+    let few_shown = label.samples.len() < 2 || label.count() <= MANY;
+    if few_shown || matches!(label.shape, Some(Shape::Int | Shape::Ip)) {
+        return None;
+    }
+    let left = normalizer.left(label.samples.iter().map(|sample| &**sample));
+    (left == 1).then_some((Edit::Normalize, Why::Evidence(Evidence::IdsInside { left: None })))
+}
+
+/// Whether a step that somebody has written for it acts already, or shows what it would do.
+fn is_planned(label: &Label) -> bool {
+    let acts = label.deed.as_ref().filter(|deed| deed.stage == Stage::Acting);
+    acts.is_some_and(|deed| deed.action == Action::Limit || !deed.action.is_budget())
+}
+
+fn propose(steps: &mut Vec<Step>, metric: &Metric, label: &Label, edit: Edit, why: Why) {
+    let family = Touched { name: metric.name.to_string(), kind: metric.kind };
+    let same = |step: &&mut Step| *step.label == *label.name && step.edit == edit && step.why == why;
+    if let Some(step) = steps.iter_mut().find(same) {
+        step.families.push(family);
+        step.values = step.values.max(label.count());
+        return;
+    }
+    steps.push(Step {
+        label: label.name.to_string(),
+        edit,
+        why,
+        families: vec![family],
+        values: label.count(),
+        look: label.shape.map_or("mixed", Shape::as_str),
+        samples: label.samples.iter().map(ToString::to_string).collect(),
+    });
+}
