@@ -49,7 +49,7 @@ async fn five_hundred_clients_that_never_finish_asking_hold_nobody_up() {
         slow.spawn(slowloris(address, n % 2 == 0));
     }
     let mut scrapes = 0;
-    while slow.len() > 0 {
+    while !slow.is_empty() {
         for n in 0..20 {
             let answer = get(address, &world.place(ip(n)), 10.0).await.expect("an answer");
             assert_eq!(answer.status, 200, "{}", answer.reason);
@@ -63,7 +63,7 @@ async fn five_hundred_clients_that_never_finish_asking_hold_nobody_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_black_holes_among_six_hundred_endpoints_hold_nobody_up() {
-    let is_hole = |n: usize| n % 6 == 0;
+    let is_hole = |n: usize| n.is_multiple_of(6);
     let world = World::of(move |at| match at {
         std::net::IpAddr::V4(v4) if is_hole(usize::from(v4.octets()[2]) * 200 + usize::from(v4.octets()[3]) - 1) => {
             Nature::BlackHole

@@ -135,7 +135,7 @@ impl Stage {
                 match answer.status {
                     200 => self.is_wrong(format!("t{n} is {:?}, and its scrape was good:\n{}", nature(n), answer.body)),
                     status => {
-                        *self.failures.lock().unwrap().entry(format!("{status} {}", answer.reason)).or_default() += 1
+                        *self.failures.lock().unwrap().entry(format!("{status} {}", answer.reason)).or_default() += 1;
                     }
                 }
             }
