@@ -788,3 +788,18 @@ fn rule_3_12_a_folded_gauge_histogram_has_no_birth() {
     endpoint.scrape(&body("a"));
     assert_eq!(endpoint.value("g_gcount{q=\"b\"}", &body("b")), 8.0);
 }
+
+#[test]
+fn what_was_there_before_a_collapse_does_not_count_after_it() {
+    let mut endpoint = Endpoint::new("policies: [{name: b, hold: 0s, series_limit: 14}]");
+    let body = |jobs: &[(u64, u64)]| -> String {
+        let lines = jobs.iter().map(|(job, user)| format!("jobs_total{{job=\"j{job}\",user=\"u{user}\"}} 3\n"));
+        std::iter::once("# TYPE jobs_total counter\n".to_owned()).chain(lines).collect()
+    };
+    let many: Vec<(u64, u64)> = (0..13).map(|i| (i / 2, i % 2)).collect();
+    endpoint.scrape(&body(&many));
+    // Two more pass the limit; of the others the jobs are gone, and they would come back folded.
+    assert_eq!(count(&endpoint.scrape(&body(&[(20, 0), (21, 0)])), "jobs_total"), 1);
+    let out = endpoint.scrape(&body(&[(0, 0), (3, 1)]));
+    assert!(has(&out, "jobs_total{user=\"u0\"}") && has(&out, "jobs_total{user=\"u1\"}"), "the user stays\n{out}");
+}

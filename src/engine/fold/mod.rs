@@ -367,10 +367,11 @@ impl Fold {
     /// Output lines of a family, in the middle of a scrape: of what was seen since `oldest`, and of
     /// what is new, each member making so many lines.
     pub fn count_family(&self, id: FamilyId, oldest: u32, lines: u64) -> u64 {
+        let here: HashSet<MemberId> = self.families[id.index()].pending.iter().map(|p| p.member).collect();
         let is_lone = |at: u32| {
             let (id_of, member) = (MemberId(at), self.members.get(MemberId(at)));
             let is_new = id_of.index() >= self.watermark.members;
-            let is_there = is_new || (member.scrape != 0 && member.seen >= oldest);
+            let is_there = is_new || (member.scrape != 0 && member.seen >= oldest) || here.contains(&id_of);
             member.group().is_none() && is_there && self.members.family(id_of) == id
         };
         let lone = (0..self.members.len() as u32).filter(|&at| is_lone(at));

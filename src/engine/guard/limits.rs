@@ -346,21 +346,24 @@ impl EndpointState {
 
     /// Counts the output series of every family anew.
     pub(super) fn recount(&mut self) {
-        let now = self.fold.clock.seconds();
-        let families = &self.families;
-        let oldest = |id: FamilyId| {
-            let budget = families.get(id).plan.budget();
-            (now - budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds())).max(0.0) as u32
-        };
-        let counted = self.fold.count_series(oldest);
+        let counted = self.fold.count_series(|id| self.counts_since(id));
         self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()]));
+    }
+
+    /// Second of the endpoint clock from which on series count. What came before a label was folded
+    /// away will come back folded.
+    fn counts_since(&self, id: FamilyId) -> u32 {
+        let family = self.families.get(id);
+        let budget = family.plan.budget();
+        let ttl = budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds());
+        let enforced = self.budgets.collapses().iter().filter(|c| c.manner == Manner::Enforced);
+        let folded = enforced.filter(|c| c.family == family.hash.0).map(|c| c.since);
+        folded.fold((self.fold.clock.seconds() - ttl).max(0.0), f64::max).ceil() as u32
     }
 
     /// Counts the output series of one family anew, in the middle of a scrape.
     pub(super) fn recount_family(&mut self, id: FamilyId) {
-        let budget = self.families.get(id).plan.budget();
-        let ttl = budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds());
-        let oldest = (self.fold.clock.seconds() - ttl).max(0.0) as u32;
+        let oldest = self.counts_since(id);
         let all = self.fold.count_family(id, oldest, self.weight(id));
         self.families.set_count(id, all);
     }

@@ -193,7 +193,7 @@ impl fmt::Display for Step {
             Edit::Keep(allowed) => write!(f, "label `{label}` keeps {allowed}")?,
             Edit::Limit(ration) => write!(f, "label `{label}` keeps {ration}")?,
             Edit::Collapse(limit) => {
-                write!(f, "label `{label}` stays while it has at most {limit} values, then it goes")?
+                write!(f, "label `{label}` stays while it has at most {limit} values, then it goes")?;
             }
         }
         if !self.when.is_empty() {
