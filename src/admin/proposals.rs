@@ -3,7 +3,7 @@
 use super::deeds::Stage;
 use super::metrics::{Label, Metric};
 use crate::advice::{Edit, Evidence, MANY, Normalizer, Step, Touched, Why, are_ids, count, policy_file};
-use crate::engine::cardinality::TRIED_LAST;
+use crate::engine::model::TRIED_LAST;
 use crate::engine::policy::{Action, Manner, Shape};
 use crate::telemetry::Printable;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::cardinality::TRIED_LAST;
+use crate::engine::model::TRIED_LAST;
 use crate::engine::model::{Kind, LabelSet};
 use crate::engine::policy::{Boundless, Builtin, FamilyPlan, FamilyRef, Mode, Policies, SeriesRef, Shape, Source};
 

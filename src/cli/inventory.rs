@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use super::body::Body;
 use super::failure::Usage;
 use super::scrapes::seed;
-use crate::engine::cardinality::{Bounds, Census, Label, Rank, TRIED_LAST};
+use crate::engine::cardinality::{Bounds, Census, Label};
 use crate::engine::guard::Survey;
 use crate::engine::model::{Kind, LabelSet, Seed};
+use crate::engine::model::{Rank, TRIED_LAST};
 use crate::engine::policy::{Plan, SeriesRef, Shape, shape};
 
 /// Families, the largest first.

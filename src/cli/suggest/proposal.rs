@@ -11,7 +11,8 @@ use crate::advice::{Edit, Evidence, Step, Touched, Why};
 use crate::cli::body::Body;
 use crate::cli::inventory::{Family, Inventory, is_fixed};
 use crate::cli::looks;
-use crate::engine::cardinality::{Label, TRIED_LAST};
+use crate::engine::cardinality::Label;
+use crate::engine::model::TRIED_LAST;
 use crate::engine::policy::{Builtin, Mode, Policies, Shape, Source};
 
 /// So many values are nothing to speak of.

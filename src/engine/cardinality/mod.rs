@@ -18,6 +18,6 @@ pub use distinct::{Count, Distinct, Estimated, Novelty};
 pub use label::{Label, Look};
 pub use lately::{Arrival, Lately};
 pub use places::{Admission, Answer, Place, Places};
-pub use responsible::{Rank, Responsible, TRIED_LAST};
+pub use responsible::Responsible;
 pub use share::{Part, Share};
 pub use suspects::Suspects;

@@ -5,19 +5,7 @@ use std::cmp::Reverse;
 use super::census::Census;
 use super::distinct::{Count, Estimated};
 use super::label::Label;
-
-/// Labels by which the work of a fleet is told apart: tried last.
-pub const TRIED_LAST: [&str; 9] =
-    ["queue", "queue_name", "status", "state", "name", "task", "method", "code", "namespace"];
-
-/// Whether a label may be blamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rank {
-    Free,
-    /// Only when no free label helps.
-    Last,
-    Never,
-}
+use crate::engine::model::Rank;
 
 /// The label to blame and what its removal brings.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Rank;
-use crate::engine::model::{LabelSet, Seed};
+use crate::engine::model::{LabelSet, Rank, Seed};
 
 /// Label sets of one family, as hashes that labels can be taken out of.
 #[derive(Clone, Debug, Default)]

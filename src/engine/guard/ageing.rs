@@ -58,14 +58,7 @@ impl EndpointState {
             let budget = self.families.get(id).plan.budget();
             now - c.since > budget.group_ttl.as_secs_f64() && self.demand_ratio(id, c) < 0.5
         };
-        let ended: Vec<bool> = self.budgets.collapses().iter().map(outgrown).collect();
-        let mut ended = ended.into_iter();
-        let mut is_over = Vec::new();
-        for collapse in self.budgets.collapses() {
-            if ended.next() == Some(true) {
-                is_over.push(collapse.clone());
-            }
-        }
+        let is_over: Vec<Collapse> = self.budgets.collapses().iter().filter(|c| outgrown(c)).cloned().collect();
         self.end_collapses(|c| is_over.iter().any(|over| over.is_same(c)));
     }
 
@@ -90,14 +83,14 @@ impl EndpointState {
         ended.len()
     }
 
-    /// Forgets what was decided about the spellings of a family.
+    /// The next scrape decides about every spelling of the family.
     pub(super) fn decide_anew(&mut self, key: FamilyKey) {
         if let Some(id) = self.families.id_by_hash(key) {
             self.forget_spellings(id, Forget::All);
         }
     }
 
-    /// Forgets what was decided about spellings of a family.
+    /// Forgets what was decided about spellings of a family, of all or of those not seen yet.
     pub(super) fn forget_spellings(&mut self, id: FamilyId, which: Forget) {
         let members = &self.fold.members;
         self.series.forget(which, |what| match what {

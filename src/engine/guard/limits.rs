@@ -10,8 +10,8 @@ use super::state::{EndpointState, Scratch};
 use super::{Limits, Scrape};
 use crate::engine::cardinality::{Admission, Arrival, Part};
 use crate::engine::fold::{FamilyId, MemberId};
-use crate::engine::model::SeriesHash;
-use crate::engine::policy::{Action, Cause, LimitAction, Manner, Outcome, Plan, SeriesLimits};
+use crate::engine::model::{LabelSet, SeriesHash};
+use crate::engine::policy::{Action, Cause, LimitAction, Manner, OVERFLOW, Outcome, Plan, SeriesLimits};
 
 /// What a series is met with.
 #[derive(Clone, Copy)]
@@ -57,9 +57,6 @@ enum Standing {
     Refused(LimitAction),
 }
 
-/// The label value of series that have no place.
-const OVERFLOW: &str = "__overflow__";
-
 impl EndpointState {
     /// Applies what limits on series have decided, and asks those that have not. `outcome` is that
     /// of the steps, whose label set is in `scratch`.
@@ -75,18 +72,19 @@ impl EndpointState {
             return Ok(outcome);
         }
         let family = self.families.get(id);
-        let set = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
-        let mut blame = None;
-        for collapse in family.collapsed.iter().filter(|c| c.manner == Manner::Enforced) {
-            if let Ok(at) = scratch.books.out.position(&collapse.label) {
-                scratch.books.out.remove_at(at);
-                blame.get_or_insert_with(|| collapse.cause());
-            }
+        // The label set that the limit changes; most series meet none.
+        let mut set = None;
+        if !family.collapsed.is_empty() {
+            set = Some(key(&self.seed, family, &scratch.books.out, &mut scratch.key));
         }
+        let enforced = family.collapsed.iter().filter(|c| c.manner == Manner::Enforced);
+        let mut blame = fold_away(&mut scratch.books.out, enforced);
         let standing = self.standing(id, Manner::Enforced, member, terms, scratch)?;
         if let Standing::Refused(action) = standing {
             let cause = self.refusal(id, Manner::Enforced, action);
-            self.demanded(id, set);
+            let family = self.families.get(id);
+            let refused = *set.get_or_insert_with(|| key(&self.seed, family, &scratch.books.out, &mut scratch.key));
+            self.demanded(id, refused);
             if cause.action == Action::SeriesDrop {
                 return Ok(Outcome::Dropped(cause));
             }
@@ -94,7 +92,7 @@ impl EndpointState {
             blame = Some(cause);
         }
         self.observe_limits(id, member, terms, scratch)?;
-        let Some(blame) = blame else { return Ok(outcome) };
+        let (Some(blame), Some(set)) = (blame, set) else { return Ok(outcome) };
         let is_news = self.demanded(id, set) == Arrival::New;
         if let Outcome::Changed(cause) = outcome {
             // What steps fold is theirs; what only the limit folds is the limit's.
@@ -240,13 +238,7 @@ impl EndpointState {
             return Ok(());
         }
         let mut out = scratch.books.out.clone();
-        let mut blame = None;
-        for collapse in family.collapsed.iter().filter(|c| c.manner == Manner::Observed) {
-            if let Ok(at) = out.position(&collapse.label) {
-                out.remove_at(at);
-                blame.get_or_insert_with(|| collapse.cause());
-            }
-        }
+        let mut blame = fold_away(&mut out, family.collapsed.iter().filter(|c| c.manner == Manner::Observed));
         std::mem::swap(&mut out, &mut scratch.books.out);
         let standing = self.standing(id, Manner::Observed, member, terms, scratch);
         if let Ok(Standing::Refused(_)) = standing {
@@ -374,6 +366,18 @@ impl EndpointState {
         let lone = |id: MemberId| self.fold.members.get(id).seen >= oldest;
         self.fold.find_group(key).is_some() || self.fold.lone(key).is_some_and(lone)
     }
+}
+
+/// Takes folded labels out of a label set; says who is to blame when it had any.
+pub(super) fn fold_away<'c>(labels: &mut LabelSet, collapses: impl Iterator<Item = &'c Collapse>) -> Option<Cause> {
+    let mut cause = None;
+    for collapse in collapses {
+        if let Ok(at) = labels.position(&collapse.label) {
+            labels.remove_at(at);
+            cause.get_or_insert_with(|| collapse.cause());
+        }
+    }
+    cause
 }
 
 /// The name under which the endpoint's own limit is reported.

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
-use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, limits};
+use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away, limits};
 use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
 use super::observed::Shadow;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
-use crate::engine::cardinality::{Arrival, Rank, Suspects};
+use crate::engine::cardinality::{Arrival, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
 use crate::engine::fold::{FamilyId, GroupId, MemberId};
 use crate::engine::model::{Format, LabelSet, SeriesHash};
-use crate::engine::policy::{self, LimitAction, Manner};
+use crate::engine::policy::{LimitAction, Manner, OVERFLOW};
 
 impl Guard {
     /// Makes room, or decides that there is none.
@@ -185,11 +185,6 @@ impl Guard {
     /// The labels whose removal brings the family well under its limit, or at least under it.
     fn culprits(&self, id: FamilyId, most: u64) -> Vec<Box<str>> {
         let budget = self.state.families.get(id).plan.budget();
-        let rank = |label: &str| match budget.rank(label) {
-            policy::Rank::Free => Rank::Free,
-            policy::Rank::Last => Rank::Last,
-            policy::Rank::Never => Rank::Never,
-        };
         let members = (most / self.state.weight(id)) as usize;
         let suspects = self.suspects(id);
         // Of what has not come in this body the text is not at hand: the part at hand has to shrink
@@ -199,7 +194,7 @@ impl Guard {
         // Of a total that others have used up there may be no room at all: what cuts deep is right then.
         let deep = [suspects.len() / 10, suspects.len() / 2];
         let targets = [members / 2, members.saturating_sub(1)].into_iter().chain(deep).filter(|target| *target > 0);
-        let mut tried = targets.map(|target| suspects.clone().culprits(target, rank));
+        let mut tried = targets.map(|target| suspects.clone().culprits(target, |label| budget.rank(label)));
         tried.find(|labels| !labels.is_empty()).unwrap_or_default()
     }
 
@@ -341,7 +336,7 @@ impl EndpointState {
         let group = self.fold.find_group(SeriesHash(key));
         let keep = &self.families.get(id).plan.budget().keep;
         let is_kept = |name: &str| keep.iter().any(|kept| **kept == *name);
-        let marked = |labels: LabelSet| labels.iter().all(|(name, value)| value == "__overflow__" || is_kept(name));
+        let marked = |labels: LabelSet| labels.iter().all(|(name, value)| value == OVERFLOW || is_kept(name));
         group.is_some_and(|g| written_labels(&self.fold.groups.get(g).body).is_some_and(marked))
     }
 
@@ -379,14 +374,7 @@ impl EndpointState {
             let g = self.fold.groups.get(group);
             let (set, labels) = (g.key.0, written_labels(&g.body));
             let Some(mut labels) = labels.filter(|_| !g.superseded) else { continue };
-            let mut cause = None;
-            for collapse in &collapses {
-                if let Ok(at) = labels.position(&collapse.label) {
-                    labels.remove_at(at);
-                    cause.get_or_insert_with(|| collapse.cause());
-                }
-            }
-            let Some(cause) = cause else { continue };
+            let Some(cause) = fold_away(&mut labels, collapses.iter()) else { continue };
             let family = self.families.get(id);
             let key = key(&self.seed, family, &labels, &mut Vec::new());
             let cause = self.causes.number(&cause, &family.name);
@@ -409,16 +397,9 @@ impl EndpointState {
         let old = self.fold.groups.get(group);
         let mut labels = written_labels(&old.body).filter(|_| !old.superseded && !old.retired)?;
         let family = self.families.get(id);
-        let mut cause = None;
-        for collapse in self.budgets.collapses().iter().filter(|c| c.family == family.hash.0) {
-            if collapse.manner == Manner::Enforced
-                && let Ok(at) = labels.position(&collapse.label)
-            {
-                labels.remove_at(at);
-                cause.get_or_insert_with(|| collapse.cause());
-            }
-        }
-        let cause = self.causes.number(&cause?, &family.name);
+        let mine = |c: &&Collapse| c.family == family.hash.0 && c.manner == Manner::Enforced;
+        let cause = fold_away(&mut labels, self.budgets.collapses().iter().filter(mine))?;
+        let cause = self.causes.number(&cause, &family.name);
         let mut buffer = Vec::new();
         let key = key(&self.seed, family, &labels, &mut buffer);
         labels_as_written(&labels, &mut buffer);

@@ -4,10 +4,12 @@ mod format;
 mod index;
 mod kind;
 mod labels;
+mod rank;
 mod seed;
 
 pub use format::Format;
 pub use index::Index;
 pub use kind::Kind;
 pub use labels::{DuplicateLabel, LabelSet};
+pub use rank::{Rank, TRIED_LAST};
 pub use seed::{Seed, SeriesHash};

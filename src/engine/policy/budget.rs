@@ -8,6 +8,7 @@ use super::compiled::{Enforcement, Policy};
 use super::family::Link;
 use super::plan::{Planned, fingerprint};
 use super::selector::Selector;
+use crate::engine::model::{Rank, TRIED_LAST};
 
 /// How many series a family may have, and what must stay of them.
 #[derive(Clone, Debug)]
@@ -44,17 +45,6 @@ pub struct Limit {
     pub policy: Arc<str>,
 }
 
-/// Whether a label may be folded away by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    Free,
-    /// Only when no other label explains the family's size.
-    Last,
-    Never,
-}
-
-/// Labels that dashboards and alerts of workers ask by.
-const TRIED_LAST: [&str; 9] = ["queue", "queue_name", "status", "state", "name", "task", "method", "code", "namespace"];
 /// How long a group without members stays when no policy says.
 const GROUP_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How long a place lasts when no policy says.

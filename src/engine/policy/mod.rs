@@ -37,7 +37,7 @@ pub mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use budget::{FamilyBudget, Limit, Rank, SeriesLimits};
+pub use budget::{FamilyBudget, Limit, SeriesLimits};
 pub use describe::fold_doubt;
 pub use doubts::Doubt;
 pub use family::{Decides, FamilyPlan};
@@ -211,6 +211,9 @@ pub enum Aggregate {
     Count,
     Drop,
 }
+
+/// The label value of what has no place, where nobody says another.
+pub const OVERFLOW: &str = "__overflow__";
 
 /// What happens beyond a limit on series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -8,7 +8,8 @@ use rstest::rstest;
 use super::*;
 use crate::engine::cardinality::distinct::Estimated;
 use crate::engine::cardinality::label::Look;
-use crate::engine::cardinality::responsible::{Rank, Responsible};
+use crate::engine::cardinality::responsible::Responsible;
+use crate::engine::model::Rank;
 
 type Series = Vec<(String, String)>;
 

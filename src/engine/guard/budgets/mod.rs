@@ -129,7 +129,7 @@ impl Budgets {
         at
     }
 
-    /// What became of the value, and whether it is remembered.
+    /// What becomes of the value.
     fn ask(&mut self, slot: Slot, now: u32) -> Answer {
         let book = &mut self.books[slot.book as usize];
         let mut answer = book.places.ask(slot.value, book.limit, now);

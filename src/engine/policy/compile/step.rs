@@ -2,17 +2,15 @@
 
 use std::num::NonZeroU64;
 
-use super::super::StepKey;
 use super::super::pattern::Pattern;
 use super::super::raw::{At, RawStep, StepAction};
 use super::super::rewrite::Rewrite;
 use super::super::step::{Allowed, Edit, Ration, Step, is_reserved};
 use super::super::yaml::Checker;
+use super::super::{OVERFLOW, StepKey};
 
 /// What `keep` makes of other values when it does not say.
 const OTHER: &str = "other";
-/// What `limit` makes of values without a place when it does not say.
-const OVERFLOW: &str = "__overflow__";
 
 pub(super) fn compile(check: &mut Checker, raw: &RawStep, policy: &str) -> Option<Step> {
     let label = raw.label.as_ref().and_then(|label| label_pattern(check, label));
