@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Scrape};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Buffers, Connection, Lease, TargetCommons};
+use crate::state::{ActiveTarget, Buffers, Connection, Lease, Showing, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
@@ -38,6 +38,14 @@ pub struct Flow {
     pub buffers: Buffers,
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
+    pub left: Left,
+}
+
+/// Whether output is on its way to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    Some,
 }
 
 /// What becomes of the bytes.
@@ -108,6 +116,7 @@ impl Flow {
 
     /// Sends the rest as it comes. A failure from now on cuts the connection.
     pub async fn stream(mut self, begun: Vec<u8>, encoder: Encoder, pieces: mpsc::Sender<Piece>) {
+        self.left = Left::Some;
         match self.send_all(begun, encoder, &pieces).await {
             // Whoever holds the other end closes the books.
             Ok(()) | Err(Lost::Reader) => {}
@@ -169,8 +178,13 @@ impl Flow {
                 if *begun == Begun::NotYet {
                     let fallback = self.target.settings.fallback_scrape_protocol;
                     let format = content::format(self.content_type.as_ref(), fallback)?;
-                    let loaded = timeout_at(self.deadline.exporter(), held.lease.load(format)).await;
+                    let loading = held.lease.load(format, scrape.now);
+                    let loaded = timeout_at(self.deadline.exporter(), loading).await;
                     loaded.map_err(|_| self.deadline.passed(Stage::Body))?;
+                    if held.lease.is_cut_off(format) {
+                        // Lines will have to be taken out, so none may leave before the end.
+                        (scrape.limits.hold_output, self.release) = (u64::MAX, Release::Whole);
+                    }
                     held.lease.begin(format, scrape.clone());
                     *begun = Begun::Yes;
                 }
@@ -200,10 +214,15 @@ impl Flow {
             let report = result?;
             let target = &self.target.settings.name;
             self.telemetry.scrape_committed(target, &report);
-            for learned in self.commons.learn(&report, wall_seconds).enforced() {
-                self.telemetry.label_collapsed(target, learned);
+            match held.lease.keep().await {
+                Showing::Everything => {
+                    for learned in self.commons.learn(&report, wall_seconds).enforced() {
+                        self.telemetry.label_collapsed(target, learned);
+                    }
+                }
+                Showing::Without(withheld) if self.left == Left::Nothing => *out = withheld.cut(out),
+                Showing::Without(_) => return Err(Failure::NotShared),
             }
-            held.lease.keep().await;
         }
         if self.end == BodyEnd::Framed {
             held.connection.rests(held.keep_alive);

@@ -18,7 +18,7 @@ use crate::state::{ActiveTarget, Config, EndpointKey, Lease, Room, Shared};
 
 use super::accept::{self, Protobuf, Taken};
 use super::account::Account;
-use super::admission::{Admission, Admitted};
+use super::admission::{Admission, Admitted, StateUse};
 use super::allow::{self, Grant};
 use super::body::Body;
 use super::connect::Connector;
@@ -27,7 +27,7 @@ use super::deadline::Deadline;
 use super::encode::{self, Encoder};
 use super::failure::Failure;
 use super::fetch::{self, Reply};
-use super::flow::{Begun, Flow, Held, Release, Treatment, Turn};
+use super::flow::{Begun, Flow, Held, Left, Release, Treatment, Turn};
 use super::lookup::Lookup;
 use super::patience::Patience;
 use super::request::Asking;
@@ -100,6 +100,7 @@ impl Scraper {
             asked_at,
             buffers: self.shared.endpoints().buffers().clone(),
             held: Some(held),
+            left: Left::Nothing,
         };
         answer(flow, &ask, &head.headers).await
     }
@@ -118,7 +119,11 @@ impl Scraper {
         let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
         endpoint.belongs_to(&grant.target.settings.name);
         account.witness(endpoint.witness());
-        self.admission.enter(&endpoint, settings.max_concurrent, deadline).await
+        let of_state = match grant.target.mode {
+            Mode::Pass => StateUse::None,
+            Mode::Observe | Mode::Enforce => StateUse::Full,
+        };
+        self.admission.enter(&endpoint, settings.max_concurrent, deadline, of_state).await
     }
 
     /// Beyond `memory_limit` who has been absent the longest goes, and when that is not enough a new

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::engine::guard::{Absences, BodyEnd, EndpointState, Guard, Jumps, Report, Scrape, ScrapeError};
+use crate::engine::guard::{Absences, BodyEnd, EndpointState, Guard, Jumps, Report, Scrape, ScrapeError, Withheld};
 use crate::engine::model::{Format, Seed};
 
 use crate::telemetry::LiveEndpoint;
@@ -17,6 +17,7 @@ use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
+use super::replicas::{Claim, Claiming, Entry, Keeping, Replicas};
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -37,11 +38,15 @@ pub struct Lease {
     at_work: Option<Guard>,
     /// What was committed and is not kept yet.
     committed: Option<Format>,
+    /// The right to scrape it of all guards, where several share their state.
+    claim: Option<Claim>,
     gauges: Arc<Gauges>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
+    /// Where several guards share their state, and under which name.
+    shared: Option<(Arc<Replicas>, EndpointKey)>,
     text: Memory,
     openmetrics: Memory,
     connection: Option<Connection>,
@@ -52,8 +57,24 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Memory {
     state: Option<Box<EndpointState>>,
-    /// `None`: in memory only.
-    keeper: Option<Keeper>,
+    kept: Kept,
+}
+
+/// What outlives the process.
+#[derive(Debug, Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    Alone(Keeper),
+    Shared(Entry),
+}
+
+/// Whether a committed scrape may be shown whole.
+#[derive(Debug)]
+pub enum Showing {
+    Everything,
+    /// The store that the guards share was not told: these lines must stay out.
+    Without(Withheld),
 }
 
 impl Endpoint {
@@ -72,10 +93,21 @@ impl Endpoint {
     pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
         let memory = |format| {
             let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
-            Memory { state: None, keeper: Some(keeper) }
+            Memory { state: None, kept: Kept::Alone(keeper) }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
-        Endpoint::holding(Slot { text, openmetrics, connection: None, buffers: buffers.clone() }, held)
+        Endpoint::holding(Slot { text, openmetrics, buffers: buffers.clone(), ..Slot::default() }, held)
+    }
+
+    /// An endpoint that any of several guards may scrape.
+    pub(super) fn shared(replicas: &Arc<Replicas>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
+        let memory = |format| {
+            let entry = Entry::new(replicas.clone(), StateName::new(key, format), format);
+            Memory { state: None, kept: Kept::Shared(entry) }
+        };
+        let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
+        let shared = Some((replicas.clone(), key.clone()));
+        Endpoint::holding(Slot { shared, text, openmetrics, connection: None, buffers: buffers.clone() }, held)
     }
 
     /// Waits for its turn.
@@ -121,26 +153,60 @@ impl Endpoint {
 
 impl Lease {
     fn new(slot: OwnedMutexGuard<Slot>, gauges: &Arc<Gauges>) -> Lease {
-        Lease { slot, at_work: None, committed: None, gauges: gauges.clone() }
+        Lease { slot, at_work: None, committed: None, claim: None, gauges: gauges.clone() }
     }
 
-    /// Reads what the store kept, the first time. Before [`Lease::begin`]; whoever stops waiting
-    /// may come again.
-    pub async fn load(&mut self, format: Format) {
-        let memory = self.slot.memory(format);
-        if let (None, Some(keeper)) = (&memory.state, &mut memory.keeper)
-            && let Some(state) = keeper.load().await
+    /// Whether other guards may scrape it, too.
+    pub fn is_shared(&self) -> bool {
+        self.slot.shared.is_some()
+    }
+
+    /// Waits for the scrapes of other guards, where several share their state, before the exporter
+    /// is asked. Where nobody can be asked for the turn the scrape goes on without.
+    pub async fn claim(&mut self) {
+        if let Some((replicas, key)) = &self.slot.shared
+            && let Claiming::Claimed(claim) = replicas.claim(key).await
         {
-            memory.state = Some(state);
+            self.claim = Some(claim);
         }
     }
 
-    /// Hands what was committed to the store, before its last byte leaves.
-    pub async fn keep(&mut self) {
-        let Some(format) = self.committed.take() else { return };
+    /// Reads what the store kept, the first time; what other guards have committed, each time.
+    /// Before [`Lease::begin`]; whoever stops waiting may come again.
+    pub async fn load(&mut self, format: Format, now: Duration) {
         let memory = self.slot.memory(format);
-        if let (Some(state), Some(keeper)) = (&mut memory.state, &mut memory.keeper) {
-            keeper.keep(state).await;
+        match &mut memory.kept {
+            Kept::Nothing => {}
+            Kept::Alone(keeper) => {
+                if memory.state.is_none() {
+                    memory.state = keeper.load().await;
+                }
+            }
+            Kept::Shared(entry) => memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now).await,
+        }
+    }
+
+    /// Whether it is known already that a commit will not be told to other guards.
+    pub fn is_cut_off(&mut self, format: Format) -> bool {
+        matches!(&self.slot.memory(format).kept, Kept::Shared(entry) if !entry.is_in_step())
+    }
+
+    /// Hands what was committed to the store, before its last byte leaves. Says what may be shown.
+    pub async fn keep(&mut self) -> Showing {
+        let Some(format) = self.committed.take() else { return Showing::Everything };
+        let memory = self.slot.memory(format);
+        let Some(state) = &mut memory.state else { return Showing::Everything };
+        let keeping = match &mut memory.kept {
+            Kept::Nothing => Keeping::Kept,
+            Kept::Alone(keeper) => {
+                keeper.keep(state).await;
+                Keeping::Kept
+            }
+            Kept::Shared(entry) => entry.keep(self.claim.take().as_ref(), state).await,
+        };
+        match keeping {
+            Keeping::Kept => Showing::Everything,
+            Keeping::Withheld(acquaintance) => Showing::Without(state.withheld(acquaintance)),
         }
     }
 
@@ -149,7 +215,7 @@ impl Lease {
         self.abort();
         for format in [Format::Text, Format::OpenMetrics] {
             let memory = self.slot.memory(format);
-            if let Some(keeper) = &mut memory.keeper {
+            if let Kept::Alone(keeper) = &mut memory.kept {
                 keeper.close(memory.state.as_deref_mut()).await;
             }
         }

@@ -32,6 +32,7 @@ pub use self::printable::Printable;
 
 use self::diary::Diary;
 use self::ledger::Ledger;
+pub use self::ledger::StoreStanding;
 use self::outcomes::{Outcomes, Worth};
 
 /// How a scrape ended: the `result` label of `cardinality_guard_scrapes_total`.
@@ -170,6 +171,17 @@ impl Telemetry {
             warn!(reason, %endpoint, %detail, "state is not resumed: folded counters start at 0");
         } else {
             debug!(reason, %endpoint, %detail, "state is not resumed");
+        }
+    }
+
+    /// Whether the store that the guards share can be asked.
+    pub fn state_store(&self, standing: StoreStanding) {
+        locked(&self.ledger).state_store(standing);
+        match standing {
+            StoreStanding::Up => info!("the shared store answers"),
+            StoreStanding::Away => {
+                error!("the shared store does not answer: folded counters are left out until it does");
+            }
         }
     }
 

@@ -32,6 +32,7 @@ mod state;
 mod survey;
 mod turnout;
 mod types;
+mod withhold;
 
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
@@ -42,6 +43,7 @@ pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
+pub use withhold::{Acquaintance, Withheld};
 
 use std::sync::Arc;
 use std::time::Duration;

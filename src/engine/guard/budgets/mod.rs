@@ -280,6 +280,12 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
+    /// Takes up decisions that were written down. What is in demand is not among them, and goes on.
+    pub fn take_over(&mut self, rows: BudgetRows) {
+        let demand = std::mem::take(&mut self.demand);
+        *self = Budgets { demand, ..rows.give() };
+    }
+
     /// A time to live has passed: what does not come again is not in demand.
     pub fn turn(&mut self) {
         self.demand.values_mut().for_each(Lately::turn);

@@ -1,0 +1,82 @@
+//! What the store does in one step, in its own language: each of these is all or nothing.
+//!
+//! An endpoint has a lock, and a hash for each format that holds its newest edition: who began it
+//! (`life`), how many commits it has seen (`version`), everything as of commit `base` and what each
+//! commit since has changed (`p<version>`). Keys of an endpoint share a hash tag, so that a cluster
+//! keeps them together.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+/// `lock`; token, milliseconds. Gives 0, or how long somebody else may still hold it.
+pub static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local holder = redis.call('GET', KEYS[1])
+         if holder and holder ~= ARGV[1] then return math.max(redis.call('PTTL', KEYS[1]), 1) end
+         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+         return 0",
+    )
+});
+
+/// `lock`; token, milliseconds. Gives 1 while it is ours.
+pub static RENEW: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+         return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+});
+
+/// `lock`; token.
+pub static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+         return redis.call('DEL', KEYS[1])",
+    )
+});
+
+/// `state`; life and version that are known. Gives life and version, milliseconds since the last
+/// commit, which server took it and which one this is, whether the first
+/// piece holds everything, the pieces.
+pub static READ: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server')
+         local now = redis.call('TIME')
+         now = now[1] * 1000 + math.floor(now[2] / 1000)
+         local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+         local life, version, base = h[1] or '', tonumber(h[2] or 0), tonumber(h[3] or 0)
+         local first, pieces = base, {}
+         if life == ARGV[1] and tonumber(ARGV[2]) >= base then first = tonumber(ARGV[2]) + 1 end
+         if life ~= '' then
+           for v = first, version do pieces[#pieces + 1] = redis.call('HGET', KEYS[1], 'p' .. v) or '' end
+         end
+         return {life, version, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}",
+    )
+});
+
+/// `state`, `lock`; token, life and version that were read, life from now on, `whole` or `change`,
+/// piece, milliseconds to live, server. Gives what became of it, and whether the changes have outgrown the whole.
+///
+/// The piece is written before anything goes: a store without memory refuses that first.
+pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'lost', 0} end
+         local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'whole', 'log')
+         if (h[1] or '') ~= ARGV[2] or (h[2] or '0') ~= ARGV[3] then return {'moved', 0} end
+         local before, base, piece = tonumber(ARGV[3]), tonumber(h[3] or 0), ARGV[6]
+         local version = before + 1
+         local whole, log = tonumber(h[4] or 0), tonumber(h[5] or 0) + #piece
+         redis.call('HSET', KEYS[1], 'p' .. version, piece)
+         if ARGV[5] == 'whole' then
+           for v = base, before do redis.call('HDEL', KEYS[1], 'p' .. v) end
+           base, whole, log = version, #piece, 0
+         end
+         local now = redis.call('TIME')
+         redis.call('HSET', KEYS[1], 'life', ARGV[4], 'version', version, 'base', base, 'whole', whole, 'log', log,
+           'at', now[1] * 1000 + math.floor(now[2] / 1000), 'server', ARGV[8])
+         redis.call('PEXPIRE', KEYS[1], ARGV[7])
+         redis.call('DEL', KEYS[2])
+         local outgrown = log > math.max(whole, 65536) or version - base > 1000
+         return {'kept', outgrown and 1 or 0}",
+    )
+});
