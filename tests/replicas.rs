@@ -7,6 +7,7 @@ mod endpoint;
 #[path = "fleet/mod.rs"]
 mod fleet;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use cardinality_guard::engine::guard::{EndpointState, Extent};
@@ -118,7 +119,8 @@ fn any_of_several_guards_shows_what_a_single_one_would() {
 /// Lines that only one of the two has, in whatever order.
 fn different(got: &str, want: &str) -> String {
     let only = |one: &str, other: &str, sign: char| -> String {
-        let lines = one.lines().filter(|line| !other.lines().any(|l| l == *line));
+        let other: HashSet<&str> = other.lines().collect();
+        let lines = one.lines().filter(|line| !other.contains(line));
         lines.map(|line| format!("{sign}{line}\n")).collect()
     };
     only(got, want, '+') + &only(want, got, '-')
