@@ -130,7 +130,7 @@ impl ServeArgs {
 async fn serve(reloader: Arc<Reloader>, shared: Arc<Shared>) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("listening to signals")?;
     let (phase, phases) = watch::channel(Phase::Serving);
-    shared.endpoints().look_at_store().await;
+    shared.endpoints().begin_sharing().await;
     let doors = doors(&shared, &reloader, &phases).await?;
     info!("serving");
     let mut drained = phases;

@@ -66,9 +66,9 @@ impl Endpoints {
     }
 
     /// Finds out whether what is shared can be asked, before anybody waits for it.
-    pub async fn look_at_store(&self) {
+    pub async fn begin_sharing(&self) {
         if let Some(replicas) = self.replicas.get() {
-            replicas.look().await;
+            replicas.begin().await;
         }
     }
 
@@ -117,6 +117,9 @@ impl Endpoints {
 
     /// The process ends and no scrape is under way: what is kept is whole and final.
     pub async fn close(&self) {
+        if let Some(replicas) = self.replicas.get() {
+            replicas.leave().await;
+        }
         if self.vault.get().is_none() {
             return;
         }

@@ -1,5 +1,8 @@
 //! Guards that share a store, before an exporter whose truth is known.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use crate::exporter::Exporter;
 use crate::replicas::{Replica, Shown};
 use crate::store::Store;
@@ -28,6 +31,17 @@ impl Stage {
     pub fn scrape_exactly(&self, guard: usize) {
         let shown = self.guards[guard].scrape("app");
         assert_eq!(shown, Shown::Counter(self.exporter.increments()), "guard {guard}");
+    }
+
+    /// Asks this guard until it shows the counter; all the while nothing else is shown.
+    pub fn until_shown(&self, guard: usize) -> u64 {
+        loop {
+            match self.guards[guard].scrape("app") {
+                Shown::Counter(shown) => return shown,
+                Shown::Withheld => sleep(Duration::from_millis(50)),
+                Shown::Nothing => panic!("no answer from guard {guard}"),
+            }
+        }
     }
 
     /// Every guard in turn, so often.

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::process::{Process, eventually, free_address};
@@ -32,6 +33,19 @@ impl Store {
 
     pub fn start_again(&self) {
         *self.process.lock().unwrap() = serve(self.address, &self.files);
+    }
+
+    /// What it has on disk.
+    pub fn copy(&self) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(self.files.path(), copy.path());
+        copy
+    }
+
+    /// While it does not run.
+    pub fn put_back(&self, copy: &tempfile::TempDir) {
+        std::fs::remove_dir_all(self.files.path().join("appendonlydir")).unwrap();
+        copy_all(copy.path(), self.files.path());
     }
 
     pub fn signal(&self, signal: &str) {
@@ -68,4 +82,9 @@ fn try_tell(address: SocketAddr, command: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.strip_suffix("+OK\r\n").unwrap_or(&answer).trim_end().to_owned())
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-r", "--"]).arg(from.join("appendonlydir")).arg(to).status().unwrap();
+    assert!(copied.success());
 }

@@ -44,8 +44,41 @@ fn rule_7_2_a_store_that_comes_back_with_its_data_goes_on() {
         stage.guards.iter().for_each(withholds);
         stage.store.start_again();
         all_see(&stage, 1.0);
+        for guard in 0..3 {
+            assert_eq!(stage.until_shown(guard), stage.exporter.increments());
+        }
         stage.round(2);
     }
+}
+
+#[test]
+fn rule_7_3_a_store_that_comes_back_with_older_data_is_a_clean_reset() {
+    let stage = Stage::set(3);
+    stage.round(2);
+    let older = stage.store.copy();
+    // What only one guard has shown is missing in the copy, and the two others do not know of it.
+    (0..3).for_each(|_| stage.scrape_exactly(0));
+    stage.store.end();
+    stage.store.put_back(&older);
+    stage.store.start_again();
+    assert_eq!(stage.until_shown(1), 0);
+    let at_reset = stage.exporter.increments();
+    stage.exporter.forget_until(at_reset);
+    stage.round(2);
+}
+
+#[test]
+fn rule_7_3_a_guard_that_died_with_the_store_may_have_known_better() {
+    let stage = Stage::set(2);
+    stage.round(2);
+    (0..3).for_each(|_| stage.scrape_exactly(0));
+    stage.guards[0].kill();
+    stage.store.end();
+    stage.store.start_again();
+    assert_eq!(stage.until_shown(1), 0);
+    stage.exporter.forget_until(stage.exporter.increments());
+    stage.guards[0].start_again();
+    stage.round(2);
 }
 
 #[test]
@@ -94,5 +127,8 @@ fn a_guard_that_starts_without_its_store_shows_no_counter_until_it_is_there() {
     withholds(&stage.guards[0]);
     stage.store.start_again();
     all_see(&stage, 1.0);
+    for guard in 0..2 {
+        assert_eq!(stage.until_shown(guard), stage.exporter.increments());
+    }
     stage.round(2);
 }

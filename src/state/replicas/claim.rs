@@ -69,7 +69,10 @@ impl Claim {
             match claim.ask(&scripts::TAKE).await {
                 Ok(0) => break,
                 Ok(_) => tokio::time::sleep(LOOK).await,
-                Err(_) => return Claiming::Away,
+                Err(trouble) => {
+                    claim.replicas.not_written(&trouble, &endpoint.to_string());
+                    return Claiming::Away;
+                }
             }
         }
         claim.renewal = Some(claim.renew());
@@ -102,6 +105,11 @@ impl Claim {
         let mut asking = scripts::READ.key(self.keys.state(format));
         asking.arg(&known.life).arg(known.version);
         Reading::of(self.replicas.link.ask::<Value>(&asking).await?)
+    }
+
+    /// Under which key the store has the state in this format.
+    pub(super) fn key(&self, format: Format) -> String {
+        self.keys.state(format)
     }
 
     /// All or nothing; with it the claim ends.

@@ -11,6 +11,7 @@ use crate::state::store::{StateName, Then, Trouble};
 use super::Replicas;
 use super::claim::{Claim, Commit};
 use super::edition::{Edition, From, Reading};
+use super::witness::Proof;
 
 #[derive(Debug)]
 pub struct Entry {
@@ -24,6 +25,8 @@ pub struct Entry {
     server: String,
     then: Then,
     acquaintance: Acquaintance,
+    /// Where the store has it, once it was asked.
+    key: Option<String>,
 }
 
 /// What became of a committed scrape.
@@ -37,13 +40,15 @@ pub enum Keeping {
 
 /// Older commits are not gone on from (rule 7.4).
 const STALE: Duration = Duration::from_secs(3600);
+/// Milliseconds by which the clocks of a store and the one that took its place may differ.
+const SKEW: i64 = 1000;
 
 /// What is at hand after a reading.
 enum Fit {
     /// The memory is the store's.
     InStep(Option<Box<EndpointState>>),
-    /// What the store has is no state.
-    Bad(Trouble),
+    /// What the store has is no state, or must not be gone on from.
+    Bad(Box<Reading>, Trouble),
     /// The memory at hand does not go with what was read.
     Misfit,
 }
@@ -59,6 +64,7 @@ impl Entry {
             server: String::new(),
             then: Then::Replace,
             acquaintance: Acquaintance::Stranger,
+            key: None,
         }
     }
 
@@ -80,17 +86,22 @@ impl Entry {
         let reading = match claim.read(self.format, &known).await {
             Ok(reading) => reading,
             Err(trouble) => {
-                self.replicas.not_written(&trouble, &self.name);
+                self.replicas.not_written(&trouble, self.name.as_str());
                 return state;
             }
         };
+        let proof = match reading.is_other_server() {
+            true => self.replicas.prove(&reading.server).await,
+            false => Proof::Given,
+        };
+        match (proof, self.key.get_or_insert_with(|| claim.key(self.format))) {
+            (Proof::Given, _) => {}
+            (Proof::Awaited, _) => return state,
+            (Proof::Missing, _) => return self.refuse(reading, &Trouble::Behind),
+        }
         match self.fit(reading, &known, state, now) {
             Fit::InStep(state) => state,
-            Fit::Bad(trouble) => {
-                self.replicas.not_resumed(&trouble, &self.name);
-                self.begin_anew();
-                None
-            }
+            Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
             Fit::Misfit => self.load_whole(claim, now).await,
         }
     }
@@ -120,11 +131,14 @@ impl Entry {
                 self.then = then;
                 self.found = Edition { life, version: self.found.version + 1 };
                 self.here = Some(self.found.clone());
+                if let Some(key) = &self.key {
+                    self.replicas.witness.shown(key, &self.found);
+                }
                 self.acquaintance = Acquaintance::Known;
                 Keeping::Kept
             }
             Err(trouble) => {
-                self.replicas.not_written(&trouble, &self.name);
+                self.replicas.not_written(&trouble, self.name.as_str());
                 Keeping::Withheld(self.acquaintance)
             }
         }
@@ -135,11 +149,7 @@ impl Entry {
         let read = claim.read(self.format, &nothing).await;
         match read.map(|reading| self.fit(reading, &nothing, None, now)) {
             Ok(Fit::InStep(state)) => state,
-            Ok(Fit::Bad(trouble)) => {
-                self.replicas.not_resumed(&trouble, &self.name);
-                self.begin_anew();
-                None
-            }
+            Ok(Fit::Bad(reading, trouble)) => self.refuse(*reading, &trouble),
             Ok(Fit::Misfit) | Err(_) => None,
         }
     }
@@ -151,25 +161,27 @@ impl Entry {
         if reading.edition.is_none() {
             // Nobody has begun, or the store has lost it all: what was shown here may not have been
             // the last that was shown.
-            self.begin_anew();
+            self.begin_anew(reading.now);
             return Fit::InStep(None);
         }
         if let Err(trouble) = judge(&reading, known) {
-            return Fit::Bad(trouble);
+            return Fit::Bad(Box::new(reading), trouble);
         }
         let ago = Duration::from_millis(reading.since_commit.max(0) as u64);
         let pieces = reading.pieces.iter().map(Vec::as_slice);
-        let taken_up = match (reading.from, state) {
-            (From::Known, Some(mut state)) => state.catch_up(pieces).map(|()| state).map_err(|_| Fit::Misfit),
-            (From::Known, None) => Err(Fit::Misfit),
-            (From::Whole, _) => {
-                self.then = Then::Append;
-                EndpointState::restore(pieces).map_err(|_| Fit::Bad(Trouble::Unreadable))
-            }
-        };
-        let mut state = match taken_up {
-            Ok(state) => state,
-            Err(unfit) => return unfit,
+        let mut state = match (reading.from, state) {
+            (From::Known, Some(mut state)) => match state.catch_up(pieces) {
+                Ok(()) => state,
+                Err(_) => return Fit::Misfit,
+            },
+            (From::Known, None) => return Fit::Misfit,
+            (From::Whole, _) => match EndpointState::restore(pieces) {
+                Ok(state) => {
+                    self.then = Then::Append;
+                    state
+                }
+                Err(_) => return Fit::Bad(Box::new(reading), Trouble::Unreadable),
+            },
         };
         state.last_scraped(ago, now);
         self.here = Some(reading.edition);
@@ -177,12 +189,28 @@ impl Entry {
         Fit::InStep(Some(state))
     }
 
-    /// The next commit begins another life.
-    fn begin_anew(&mut self) {
-        let number = self.replicas.claims.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let life = format!("{:016x}-{number}", self.replicas.guard);
+    /// What was read is not gone on from.
+    fn refuse(&mut self, reading: Reading, trouble: &Trouble) -> Option<Box<EndpointState>> {
+        self.replicas.not_resumed(trouble, self.name.as_str());
+        (self.found, self.server) = (reading.edition, reading.server);
+        self.begin_anew(reading.now);
+        None
+    }
+
+    /// The next commit begins another life, later than all that were.
+    fn begin_anew(&mut self, now: u64) {
+        let life = format!("{now:013x}-{:016x}", self.replicas.guard);
         self.here = Some(Edition { life, version: self.found.version });
         self.then = Then::Replace;
+    }
+}
+
+impl Drop for Entry {
+    /// What nobody asks for here is not asked about either.
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.replicas.witness.forget(key);
+        }
     }
 }
 
@@ -191,13 +219,13 @@ fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
     if !reading.is_complete() {
         return Err(Trouble::Unreadable);
     }
-    if reading.edition.life == known.life && reading.edition.version < known.version {
+    if reading.edition < *known {
         return Err(Trouble::Behind);
     }
     if reading.since_commit > STALE.as_millis() as i64 {
         return Err(Trouble::Stale);
     }
-    if reading.since_commit < -1000 {
+    if reading.since_commit < -SKEW {
         return Err(Trouble::Future);
     }
     Ok(())

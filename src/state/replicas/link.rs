@@ -15,7 +15,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
     ScriptInvocation, Value,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use crate::settings::{StorageUrl, StoreForm};
@@ -39,6 +39,7 @@ struct Line {
     address: Address,
     telemetry: Arc<Telemetry>,
     is_away: AtomicBool,
+    back: Notify,
     open: Mutex<Option<Open>>,
 }
 
@@ -51,8 +52,13 @@ enum Open {
 
 impl Link {
     pub fn new(address: Address, telemetry: Arc<Telemetry>) -> Link {
-        let (is_away, open) = (AtomicBool::new(false), Mutex::default());
-        Link(Arc::new(Line { address, telemetry, is_away, open }))
+        let (is_away, back, open) = (AtomicBool::new(false), Notify::new(), Mutex::default());
+        Link(Arc::new(Line { address, telemetry, is_away, back, open }))
+    }
+
+    /// Waits until it has been away and answers again.
+    pub async fn back(&self) {
+        self.0.back.notified().await;
     }
 
     /// Asks, and waits no longer than [`PATIENCE`].
@@ -60,7 +66,17 @@ impl Link {
         if self.0.is_away.load(Ordering::Acquire) {
             return Err(Trouble::Away);
         }
-        let asking = async { what.invoke_async(&mut self.0.connection().await?).await };
+        let asking = async {
+            match what.invoke_async(&mut self.0.connection().await?).await {
+                // The store has come back since somebody last asked. Whatever is asked twice is done
+                // once: a second commit finds that its edition is gone.
+                Err(error) if error.is_io_error() || error.is_connection_dropped() => {
+                    *self.0.open.lock().await = None;
+                    what.invoke_async(&mut self.0.connection().await?).await
+                }
+                answer => answer,
+            }
+        };
         match timeout(PATIENCE, asking).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.refused(error).await),
@@ -81,14 +97,14 @@ impl Link {
 
     /// The store has answered, and not well.
     async fn refused(&self, error: RedisError) -> Trouble {
-        let error = std::io::Error::other(error.to_string());
-        match error.to_string() {
-            words if words.contains("OOM ") || words.contains("MISCONF") => Trouble::Full(error),
-            _ => {
-                self.lost().await;
-                Trouble::Io(error)
-            }
+        let words = error.to_string();
+        let is_full = words.contains("OOM") || words.contains("MISCONF");
+        let error = std::io::Error::other(words);
+        if is_full {
+            return Trouble::Full(error);
         }
+        self.lost().await;
+        Trouble::Io(error)
     }
 
     /// From here on nobody waits for it, until it answers again.
@@ -109,6 +125,7 @@ impl Link {
             }
             line.is_away.store(false, Ordering::Release);
             line.telemetry.state_store(StoreStanding::Up);
+            line.back.notify_waiters();
         });
     }
 }

@@ -9,13 +9,15 @@
 //! **A store that cannot be asked costs the folded counters, never their truth.** No guard can know
 //! whether it was the last to commit, so none may show a sum (rule 7.3): they are left out of the
 //! answer until the store is back, and everything else leaves as ever. A store that has lost what it
-//! was told starts folded counters at 0, which is a clean reset (rule 7.1).
+//! was told starts folded counters at 0, which is a clean reset (rule 7.1); that it has not is for the
+//! guards to say, who know what they have shown ([`witness`]).
 
 mod claim;
 mod edition;
 mod entry;
 mod link;
 mod scripts;
+mod witness;
 
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
@@ -29,8 +31,9 @@ use std::time::Duration;
 use crate::telemetry::Telemetry;
 
 use super::EndpointKey;
-use super::store::StateName;
+use super::store::Trouble;
 use link::Link;
+use witness::Witness;
 
 /// The store that this guard shares with others.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub struct Replicas {
     /// Tells guards apart.
     guard: u64,
     claims: AtomicU64,
+    witness: Witness,
 }
 
 impl Replicas {
@@ -50,7 +54,7 @@ impl Replicas {
         let link = Link::new(address, telemetry.clone());
         // As random as the seeds of the standard library's maps.
         let guard = RandomState::new().build_hasher().finish();
-        Arc::new(Replicas { link, telemetry, ttl, guard, claims: AtomicU64::new(0) })
+        Arc::new(Replicas { link, telemetry, ttl, guard, claims: AtomicU64::new(0), witness: Witness::default() })
     }
 
     /// Waits until no other guard scrapes this endpoint.
@@ -59,16 +63,23 @@ impl Replicas {
         Claim::take(self.clone(), endpoint, format!("{:016x}-{number}", self.guard)).await
     }
 
-    /// Finds out whether the store can be asked, before anybody waits for it.
-    pub async fn look(&self) {
+    /// Finds out whether the store can be asked, before anybody waits for it, and from then on bears
+    /// witness of what it has kept.
+    pub async fn begin(self: &Arc<Self>) {
         self.link.look().await;
+        witness::begin(self);
     }
 
-    fn not_written(&self, trouble: &super::store::Trouble, name: &StateName) {
-        self.telemetry.state_not_written(trouble.reason(), name.as_str(), &trouble.to_string());
+    /// The guard ends: nobody has to wait for what it knows.
+    pub async fn leave(&self) {
+        witness::leave(self).await;
     }
 
-    fn not_resumed(&self, trouble: &super::store::Trouble, name: &StateName) {
-        self.telemetry.state_not_resumed(trouble.reason(), name.as_str(), &trouble.to_string());
+    fn not_written(&self, trouble: &Trouble, what: &str) {
+        self.telemetry.state_not_written(trouble.reason(), what, &trouble.to_string());
+    }
+
+    fn not_resumed(&self, trouble: &Trouble, what: &str) {
+        self.telemetry.state_not_resumed(trouble.reason(), what, &trouble.to_string());
     }
 }

@@ -35,8 +35,8 @@ pub static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// `state`; life and version that are known. Gives life and version, milliseconds since the last
-/// commit, which server took it and which one this is, whether the first
+/// `state`; life and version that are known. Gives life and version, milliseconds now and since
+/// the last commit, which server took it and which one this is, whether the first
 /// piece holds everything, the pieces.
 pub static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -50,7 +50,7 @@ pub static READ: LazyLock<Script> = LazyLock::new(|| {
          if life ~= '' then
            for v = first, version do pieces[#pieces + 1] = redis.call('HGET', KEYS[1], 'p' .. v) or '' end
          end
-         return {life, version, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}",
+         return {life, version, now, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}",
     )
 });
 
@@ -78,5 +78,59 @@ pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
          redis.call('DEL', KEYS[2])
          local outgrown = log > math.max(whole, 65536) or version - base > 1000
          return {'kept', outgrown and 1 or 0}",
+    )
+});
+
+/// `seen`, `asked`, `until`; guard. Says that the guard is there; gives this server, and those that guards
+/// have been asked about. The first one to say so to a server notes when the last one had said so before.
+pub static BEAT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('TIME')
+         now = now[1] * 1000 + math.floor(now[2] / 1000)
+         local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+         redis.call('HSETNX', KEYS[3], server, redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or now)
+         redis.call('ZADD', KEYS[1], now, ARGV[1])
+         redis.call('PEXPIRE', KEYS[1], 86400000)
+         local servers = redis.call('SMEMBERS', KEYS[2])
+         servers[#servers + 1] = server
+         return servers",
+    )
+});
+
+/// `seen`; guard.
+pub static LEAVE: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"));
+
+/// `state`; life and version that were shown. What is behind them goes; gives 1 then.
+pub static ATTEST: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local h = redis.call('HMGET', KEYS[1], 'life', 'version')
+         if not h[1] or h[1] > ARGV[1] then return 0 end
+         if h[1] == ARGV[1] and tonumber(h[2]) >= tonumber(ARGV[2]) then return 0 end
+         return redis.call('DEL', KEYS[1])",
+    )
+});
+
+/// `vouched`; guard. All that this guard knows has been held against this server.
+pub static VOUCH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "redis.call('SADD', KEYS[1], ARGV[1])
+         return redis.call('PEXPIRE', KEYS[1], 86400000)",
+    )
+});
+
+/// `seen`, `asked`, `until`, `vouched`; server, milliseconds. Whether every guard that was there lately
+/// when the server began has vouched for it, and everyone that has come since; the others are asked to.
+pub static PROVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "redis.call('SADD', KEYS[2], ARGV[1])
+         redis.call('PEXPIRE', KEYS[2], 3600000)
+         local newest = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+         if not newest then return 0 end
+         redis.call('HSETNX', KEYS[3], ARGV[1], newest)
+         local since = redis.call('HGET', KEYS[3], ARGV[1]) - ARGV[2]
+         for _, guard in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], since, '+inf')) do
+           if redis.call('SISMEMBER', KEYS[4], guard) == 0 then return 0 end
+         end
+         return 1",
     )
 });
