@@ -31,6 +31,7 @@ mod snapshot;
 mod state;
 mod survey;
 mod turnout;
+mod twins;
 mod types;
 
 pub use budgets::Origin;
@@ -59,6 +60,7 @@ use output::Output;
 use series::Keep;
 use show::ShownLines;
 use state::Watermark;
+use twins::Kin;
 
 /// One scrape under way.
 pub struct Guard {
@@ -79,6 +81,7 @@ pub struct Guard {
     /// The output is leaving before the body's end.
     /// Lines read ahead, and how many are to be: see `ahead`.
     ready: Vec<Ready>,
+    kin: Vec<Kin>,
     haste: usize,
     is_leaving: bool,
     is_ending: bool,
@@ -228,6 +231,7 @@ impl Guard {
             body: Body::default(),
             shown: ShownLines::default(),
             ready: Vec::new(),
+            kin: Vec::new(),
             haste: 1,
             is_leaving: false,
             is_ending: false,
