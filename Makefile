@@ -4,10 +4,10 @@ CARGO ?= cargo
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench instructions lint fmt dist
+.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
 	$(CARGO) run --release -- demo
@@ -35,6 +35,9 @@ soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=
 
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench engine --bench state
+
+bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
+	$(CARGO) bench --bench proxy
 
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions
