@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Scrape};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Buffers, Connection, Lease, Showing, TargetCommons};
+use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Showing, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
@@ -39,6 +39,7 @@ pub struct Flow {
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
     pub left: Left,
+    pub clock: Clock,
 }
 
 /// Whether output is on its way to the client.
@@ -178,7 +179,7 @@ impl Flow {
                 if *begun == Begun::NotYet {
                     let fallback = self.target.settings.fallback_scrape_protocol;
                     let format = content::format(self.content_type.as_ref(), fallback)?;
-                    let loading = held.lease.load(format, scrape.now);
+                    let loading = held.lease.load(format, self.clock.now());
                     let loaded = timeout_at(self.deadline.exporter(), loading).await;
                     loaded.map_err(|_| self.deadline.passed(Stage::Body))?;
                     if held.lease.is_cut_off(format) {

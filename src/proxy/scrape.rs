@@ -101,6 +101,7 @@ impl Scraper {
             buffers: self.shared.endpoints().buffers().clone(),
             held: Some(held),
             left: Left::Nothing,
+            clock: self.shared.clock(),
         };
         answer(flow, &ask, &head.headers).await
     }

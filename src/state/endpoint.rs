@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -17,7 +17,7 @@ use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
-use super::replicas::{Claim, Claiming, Entry, Keeping, Replicas};
+use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replicas};
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -40,6 +40,8 @@ pub struct Lease {
     committed: Option<Format>,
     /// The right to scrape it of all guards, where several share their state.
     claim: Option<Claim>,
+    /// When its turn had come.
+    asked: Instant,
     gauges: Arc<Gauges>,
 }
 
@@ -58,6 +60,8 @@ struct Slot {
 struct Memory {
     state: Option<Box<EndpointState>>,
     kept: Kept,
+    /// What other guards have not been told.
+    asides: Asides,
 }
 
 /// What outlives the process.
@@ -93,7 +97,7 @@ impl Endpoint {
     pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
         let memory = |format| {
             let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
-            Memory { state: None, kept: Kept::Alone(keeper) }
+            Memory { kept: Kept::Alone(keeper), ..Memory::default() }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
         Endpoint::holding(Slot { text, openmetrics, buffers: buffers.clone(), ..Slot::default() }, held)
@@ -103,7 +107,7 @@ impl Endpoint {
     pub(super) fn shared(replicas: &Arc<Replicas>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
         let memory = |format| {
             let entry = Entry::new(replicas.clone(), StateName::new(key, format), format);
-            Memory { state: None, kept: Kept::Shared(entry) }
+            Memory { kept: Kept::Shared(entry), ..Memory::default() }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
         let shared = Some((replicas.clone(), key.clone()));
@@ -153,7 +157,7 @@ impl Endpoint {
 
 impl Lease {
     fn new(slot: OwnedMutexGuard<Slot>, gauges: &Arc<Gauges>) -> Lease {
-        Lease { slot, at_work: None, committed: None, claim: None, gauges: gauges.clone() }
+        Lease { slot, at_work: None, committed: None, claim: None, asked: Instant::now(), gauges: gauges.clone() }
     }
 
     /// Whether other guards may scrape it, too.
@@ -169,6 +173,7 @@ impl Lease {
         {
             self.claim = Some(claim);
         }
+        self.asked = Instant::now();
     }
 
     /// Reads what the store kept, the first time; what other guards have committed, each time.
@@ -206,7 +211,10 @@ impl Lease {
         };
         match keeping {
             Keeping::Kept => Showing::Everything,
-            Keeping::Withheld(acquaintance) => Showing::Without(state.withheld(acquaintance)),
+            Keeping::Withheld(acquaintance) => {
+                memory.asides.keep();
+                Showing::Without(state.withheld(acquaintance))
+            }
         }
     }
 
@@ -225,14 +233,24 @@ impl Lease {
     /// then drive.
     pub fn begin(&mut self, format: Format, scrape: Scrape) {
         self.abort();
-        let state = self.slot.memory(format).state.take();
+        let memory = self.slot.memory(format);
+        let mut state = memory.state.take();
+        if let Kept::Shared(entry) = &memory.kept {
+            match entry.is_in_step() {
+                true => state = state.map(|state| memory.asides.replay(state, entry.committed_at(), &scrape)),
+                // A little earlier than it was, if anything.
+                false => memory.asides.begin(&scrape, scrape.now.saturating_sub(self.asked.elapsed())),
+            }
+        }
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
         state.lend(self.slot.buffers.take());
         self.at_work = Some(Guard::begin(state, scrape));
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
-        self.at_work.as_mut().map_or(Ok(()), |guard| guard.push(bytes))
+        let Some(guard) = &mut self.at_work else { return Ok(()) };
+        self.slot.memory(guard.format()).asides.note(bytes);
+        guard.push(bytes)
     }
 
     pub fn drain(&mut self, out: &mut Vec<u8>) {

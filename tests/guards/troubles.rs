@@ -121,8 +121,8 @@ fn a_store_that_is_full_refuses_and_nothing_is_lost() {
 fn a_guard_that_starts_without_its_store_shows_no_counter_until_it_is_there() {
     let stage = Stage::set(2);
     stage.round(2);
-    stage.store.end();
     stage.guards[0].terminate();
+    stage.store.end();
     stage.guards[0].start_again();
     withholds(&stage.guards[0]);
     stage.store.start_again();

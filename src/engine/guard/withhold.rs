@@ -47,6 +47,19 @@ impl EndpointState {
     }
 }
 
+impl EndpointState {
+    /// Second of the endpoint clock.
+    pub fn seconds(&self) -> f64 {
+        self.fold.clock.seconds()
+    }
+
+    /// What was committed after this second was shown to nobody.
+    pub fn unshow(&mut self, since: f64) {
+        self.fold.groups.unshow(since);
+        self.fold.journal.demand_whole();
+    }
+}
+
 impl Withheld {
     /// The body without their lines; metadata stays.
     pub fn cut(&self, body: &[u8]) -> Vec<u8> {

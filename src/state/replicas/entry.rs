@@ -2,7 +2,7 @@
 //! in step with the others.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::guard::{Acquaintance, EndpointState, Extent};
 use crate::engine::model::Format;
@@ -25,6 +25,7 @@ pub struct Entry {
     server: String,
     then: Then,
     acquaintance: Acquaintance,
+    committed_at: Duration,
     /// Where the store has it, once it was asked.
     key: Option<String>,
 }
@@ -64,6 +65,7 @@ impl Entry {
             server: String::new(),
             then: Then::Replace,
             acquaintance: Acquaintance::Stranger,
+            committed_at: Duration::ZERO,
             key: None,
         }
     }
@@ -83,6 +85,7 @@ impl Entry {
         // Members that were moved here are where nobody else has them.
         let known = self.here.take().filter(|_| state.as_ref().is_some_and(|state| state.is_in_place()));
         let known = known.unwrap_or_default();
+        let began = Instant::now();
         let reading = match claim.read(self.format, &known).await {
             Ok(reading) => reading,
             Err(trouble) => {
@@ -99,11 +102,18 @@ impl Entry {
             (Proof::Awaited, _) => return state,
             (Proof::Missing, _) => return self.refuse(reading, &Trouble::Behind),
         }
+        // Rather too late than too early: what is older than the last commit must look so.
+        let now = now + began.elapsed();
         match self.fit(reading, &known, state, now) {
             Fit::InStep(state) => state,
             Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
             Fit::Misfit => self.load_whole(claim, now).await,
         }
+    }
+
+    /// When the last commit was, on the clock of this process.
+    pub fn committed_at(&self) -> Duration {
+        self.committed_at
     }
 
     /// Whether what comes of a scrape can be committed.
@@ -184,6 +194,7 @@ impl Entry {
             },
         };
         state.last_scraped(ago, now);
+        self.committed_at = now.saturating_sub(ago);
         self.here = Some(reading.edition);
         self.acquaintance = Acquaintance::Known;
         Fit::InStep(Some(state))

@@ -12,6 +12,7 @@
 //! was told starts folded counters at 0, which is a clean reset (rule 7.1); that it has not is for the
 //! guards to say, who know what they have shown ([`witness`]).
 
+mod asides;
 mod claim;
 mod edition;
 mod entry;
@@ -20,6 +21,7 @@ mod scripts;
 mod witness;
 
 pub use claim::{Claim, Claiming};
+pub(super) use asides::Asides;
 pub(super) use entry::{Entry, Keeping};
 pub use link::Address;
 

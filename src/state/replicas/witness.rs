@@ -51,7 +51,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// for.
 const ALIVE: Duration = Duration::from_secs(5);
 /// Who has not been heard of yet gets so long to say that he is there.
-const HEARING: Duration = Duration::from_secs(2);
+const HEARING: Duration = Duration::from_millis(1500);
 /// When nobody is waited for any more.
 const VERDICT: Duration = Duration::from_secs(10);
 /// Servers remembered.
