@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 use crate::engine::guard::{BodyEnd, Scrape};
 use crate::engine::model::Format;
 use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Showing, TargetCommons};
+use crate::state::replicas::View;
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
@@ -39,6 +40,8 @@ pub struct Flow {
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
     pub left: Left,
+    /// What other guards know of the target, and are to be told.
+    pub view: Option<Arc<View>>,
     pub clock: Clock,
 }
 
@@ -219,6 +222,9 @@ impl Flow {
                 Showing::Everything => {
                     for learned in self.commons.learn(&report, wall_seconds).enforced() {
                         self.telemetry.label_collapsed(target, learned);
+                    }
+                    if let Some(view) = &self.view {
+                        view.publish().await;
                     }
                 }
                 Showing::Without(withheld) if self.left == Left::Nothing => *out = withheld.cut(out),

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::engine::guard::{Annotate, Limits, Scrape, Start};
 use crate::engine::policy::Mode;
 use crate::settings::ScrapeSettings;
+use crate::state::replicas::View;
 use crate::state::{ActiveTarget, Config, EndpointKey, Lease, Room, Shared};
 
 use super::accept::{self, Protobuf, Taken};
@@ -69,6 +70,7 @@ impl Scraper {
             return Ok(Response::new(Body::whole(Bytes::new())));
         }
         let mut admitted = self.admit(&config, &grant, &ask.account, &deadline).await?;
+        let view = self.view(&grant).await;
         let asked_at = std::time::Instant::now();
         let reply = self.fetch(&config, &grant, &ask, &mut admitted.lease, &deadline).await;
         ask.account.received(asked_at.elapsed(), 0);
@@ -88,7 +90,7 @@ impl Scraper {
         let commons = self.shared.commons(&grant.target.settings.name);
         let flow = Flow {
             source: Source::new(body, coding, settings.body_size_limit),
-            treatment: self.treatment(&grant.target, settings, &ask),
+            treatment: self.treatment(&grant.target, settings, &ask, view.clone()),
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
             target: grant.target,
             content_type: head.headers.get(CONTENT_TYPE).cloned(),
@@ -101,6 +103,7 @@ impl Scraper {
             buffers: self.shared.endpoints().buffers().clone(),
             held: Some(held),
             left: Left::Nothing,
+            view,
             clock: self.shared.clock(),
         };
         answer(flow, &ask, &head.headers).await
@@ -191,7 +194,23 @@ impl Scraper {
         fetch::fetch(&self.connector, grant, config, lease, request, deadline).await
     }
 
-    fn treatment(&self, target: &ActiveTarget, settings: &ScrapeSettings, ask: &Ask) -> Treatment {
+    /// What other guards know of the target.
+    async fn view(&self, grant: &Grant) -> Option<Arc<View>> {
+        match grant.target.mode {
+            Mode::Pass => None,
+            Mode::Observe | Mode::Enforce => {
+                self.shared.view(&grant.target.settings.name, &grant.endpoint).await
+            }
+        }
+    }
+
+    fn treatment(
+        &self,
+        target: &ActiveTarget,
+        settings: &ScrapeSettings,
+        ask: &Ask,
+        view: Option<Arc<View>>,
+    ) -> Treatment {
         if target.mode == Mode::Pass {
             return Treatment::Pass;
         }
@@ -217,7 +236,10 @@ impl Scraper {
             client: self.client(ask),
             annotate: if settings.annotate { Annotate::Yes } else { Annotate::No },
             start: Start::Baseline,
-            commons: Some(self.shared.commons(&target.settings.name)),
+            commons: Some(match view {
+                Some(view) => view,
+                None => self.shared.commons(&target.settings.name),
+            }),
         };
         Treatment::Guard { scrape, begun: Begun::NotYet }
     }

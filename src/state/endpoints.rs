@@ -65,6 +65,11 @@ impl Endpoints {
         let _ = self.replicas.set(replicas);
     }
 
+    /// What other guards share with this one.
+    pub(super) fn replicas(&self) -> Option<&Arc<Replicas>> {
+        self.replicas.get()
+    }
+
     /// Finds out whether what is shared can be asked, before anybody waits for it.
     pub async fn begin_sharing(&self) {
         if let Some(replicas) = self.replicas.get() {

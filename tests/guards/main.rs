@@ -27,6 +27,7 @@ mod stored;
 mod verdict;
 
 mod balancer;
+mod limits;
 mod prometheus_sees;
 mod replicas;
 mod stage;

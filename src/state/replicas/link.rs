@@ -12,15 +12,15 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
-    ScriptInvocation, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
+    RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use crate::settings::{StorageUrl, StoreForm};
 use crate::state::store::Trouble;
-use crate::telemetry::{StoreStanding, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// How long a scrape waits for one answer.
 pub const PATIENCE: Duration = Duration::from_millis(200);
@@ -81,7 +81,7 @@ impl Link {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.refused(error).await),
             Err(_) => {
-                self.lost().await;
+                self.lost("no answer in time").await;
                 Err(Trouble::Slow)
             }
         }
@@ -90,8 +90,9 @@ impl Link {
     /// Connects, so that the first scrape does not have to.
     pub async fn look(&self) {
         match timeout(LOOKING, self.0.greet()).await {
-            Ok(Ok(())) => self.0.telemetry.state_store(StoreStanding::Up),
-            _ => self.lost().await,
+            Ok(Ok(())) => self.0.telemetry.state_store_answers(),
+            Ok(Err(error)) => self.lost(&error.to_string()).await,
+            Err(_) => self.lost("no answer in time").await,
         }
     }
 
@@ -99,20 +100,25 @@ impl Link {
     async fn refused(&self, error: RedisError) -> Trouble {
         let words = error.to_string();
         let is_full = words.contains("OOM") || words.contains("MISCONF");
+        let is_here = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
         let error = std::io::Error::other(words);
         if is_full {
             return Trouble::Full(error);
         }
-        self.lost().await;
+        // It does not like what it was asked, and can be asked something else.
+        if is_here {
+            return Trouble::Io(error);
+        }
+        self.lost(&error.to_string()).await;
         Trouble::Io(error)
     }
 
     /// From here on nobody waits for it, until it answers again.
-    async fn lost(&self) {
+    async fn lost(&self, why: &str) {
         if self.0.is_away.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.0.telemetry.state_store(StoreStanding::Away);
+        self.0.telemetry.state_store_lost(why);
         let line = self.0.clone();
         tokio::spawn(async move {
             loop {
@@ -124,7 +130,7 @@ impl Link {
                 }
             }
             line.is_away.store(false, Ordering::Release);
-            line.telemetry.state_store(StoreStanding::Up);
+            line.telemetry.state_store_answers();
             line.back.notify_waiters();
         });
     }

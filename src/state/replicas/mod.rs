@@ -18,12 +18,15 @@ mod edition;
 mod entry;
 mod link;
 mod scripts;
+mod target;
 mod witness;
+mod words;
 
 pub use claim::{Claim, Claiming};
 pub(super) use asides::Asides;
 pub(super) use entry::{Entry, Keeping};
 pub use link::Address;
+pub use target::View;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;

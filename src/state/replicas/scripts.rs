@@ -134,3 +134,56 @@ pub static PROVE: LazyLock<Script> = LazyLock::new(|| {
          return 1",
     )
 });
+
+/// `lore`, `parts`, `totals` of a target; words heard, endpoint. Gives how many words there are, those that
+/// were not heard, what the endpoint was last said to have, and what all have.
+pub static LISTEN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local words = redis.call('LLEN', KEYS[1])
+         local heard = tonumber(ARGV[1])
+         if heard > words then heard = 0 end
+         return {words, redis.call('LRANGE', KEYS[1], heard, -1), redis.call('HGET', KEYS[2], ARGV[2]) or '',
+           redis.call('HGETALL', KEYS[3])}",
+    )
+});
+
+/// `lore`; words.
+pub static TELL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('LLEN', KEYS[1]) > 10000 then redis.call('DEL', KEYS[1]) end
+         redis.call('RPUSH', KEYS[1], unpack(ARGV))
+         return redis.call('PEXPIRE', KEYS[1], 2592000000)",
+    )
+});
+
+/// `seen`, `parts`, `totals` of a target; endpoint, its series by metric as JSON, milliseconds to live. Endpoints
+/// that nobody has asked for go.
+pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('TIME')
+         now = now[1] * 1000 + math.floor(now[2] / 1000)
+         local function add(metrics, sign)
+           for metric, n in pairs(cjson.decode(metrics)) do
+             -- The negative of zero is no integer there.
+             if n ~= 0 and redis.call('HINCRBY', KEYS[3], metric, sign * n) <= 0 then
+               redis.call('HDEL', KEYS[3], metric)
+             end
+           end
+         end
+         local function take_off(endpoint)
+           local metrics = redis.call('HGET', KEYS[2], endpoint)
+           if metrics then add(metrics, -1) end
+           redis.call('HDEL', KEYS[2], endpoint)
+           redis.call('ZREM', KEYS[1], endpoint)
+         end
+         take_off(ARGV[1])
+         redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+         redis.call('ZADD', KEYS[1], now, ARGV[1])
+         add(ARGV[2], 1)
+         for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3], 'LIMIT', 0, 10)) do
+           take_off(gone)
+         end
+         for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 2 * ARGV[3]) end
+         return 0",
+    )
+});
