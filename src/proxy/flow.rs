@@ -10,8 +10,8 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Scrape};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Showing, TargetCommons};
 use crate::state::replicas::View;
+use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Showing, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;

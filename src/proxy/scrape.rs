@@ -198,9 +198,7 @@ impl Scraper {
     async fn view(&self, grant: &Grant) -> Option<Arc<View>> {
         match grant.target.mode {
             Mode::Pass => None,
-            Mode::Observe | Mode::Enforce => {
-                self.shared.view(&grant.target.settings.name, &grant.endpoint).await
-            }
+            Mode::Observe | Mode::Enforce => self.shared.view(&grant.target.settings.name, &grant.endpoint).await,
         }
     }
 

@@ -18,7 +18,9 @@ pub enum StoreForm {
     One,
     Cluster,
     /// The nodes are sentinels, which know where the master of this name is.
-    Sentinel { master: String },
+    Sentinel {
+        master: String,
+    },
 }
 
 const SCHEMES: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];

@@ -26,7 +26,8 @@ impl Balancer {
         let file = files.path().join("haproxy.cfg");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new("haproxy");
-        let process = Process::start(command.args(["-q", "-db", "-f"]).arg(file), "no haproxy on the PATH: run make setup");
+        let process =
+            Process::start(command.args(["-q", "-db", "-f"]).arg(file), "no haproxy on the PATH: run make setup");
         eventually("HAProxy has its guards", &Some(200), || {
             http::try_request(address, "GET", "/-/ready", &[]).ok().map(|answer| answer.status)
         });

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/binary.rs"]
+#[allow(dead_code)]
 mod binary;
 #[path = "../durability/exporter.rs"]
 mod exporter;
@@ -34,3 +35,4 @@ mod stage;
 mod store;
 mod together;
 mod troubles;
+mod wire;

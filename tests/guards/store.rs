@@ -1,10 +1,10 @@
 //! A Redis or Valkey server that goes with the test.
 
-use std::sync::Mutex;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use crate::process::{Process, eventually, free_address};
 

@@ -146,9 +146,8 @@ impl Line {
     }
 
     async fn connect(&self) -> RedisResult<Open> {
-        let config = || {
-            AsyncConnectionConfig::new().set_connection_timeout(Some(LOOKING)).set_response_timeout(Some(LOOKING))
-        };
+        let config =
+            || AsyncConnectionConfig::new().set_connection_timeout(Some(LOOKING)).set_response_timeout(Some(LOOKING));
         match &self.address.form {
             StoreForm::One => {
                 let client = Client::open(self.address.nodes[0].0.as_str())?;

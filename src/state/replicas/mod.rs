@@ -22,8 +22,8 @@ mod target;
 mod witness;
 mod words;
 
-pub use claim::{Claim, Claiming};
 pub(super) use asides::Asides;
+pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use link::Address;
 pub use target::View;
