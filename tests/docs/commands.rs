@@ -149,3 +149,14 @@ fn commands_are_told_apart() {
     assert!(starts_with("curl a | kubectl apply", "kubectl") && starts_with("make test", "make"));
     assert!(!starts_with("makeup", "make") && !starts_with("promtool check rules", "promtool query"));
 }
+
+/// What no page says any more is not excused any more.
+#[test]
+fn every_command_that_is_not_run_is_somewhere() {
+    let pages = crate::markdown::pages();
+    let shells = pages.iter().flat_map(|page| &page.blocks).filter(|block| block.info == "sh");
+    let lines: Vec<String> = shells.flat_map(|block| logical_lines(&block.text)).collect();
+    for (command, reason) in NOT_RUN {
+        assert!(lines.iter().any(|line| starts_with(line, command)), "{command}: {reason}");
+    }
+}

@@ -23,6 +23,7 @@ mod configurations;
 mod effects;
 mod links;
 mod markdown;
+mod names;
 mod reasons;
 mod scratch;
 mod walk;
