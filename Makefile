@@ -4,7 +4,7 @@ CARGO ?= cargo
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt
+.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,3 +49,6 @@ lint: ## Formatting, clippy, and the engine without the shell
 
 fmt: ## Format everything
 	$(CARGO) fmt --all
+
+dist: ## What a release is: a tarball for this kind of machine, with its checksum, in dist/
+	@scripts/dist

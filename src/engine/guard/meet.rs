@@ -79,6 +79,7 @@ impl EndpointState {
         self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
+        scratch.books.held = decision.held;
         let outcome = self.limited(id, outcome, key, terms, scratch)?;
         let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
@@ -271,6 +272,11 @@ impl<'b> KeyWriter<'b> {
     #[inline]
     pub fn hash(self, seed: &Seed) -> SeriesHash {
         seed.hash(self.buffer)
+    }
+
+    /// Where the hash of a value stands in the buffer, by the place of its label.
+    pub const fn room(label: usize) -> usize {
+        8 + 16 * label + 8
     }
 }
 
