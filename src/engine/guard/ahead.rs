@@ -47,6 +47,8 @@ impl Guard {
     fn stretch(&mut self, family: FamilyId, longest: usize) -> Stretch {
         let EndpointState { series, fold, .. } = &mut *self.state;
         let (members, pending) = (&fold.members, &mut fold.families[family.index()].pending);
+        series.find_head(&self.input[self.at..]);
+        let first = series.next();
         let (mut ahead, mut class) = (series.ahead(), None);
         let mut stretch = Stretch { at: self.at, kept_from: self.at, lines: 0, passed: 0 };
         while let Some(input) = self.input.get(stretch.at..)
@@ -82,6 +84,9 @@ impl Guard {
             ahead.take();
             stretch.at = end;
             stretch.lines += 1;
+        }
+        if stretch.lines > 0 {
+            series.began_with(first);
         }
         stretch
     }

@@ -376,6 +376,7 @@ impl Guard {
 
     fn forget_spellings(&mut self) {
         self.state.series.clear();
+        self.state.alike.clear();
         self.watermark = self.watermark.without_series();
     }
 
@@ -419,6 +420,9 @@ impl Guard {
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
             state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        if moved.is_some() {
+            state.alike.clear();
         }
         if moved.is_some() || state.last_sweep > swept {
             state.recount();

@@ -43,6 +43,10 @@ pub struct Series {
     first: u32,
     last: u32,
     now: Stamp,
+    /// The spelling each family began with when it came last.
+    heads: Vec<u32>,
+    /// The family that has just begun.
+    opening: Option<FamilyId>,
 }
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -61,7 +65,18 @@ pub enum Seen {
 impl Series {
     pub fn new(seed: Seed) -> Series {
         let (all, index) = (Vec::new(), Index::default());
-        Series { seed, all, dropped: Dropped::default(), index, indexed: 0, first: NONE, last: NONE, now: Stamp::of(1) }
+        Series {
+            seed,
+            all,
+            dropped: Dropped::default(),
+            index,
+            indexed: 0,
+            first: NONE,
+            last: NONE,
+            now: Stamp::of(1),
+            heads: Vec::new(),
+            opening: None,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -70,17 +85,61 @@ impl Series {
 
     /// A pass begins, its number never the same twice: what comes first is what came first.
     pub fn rewind(&mut self, pass: u32) {
-        self.last = NONE;
+        (self.last, self.opening) = (NONE, None);
         self.now = Stamp::of(pass);
         if Stamp::wipes(pass) {
             self.all.iter_mut().for_each(|k| k.set_stamp(Stamp::NEVER));
         }
     }
 
+    /// The lines of a family begin.
+    pub fn open(&mut self, family: FamilyId) {
+        self.opening = Some(family);
+    }
+
+    /// Where a family begins after another that went on differently, the forecast is what it began
+    /// with the last time, if `input` begins so.
+    #[inline]
+    pub fn find_head(&mut self, input: &[u8]) {
+        let Some(&head) = self.opening.and_then(|family| self.heads.get(family.index())) else { return };
+        let expected = self.expected();
+        if head != expected && self.fits(expected, input).is_none() && self.fits(head, input).is_some() {
+            self.expect(head);
+        }
+    }
+
+    /// The family that has just begun, if one has, began with this one.
+    #[inline]
+    pub fn began_with(&mut self, id: KnownId) {
+        if let Some(family) = self.opening {
+            self.remember_head(family, id.0);
+        }
+    }
+
+    /// What comes next, if the forecast is right.
+    pub fn next(&self) -> KnownId {
+        KnownId(self.expected())
+    }
+
+    #[cold]
+    fn remember_head(&mut self, family: FamilyId, head: u32) {
+        if self.heads.len() <= family.index() {
+            self.heads.resize(family.index() + 1, NONE);
+        }
+        self.heads[family.index()] = head;
+        self.opening = None;
+    }
+
     /// The expected spelling, if `input` begins with it.
     #[inline]
     pub fn predict(&self, input: &[u8]) -> Option<(KnownId, usize)> {
         let id = self.expected();
+        self.fits(id, input).map(|len| (KnownId(id), len))
+    }
+
+    /// The length of a spelling, if `input` begins with it.
+    #[inline]
+    fn fits(&self, id: u32, input: &[u8]) -> Option<usize> {
         let known = self.all.get(id as usize)?;
         let len = known.len();
         let (series, rest) = input.split_at_checked(len)?;
@@ -89,7 +148,7 @@ impl Series {
         if series.last() != Some(&b'}') && matches!(next, b' ' | b'\t' | b'{') {
             return None;
         }
-        (self.seed.hash(series) == known.hash()).then_some((KnownId(id), len))
+        (self.seed.hash(series) == known.hash()).then_some(len)
     }
 
     /// Looks a spelling up; when it is not known, its hash is what [`Series::insert`] wants.
@@ -168,6 +227,14 @@ impl Series {
         }
     }
 
+    #[inline]
+    fn expect(&mut self, next: u32) {
+        match self.all.get_mut(self.last as usize) {
+            Some(last) => last.next = next,
+            None => self.first = next,
+        }
+    }
+
     /// What is expected from here on, one after the other.
     pub fn ahead(&mut self) -> Ahead<'_> {
         let (next, last) = (self.expected(), &mut self.last);
@@ -177,10 +244,8 @@ impl Series {
     /// This spelling came now: the one before it points to it from here on.
     #[inline]
     pub fn came(&mut self, id: KnownId) -> Seen {
-        match self.all.get_mut(self.last as usize) {
-            Some(last) => last.next = id.0,
-            None => self.first = id.0,
-        }
+        self.expect(id.0);
+        self.began_with(id);
         self.last = id.0;
         let known = &mut self.all[id.0 as usize];
         let seen = if known.stamp() == self.now { Seen::Again } else { Seen::First };
@@ -230,6 +295,7 @@ impl Series {
                 known.next = NONE;
             }
         }
+        self.heads.iter_mut().filter(|head| **head as usize >= len).for_each(|head| *head = NONE);
         if self.first as usize >= len {
             self.first = NONE;
         }
@@ -267,12 +333,13 @@ impl Series {
         self.all.shrink_to(self.all.len() + self.all.len() / 4);
         let new = |old: u32| positions.get(old as usize).copied().unwrap_or(NONE);
         self.all.iter_mut().for_each(|k| k.next = new(k.next));
+        self.heads.iter_mut().for_each(|head| *head = new(*head));
         (self.first, self.last) = (new(self.first), NONE);
         (self.index, self.indexed) = (Index::default(), 0);
     }
 
     pub fn memory(&self) -> usize {
-        self.all.capacity() * size_of::<Known>() + self.index.memory() + self.dropped.memory()
+        self.all.capacity() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.capacity() * 4
     }
 }
 

@@ -169,14 +169,15 @@ impl EndpointState {
         self.types.begin(self.scrape);
         self.series.rewind(self.scrape);
         self.shadows.begin();
-        self.alike.clear();
         self.budgets.begin();
+        self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
+        self.alike.clear();
         self.fold.rollback();
         self.series.truncate(watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
@@ -192,6 +193,7 @@ impl EndpointState {
             return;
         }
         self.plan = next;
+        self.alike.clear();
         let mut anew = self.series.unremembered();
         self.series.clear();
         self.shadows.clear();
