@@ -79,6 +79,7 @@ impl EndpointState {
         self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
+        scratch.books.held = decision.held;
         let outcome = self.limited(id, outcome, key, terms, scratch)?;
         let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();

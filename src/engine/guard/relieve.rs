@@ -344,8 +344,14 @@ impl EndpointState {
     /// moves between accumulators: the old groups freeze (rules 5.1, 5.7).
     pub(super) fn regroup_family(&mut self, id: FamilyId) {
         let groups = self.fold.families[id.index()].groups.clone();
+        let hash = self.families.get(id).hash.0;
+        // Where another limit was effective before, what folded was counted finer.
+        let counts = self.budgets.demand(hash).is_none();
         let heirs: HashMap<GroupId, Heir> =
             groups.into_iter().filter_map(|group| Some((group, self.heir(id, group)?))).collect();
+        if counts {
+            heirs.values().for_each(|heir| self.budgets.demanded(hash, heir.set.0));
+        }
         if !heirs.is_empty() {
             let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
             for (member, old) in self.fold.regroup_all(id, &groups) {
@@ -378,7 +384,7 @@ impl EndpointState {
             let family = self.families.get(id);
             let key = key(&self.seed, family, &labels, &mut Vec::new());
             let cause = self.causes.number(&cause, &family.name);
-            let is_news = self.budgets.demanded(hash.rotate_left(1), set) == Arrival::New;
+            let is_news = self.budgets.keeps_out(hash.rotate_left(1), set) == Arrival::New;
             shadows.insert(group, Shadow { key: Some(key), cause, is_news });
         }
         for at in 0..self.fold.members.len() as u32 {
@@ -407,7 +413,7 @@ impl EndpointState {
         let (hash, set) = (family.hash.0, old.key);
         let seed = old.heir(key, &buffer, cause);
         let heir = self.fold.group(seed);
-        let is_stale = self.budgets.demanded(hash, set.0) != Arrival::New;
+        let is_stale = self.budgets.keeps_out(hash, set.0) != Arrival::New;
         Some(Heir { group: heir, set, cause, is_stale })
     }
 }

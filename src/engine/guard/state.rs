@@ -73,6 +73,8 @@ pub(super) struct Scratch {
 pub(super) struct Books {
     pub out: LabelSet,
     pub note: Note,
+    /// Labels that steps changed for want of room, as they were.
+    pub held: Vec<(Arc<str>, Box<str>)>,
 }
 
 /// Where a rollback goes back to.
@@ -178,11 +180,15 @@ impl EndpointState {
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
         self.alike.clear();
+        let moved = self.fold.has_moved_groups();
         self.fold.rollback();
         self.series.truncate(watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
         self.rollback_limits();
+        if moved {
+            self.recount();
+        }
     }
 
     /// Takes up the plan of the scrape at hand. Members stay, whatever the new plan makes of them
