@@ -11,7 +11,7 @@ use super::demography::LabelRow;
 use super::families::Families;
 use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
-use super::series::{KnownId, Series};
+use super::series::{KnownId, Place, Series};
 use super::types::Types;
 use crate::engine::cardinality::Part;
 use crate::engine::fold::{Clients, Fold};
@@ -92,7 +92,10 @@ impl Watermark {
     /// Whether a spelling came up in the pass.
     #[inline]
     pub fn is_new_series(&self, id: KnownId) -> bool {
-        id.index() >= self.series
+        match id.place() {
+            Place::Here(at) => at >= self.series,
+            Place::Member(member) => member.index() >= self.members,
+        }
     }
 
     /// Members that were there before the pass.
@@ -167,7 +170,7 @@ impl EndpointState {
         self.fold.groups.scrape = self.scrape;
         self.fold.begin();
         self.types.begin(self.scrape);
-        self.series.rewind(self.scrape);
+        self.series.rewind(&mut self.fold.members, self.scrape);
         self.shadows.begin();
         self.alike.clear();
         self.budgets.begin();
@@ -178,7 +181,7 @@ impl EndpointState {
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
         self.fold.rollback();
-        self.series.truncate(watermark.series);
+        self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
         self.rollback_limits();
@@ -193,7 +196,7 @@ impl EndpointState {
         }
         self.plan = next;
         let mut anew = self.series.unremembered();
-        self.series.clear();
+        self.series.clear(&mut self.fold.members);
         self.shadows.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));
