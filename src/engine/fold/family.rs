@@ -160,11 +160,11 @@ impl FoldFamily {
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
                 field::OTHER | field::QUANTILE => {
-                    members.get_mut(p.member).seen = now as u32;
+                    members.set_seen(p.member, now as u32);
                     journal.saw(p.member);
                 }
                 _ => {
-                    members.get_mut(p.member).seen = now as u32;
+                    members.set_seen(p.member, now as u32);
                     journal.saw(p.member);
                     if members.last(p.member, p.field).to_bits() != p.value.to_bits() {
                         journal.changed(p.member);

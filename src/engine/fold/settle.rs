@@ -10,6 +10,7 @@ use super::group::{Totals, Turn};
 use super::member::MemberId;
 use super::names::NamesId;
 use super::{Fold, Priming, Process, field};
+use crate::engine::model::Stamp;
 
 /// What a scrape knows when a family is settled.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Occasion {
 pub(super) struct Run<'a> {
     pub id: FamilyId,
     pub occasion: Occasion,
+    /// What members are stamped with that were noted.
+    pub pass: Stamp,
     pub new: NewMembers,
     /// `_created` in this scrape, by member.
     pub began: &'a HashMap<MemberId, f64>,
@@ -75,7 +78,8 @@ impl Fold {
         let mut pending = std::mem::take(&mut family.pending);
         let began = if has_extras { self.take_extras(&mut pending) } else { HashMap::new() };
         self.note_names(id, &pending);
-        let run = Run { id, occasion, new: self.new_members(id, occasion), began: &began };
+        let pass = Stamp::of(occasion.scrape);
+        let run = Run { id, occasion, pass, new: self.new_members(id, occasion), began: &began };
         match shape {
             Shape::Cumulative => self.settle_counter(&run, &mut pending),
             Shape::Gauge => self.settle_gauge(&run, &mut pending),
@@ -165,10 +169,10 @@ impl Fold {
     #[inline]
     fn settle_steady(&mut self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> Settled {
         let scrape = run.occasion.scrape;
-        let member = self.members.get_mut(p.member);
-        let last = member.known_one();
+        let last = self.members.known_one(p.member);
         let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
-        if p.field != field::VALUE || member.scrape == scrape || !is_number {
+        let member = self.members.get(p.member);
+        if p.field != field::VALUE || member.was_noted(run.pass) || !is_number {
             return Settled::No;
         }
         let Some(group) = member.group() else {
@@ -176,14 +180,14 @@ impl Fold {
                 return Settled::No;
             }
             // It passes as it came: nothing adds up.
-            member.scrape = scrape;
+            self.members.note(p.member, run.pass);
             return Settled::Yes;
         };
         let class = member.class();
         if steady.class != Some(class) && self.begin_steady(steady, p.member) == Settled::No {
             return Settled::No;
         }
-        self.members.get_mut(p.member).scrape = scrape;
+        self.members.note(p.member, run.pass);
         let (delta, is_new) = match last {
             Some(last) if p.value >= last => (p.value - last, false),
             Some(_) => {
@@ -283,14 +287,12 @@ impl Fold {
     /// Rule 0.10: of a series that comes twice in one body, the first wins.
     #[inline]
     fn turn_of_member(&mut self, run: &Run<'_>, p: &mut Pending) -> Turn {
-        let member = self.members.get_mut(p.member);
-        if member.scrape == run.occasion.scrape {
+        let turn = self.members.note(p.member, run.pass);
+        if turn == Turn::Later {
             p.field = field::IGNORED;
             self.tally.duplicates += 1;
-            return Turn::Later;
         }
-        member.scrape = run.occasion.scrape;
-        Turn::First
+        turn
     }
 
     /// Where a member comes from, and with it the rules that baseline it.

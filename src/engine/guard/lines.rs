@@ -80,7 +80,7 @@ impl Guard {
                 break;
             }
             let input = &self.input[self.at..];
-            if let Some((id, len)) = self.state.series.predict(input) {
+            if let Some((id, len)) = self.state.series.predict(&self.state.fold.members, input) {
                 match self.tokens.tail(input, len, last) {
                     Ok(Some(tail)) => {
                         self.known(id, &tail)?;
@@ -148,7 +148,8 @@ impl Guard {
     /// A series whose spelling the forecast did not have next.
     fn sample(&mut self, sample: &Sample) -> Result<usize, ScrapeError> {
         let series = &self.input[self.at..self.at + sample.series_end];
-        let id = match self.state.series.find(series) {
+        let EndpointState { series: known, fold, .. } = &mut *self.state;
+        let id = match known.find(&fold.members, series) {
             Ok(id) => id,
             Err(hash) => {
                 let met = self.meet()?;
@@ -158,7 +159,8 @@ impl Guard {
                 let series = &self.input[self.at..self.at + sample.series_end];
                 let Place { family, role } = met.place;
                 self.state.learn_alike(series, self.tokens.labels(), family, role, met.what);
-                self.state.series.insert(hash, series, met.what)
+                let EndpointState { series: known, fold, .. } = &mut *self.state;
+                known.insert(&mut fold.members, hash, series, met.what)
             }
         };
         self.known(id, &sample.tail)?;
@@ -184,7 +186,7 @@ impl Guard {
     #[inline]
     pub(super) fn known(&mut self, id: KnownId, tail: &Tail) -> Result<(), ScrapeError> {
         let state = &mut *self.state;
-        let seen = state.series.came(id);
+        let seen = state.series.came(&mut state.fold.members, id);
         let what = state.series.what(id);
         let family = match what {
             What::Pass(family) | What::Dropped { family, .. } => family,

@@ -80,7 +80,7 @@ impl Guard {
         let read = match kin.get(joined) {
             _ if joined > 0 => Ok(Beside::Read),
             None => Ok(Beside::No),
-            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(*hash) {
+            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(&self.state.fold.members, *hash) {
                 Ok(id) => self.read_plain(id, plain),
                 Err(_) => Ok(Beside::No),
             },
@@ -222,7 +222,7 @@ impl EndpointState {
         let Joins { family, group, cause, shadow, model, .. } = self.alike.twins.get(kin.twin).joins;
         let seed = MemberSeed { key: kin.key, family, cause, shadow };
         let member = self.fold.join_new(seed, group, model)?;
-        self.series.follow(kin.hash, kin.len, What::Noted { member, field: field::VALUE });
+        self.series.follow(&mut self.fold.members, kin.hash, kin.len, What::Noted { member, field: field::VALUE });
         let value = kin.plain.value(input);
         self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
         Some(())
