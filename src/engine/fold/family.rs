@@ -64,6 +64,8 @@ pub struct FoldFamily {
     pub primed: bool,
     /// Groups in order of birth.
     pub groups: Vec<GroupId>,
+    /// Those that can give up their place in the scrape at hand, once it was asked: next one last.
+    pub(super) frozen: Option<Vec<GroupId>>,
     pub layouts: Layouts,
     /// How many numbers its members hold, so that the next one is allocated once.
     pub usual_fields: usize,
@@ -100,6 +102,7 @@ impl FoldFamily {
             pending: Vec::new(),
             primed,
             groups: Vec::new(),
+            frozen: None,
             layouts: Layouts::default(),
             usual_fields: if shape.is_composite() { 2 } else { 1 },
             quantiles: Vec::new(),

@@ -107,6 +107,8 @@ pub struct Fold {
     /// What members that were there before this scrape were like before it changed them, for a
     /// rollback.
     before: Vec<(MemberId, RoleId)>,
+    /// The same of groups: superseded, retired.
+    places_before: Vec<(GroupId, [bool; 2])>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     /// Notes of members whose place went to another.
@@ -181,6 +183,8 @@ impl Fold {
         self.watermark =
             Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
         self.before.clear();
+        self.places_before.clear();
+        self.families.iter_mut().for_each(|family| family.frozen = None);
         self.tally = Tally::default();
     }
 
@@ -257,10 +261,9 @@ impl Fold {
             self.members.set_group(member, group);
         }
         if let Some(id) = group {
-            let group = self.groups.get_mut(id);
-            (group.retired, group.superseded) = (false, false);
+            self.set_place(id, [false, false]);
             if id.index() >= self.watermark.groups {
-                group.founder.get_or_insert(member);
+                self.groups.get_mut(id).founder.get_or_insert(member);
             }
         }
         let class = *self.members.class(member);
@@ -277,6 +280,16 @@ impl Fold {
         if (class.cause, class.shadow) != (cause, shadow) {
             self.changing(member);
             self.members.attribute(member, cause, shadow);
+        }
+    }
+
+    /// Whether a group is superseded and whether it is retired, from here on.
+    fn set_place(&mut self, id: GroupId, place: [bool; 2]) {
+        let group = self.groups.get_mut(id);
+        let before = [group.superseded, group.retired];
+        if before != place {
+            [group.superseded, group.retired] = place;
+            self.places_before.push((id, before));
         }
     }
 
@@ -313,6 +326,7 @@ impl Fold {
             family.commit(now, &mut self.members, &mut self.created, &mut self.stamps, &mut self.journal);
         }
         self.groups.commit(now, hold_seconds, &mut self.journal);
+        self.places_before.drain(..).for_each(|(group, _)| self.journal.group_changed(group));
         self.primed = true;
         self.before.clear();
     }
@@ -325,13 +339,16 @@ impl Fold {
         self.members.truncate(self.watermark.members);
         let members = self.watermark.members;
         self.names.retain(|member, _| member.index() < members);
+        for (group, [superseded, retired]) in self.places_before.drain(..).rev() {
+            let group = self.groups.get_mut(group);
+            (group.superseded, group.retired) = (superseded, retired);
+        }
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
             family.rollback(self.watermark.groups);
         }
         self.groups.forget_gains();
-        self.groups.forget_heirs();
         self.tally = Tally::default();
     }
 
@@ -344,6 +361,11 @@ impl Fold {
             + self.stamps.capacity() * 32
             + self.names.capacity() * 8
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
+    }
+
+    /// Whether groups have come off show, or back, in the scrape at hand.
+    pub fn has_moved_groups(&self) -> bool {
+        !self.places_before.is_empty()
     }
 
     /// Whether a line of a member makes an output line that was not counted before.
@@ -412,26 +434,33 @@ impl Fold {
             }
         }
         for &old in heirs.keys() {
-            let group = self.groups.get_mut(old);
             // What nobody has seen yet need not freeze.
-            (group.superseded, group.retired) = (true, group.first_shown.is_none());
+            self.set_place(old, [true, self.groups.get(old).first_shown.is_none()]);
         }
+        self.families[family.index()].frozen = None;
         moved
     }
 
     /// Takes the group that was longest without a member off show; says how many lines it had.
     pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
-        let (groups, now) = (&self.groups, self.clock.before());
-        let frozen = |g: &&GroupId| {
-            let group = groups.get(**g);
-            let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < now);
-            !group.retired && group.scrape != groups.scrape && is_old
-        };
-        let oldest = self.families[id.index()].groups.iter().filter(frozen);
-        let oldest = *oldest.min_by(|a, b| groups.get(**a).last_member.total_cmp(&groups.get(**b).last_member))?;
-        let group = self.groups.get_mut(oldest);
-        group.retired = true;
-        Some(group.line_count())
+        if self.families[id.index()].frozen.is_none() {
+            let frozen = self.frozen(id);
+            self.families[id.index()].frozen = Some(frozen);
+        }
+        let queue = self.families[id.index()].frozen.as_mut()?;
+        let oldest = std::iter::from_fn(|| queue.pop()).find(|&group| is_frozen(&self.groups, group, &self.clock))?;
+        let group = self.groups.get(oldest);
+        let lines = group.line_count();
+        self.set_place(oldest, [group.superseded, true]);
+        Some(lines)
+    }
+
+    /// Groups that can give up their place, the one that was longest without a member last.
+    fn frozen(&self, id: FamilyId) -> Vec<GroupId> {
+        let groups = self.families[id.index()].groups.iter().rev().copied();
+        let mut frozen: Vec<GroupId> = groups.filter(|&group| is_frozen(&self.groups, group, &self.clock)).collect();
+        frozen.sort_by(|a, b| self.groups.get(*b).last_member.total_cmp(&self.groups.get(*a).last_member));
+        frozen
     }
 
     /// Members with these notes go with the next sweep: their place is another's.
@@ -443,4 +472,11 @@ impl Fold {
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
         self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
+}
+
+/// Whether nobody would miss the group in the scrape at hand, should its place be needed.
+fn is_frozen(groups: &Groups, id: GroupId, clock: &EndpointClock) -> bool {
+    let group = groups.get(id);
+    let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < clock.before());
+    !group.retired && group.scrape != groups.scrape && is_old
 }

@@ -95,6 +95,7 @@ struct GroupRow {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct GroupState {
+    /// 1 while it is, and 2 more when it is off show.
     newborn: u8,
     first_shown: Option<f64>,
     last_member: f64,
@@ -362,7 +363,7 @@ impl GroupRow {
 impl GroupState {
     fn of(group: &Group) -> GroupState {
         GroupState {
-            newborn: group.newborn.into(),
+            newborn: u8::from(group.newborn) | u8::from(group.retired) << 1,
             first_shown: group.first_shown,
             last_member: group.last_member,
             totals: match &group.totals {
@@ -374,7 +375,7 @@ impl GroupState {
     }
 
     fn give(self, group: &mut Group) -> Result<(), Misfit> {
-        group.newborn = self.newborn != 0;
+        (group.newborn, group.retired) = (self.newborn & 1 != 0, self.newborn & 2 != 0);
         group.first_shown = self.first_shown;
         group.last_member = self.last_member;
         match (self.totals, &mut group.totals) {

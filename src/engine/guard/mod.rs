@@ -33,6 +33,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod wordings;
 
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
@@ -436,6 +437,7 @@ impl Guard {
     fn report(&self) -> Report {
         let (state, tally) = (&self.state, &self.state.fold.tally);
         let dropped_lines = |number: usize| self.body.dropped.get(number).map_or(0, |d| d.0);
+        let demand = state.demands();
         let numbers = tally.by_cause.len().max(self.body.dropped.len());
         let mut report = Report {
             received: self.body.received - tally.duplicates,
@@ -443,7 +445,7 @@ impl Guard {
             dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
                 + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
             frozen: self.shown.frozen,
-            headroom: state.headroom(Terms::of(&self.scrape, Patience::None)),
+            headroom: state.headroom(Terms::of(&self.scrape, Patience::None), &demand),
             collapsed_labels: state.budgets.enforced_collapses() as u64,
             epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
             members: state.fold.members.len() as u64,
@@ -466,7 +468,7 @@ impl Guard {
         let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
         report.bad_samples = BadSample::ALL.into_iter().zip(bad).filter(|(_, n)| *n > 0).collect();
         state.shadows.report(&state.causes, &mut report);
-        state.report_families(&mut report);
+        state.report_families(&demand, &mut report);
         report
     }
 

@@ -13,6 +13,7 @@ use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Place, Series};
 use super::types::Types;
+use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
 use crate::engine::fold::{Clients, Fold};
 use crate::engine::model::{Format, LabelSet, Seed};
@@ -32,6 +33,7 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) shadows: Shadows,
+    pub(super) wordings: Wordings,
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
@@ -73,6 +75,8 @@ pub(super) struct Scratch {
 pub(super) struct Books {
     pub out: LabelSet,
     pub note: Note,
+    /// Labels that steps changed for want of room, as they were.
+    pub held: Vec<(Arc<str>, Box<str>)>,
 }
 
 /// Where a rollback goes back to.
@@ -118,6 +122,7 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             shadows: Shadows::default(),
+            wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
             released: 0,
@@ -180,11 +185,15 @@ impl EndpointState {
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
+        let moved = self.fold.has_moved_groups();
         self.fold.rollback();
         self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
         self.rollback_limits();
+        if moved {
+            self.recount();
+        }
     }
 
     /// Takes up the plan of the scrape at hand. Members stay, whatever the new plan makes of them

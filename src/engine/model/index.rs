@@ -184,7 +184,7 @@ const CHUNK: usize = 128;
 /// Entries of a bucket that may be taken on average.
 const FULL: usize = 13;
 /// Buckets of an index that grows fast.
-const SMALL: usize = 1 << 13;
+const SMALL: usize = 1 << 10;
 
 /// Bits that positions up to this one need, counted from 1.
 #[inline]

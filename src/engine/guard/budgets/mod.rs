@@ -29,11 +29,13 @@ pub struct Budgets {
     by_key: HashMap<BookKey, u32>,
     collapses: Vec<Collapse>,
     gates: HashMap<(FamilyKey, Manner), Gate>,
-    /// Label sets that limits fold or keep out, as they would have been.
+    /// Label sets that limits fold or keep out, as limits met them.
+    kept_out: HashMap<FamilyKey, Lately>,
+    /// Label sets there would be without limits, of families where one is effective.
     demand: HashMap<FamilyKey, Lately>,
     /// Endpoint clock of the last look at what is due.
     pub aged: f64,
-    /// Endpoint clock at which the generations of `demand` were last changed.
+    /// Endpoint clock at which the generations of both were last changed.
     pub turned: f64,
     undo: Vec<Undo>,
     /// Values and label sets that were not known before the scrape at hand: whoever asks for them again
@@ -111,6 +113,7 @@ impl Budgets {
             (self.collapses, self.gates) = *before;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
+            self.kept_out.retain(|family, _| effective.iter().any(|e| [*e, e.rotate_left(1)].contains(family)));
         }
     }
 
@@ -267,12 +270,17 @@ impl Budgets {
     }
 
     /// A label set that a limit changed or kept out: whether there is such a one for the first time.
-    pub fn demanded(&mut self, family: FamilyKey, set: u64) -> Arrival {
-        let arrival = self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
+    pub fn keeps_out(&mut self, family: FamilyKey, set: u64) -> Arrival {
+        let arrival = self.kept_out.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
         if arrival == Arrival::New && self.fresh_sets.len() < EXACT_DEMAND as usize {
             self.fresh_sets.insert((family, set));
         }
         if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
+    }
+
+    /// A label set there would be without limits.
+    pub fn demanded(&mut self, family: FamilyKey, set: u64) {
+        self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
     }
 
     /// Label sets there would be, of families where a limit has become effective.
@@ -280,17 +288,24 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
+    /// Families whose demand is counted.
+    pub fn in_demand(&self) -> impl Iterator<Item = FamilyKey> {
+        self.demand.keys().copied()
+    }
+
     /// A time to live has passed: what does not come again is not in demand.
     pub fn turn(&mut self) {
-        self.demand.values_mut().for_each(Lately::turn);
-        self.demand.retain(|_, demand| !demand.is_empty());
+        for sets in [&mut self.demand, &mut self.kept_out] {
+            sets.values_mut().for_each(Lately::turn);
+            sets.retain(|_, sets| !sets.is_empty());
+        }
     }
 
     /// Bytes on the heap.
     pub fn memory(&self) -> usize {
         let books: usize = self.books.iter().map(|b| b.places.memory() + size_of::<Book>()).sum();
         let gates: usize = self.gates.values().map(Gate::memory).sum();
-        let demand: usize = self.demand.values().map(Lately::memory).sum();
+        let demand: usize = self.demand.values().chain(self.kept_out.values()).map(Lately::memory).sum();
         books + gates + demand + self.collapses.capacity() * size_of::<Collapse>()
     }
 
