@@ -33,6 +33,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod wordings;
 
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};

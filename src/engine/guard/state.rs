@@ -13,6 +13,7 @@ use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Place, Series};
 use super::types::Types;
+use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
 use crate::engine::fold::{Clients, Fold};
 use crate::engine::model::{Format, LabelSet, Seed};
@@ -32,6 +33,7 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) shadows: Shadows,
+    pub(super) wordings: Wordings,
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
@@ -120,6 +122,7 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             shadows: Shadows::default(),
+            wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
             released: 0,
