@@ -185,7 +185,7 @@ impl EndpointState {
             None => self.fold.lone(out).is_none(),
             // Known, and not counted: folded until now, or read from the store.
             Some(id) if self.fold.is_new(id) => false,
-            Some(id) => self.fold.members.get(id).group().is_some() || self.fold.members.get(id).scrape == 0,
+            Some(id) => self.fold.members.get(id).group().is_some() || !self.fold.members.get(id).is_met(),
         }
     }
 
