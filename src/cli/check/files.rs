@@ -86,11 +86,11 @@ impl Checked {
         let files = &sources[1..];
         let listen: Vec<String> = settings.web.listen_address.iter().map(ToString::to_string).collect();
         self.words.push_str(&format!(
-            "{}: settings: listens on {}, {} targets, {} policy files, the built-in policy {}\n",
+            "{}: settings: listens on {}, {}, {}, the built-in policy {}\n",
             path.display(),
             listen.join(", "),
-            settings.targets.len(),
-            files.len(),
+            counted(settings.targets.len() as u64, "target"),
+            counted(files.len() as u64, "policy file"),
             if settings.builtin_policy { "after them" } else { "off" },
         ));
         self.tell(&policies, files);
