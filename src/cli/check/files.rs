@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::places::{place, warning};
 use crate::cli::failure::Usage;
+use crate::cli::units::counted;
 use crate::engine::policy::yaml::{self, Node, Value};
 use crate::engine::policy::{Builtin, Doubt, Finding, Policies, Severity, Source};
 use crate::settings::{Loaded, Loader};

@@ -580,7 +580,10 @@ mod tests {
         learn(&mut series, &["a ", "b "]);
         for _ in 0..200 {
             pass(&mut series);
-            assert_eq!([0, 1, 0].map(|id| series.came(&mut none(), KnownId(id))), [Seen::First, Seen::First, Seen::Again]);
+            assert_eq!(
+                [0, 1, 0].map(|id| series.came(&mut none(), KnownId(id))),
+                [Seen::First, Seen::First, Seen::Again]
+            );
         }
     }
 
