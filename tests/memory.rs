@@ -110,7 +110,11 @@ fn label_names_that_change_for_ever_keep_their_members_apart() {
     let body = |value: u32| {
         let mut body = "# TYPE m_total counter\n".to_owned();
         for set in 0..40 {
-            writeln!(body, "m_total{{z{set}=\"1\",job_id=\"a\"}} {value}\nm_total{{z{set}=\"1\",job_id=\"b\"}} {value}").unwrap();
+            writeln!(
+                body,
+                "m_total{{z{set}=\"1\",job_id=\"a\"}} {value}\nm_total{{z{set}=\"1\",job_id=\"b\"}} {value}"
+            )
+            .unwrap();
         }
         body
     };

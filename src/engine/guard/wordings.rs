@@ -73,12 +73,9 @@ impl Wordings {
         self.add(seed, family, Wording::plain(family, names))
     }
 
-    fn find<'n>(
-        &self,
-        family: &Family,
-        names: impl ExactSizeIterator<Item = &'n str> + Clone,
-    ) -> Option<&Wording> {
-        let fits = |w: &&Wording| w.names.len() == names.len() && w.names.iter().zip(names.clone()).all(|(a, b)| a == b);
+    fn find<'n>(&self, family: &Family, names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<&Wording> {
+        let fits =
+            |w: &&Wording| w.names.len() == names.len() && w.names.iter().zip(names.clone()).all(|(a, b)| a == b);
         self.families.get(&family.hash.0)?.iter().find(fits)
     }
 
@@ -134,7 +131,8 @@ impl Wording {
 
     /// Whether nothing else can be written like this.
     fn is_unmistakable(&self) -> bool {
-        let is_usual = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'{' | b'}' | b'=' | b'"' | b',' | b' ');
+        let is_usual =
+            |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'{' | b'}' | b'=' | b'"' | b',' | b' ');
         let is_word = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         self.names.iter().all(is_word) && self.pieces.iter().flatten().all(is_usual)
     }
