@@ -11,11 +11,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
-use super::families::Tracking;
+use super::families::{Families, Tracking};
 use super::observed::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
+use super::wordings::{Wording, Wordings};
 use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
 use crate::engine::model::{Format, Kind, Seed};
 use crate::engine::policy::Plan;
@@ -46,6 +47,7 @@ struct Named {
     name: String,
     kind: u8,
     is_tracked: u8,
+    wordings: Vec<Wording>,
 }
 
 /// Why bytes are no state.
@@ -122,7 +124,7 @@ impl EndpointState {
 
     /// As after a restart: others have met series and decided about them.
     fn decide_everything_anew(&mut self) {
-        self.series.clear();
+        self.series.clear(&mut self.fold.members);
         self.shadows.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
         self.plan = None;
@@ -141,12 +143,13 @@ impl EndpointState {
     }
 
     fn piece(&self, extent: Extent) -> Piece {
-        let tracking = |id: FamilyId| self.families.get(id).tracking as u64;
+        let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
             let is_tracked = u8::from(family.tracking != Tracking::No);
-            (id.0, Named { name: family.name.to_string(), kind, is_tracked }, row)
+            let wordings = self.wordings.of(family).to_vec();
+            (id.0, Named { name: family.name.to_string(), kind, is_tracked, wordings }, row)
         };
         let format = FORMATS.iter().position(|f| *f == self.format).unwrap_or_default() as u8;
         let birth = Birth { format, seed: self.seed.raw().to_le_bytes() };
@@ -157,7 +160,7 @@ impl EndpointState {
             last_sweep: self.last_sweep,
             hold_seconds: self.clients.hold_seconds(),
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
-            families: self.fold.family_rows(extent, tracking).into_iter().map(name).collect(),
+            families: self.fold.family_rows(extent, outside).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
             budgets: (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets)),
         }
@@ -165,8 +168,8 @@ impl EndpointState {
 
     fn note_written(&mut self) {
         self.budgets.is_written = true;
-        let families = &self.families;
-        self.fold.written(|id| families.get(id).tracking as u64);
+        let (families, wordings) = (&self.families, &self.wordings);
+        self.fold.written(|id| outside(families, wordings, id));
     }
 
     fn take_up(&mut self, piece: Piece) -> Result<(), RestoreError> {
@@ -199,6 +202,7 @@ impl EndpointState {
             return Err(Misfit);
         }
         let family = self.families.get(id);
+        self.wordings.read(&self.seed, family, named.wordings).ok_or(Misfit)?;
         if *family.name != *place.family || family.kind != kind {
             return Err(Misfit);
         }
@@ -208,6 +212,12 @@ impl EndpointState {
         self.families.get_mut(id).tracking = if named.is_tracked == 0 { Tracking::No } else { Tracking::Yes };
         self.fold.read_family(id, row)
     }
+}
+
+/// What is written about a family beside what folding knows.
+fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
+    let family = families.get(id);
+    family.tracking as u64 | (wordings.of(family).len() as u64) << 8
 }
 
 impl Piece {

@@ -61,6 +61,11 @@ impl EndpointState {
 }
 
 impl Withheld {
+    /// Nothing but what the guard itself says.
+    pub fn is_nothing(&self) -> bool {
+        self.0.iter().all(|name| name == EPOCH)
+    }
+
     /// The body without their lines; metadata stays.
     pub fn cut(&self, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(body.len());

@@ -44,6 +44,8 @@ pub struct Budgets {
     fresh_sets: HashSet<(FamilyKey, u64)>,
     /// Collapses and gates as they were, once this scrape has changed them.
     before: Option<Box<Before>>,
+    /// How often collapses or gates changed.
+    changes: u64,
     /// Whether anything has to be written down.
     pub(super) is_written: bool,
 }
@@ -56,6 +58,16 @@ pub struct Book {
     pub places: Places,
     pub limit: u64,
     pub ttl_seconds: f64,
+    /// Whether it was asked last by who acts on it. Not written down: after a restart each series asks
+    /// anew.
+    acts: Acts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Acts {
+    #[default]
+    Yes,
+    No,
 }
 
 impl Book {
@@ -111,6 +123,7 @@ impl Budgets {
         }
         if let Some(before) = self.before.take() {
             (self.collapses, self.gates) = *before;
+            self.changes += 1;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
             self.kept_out.retain(|family, _| effective.iter().any(|e| [*e, e.rotate_left(1)].contains(family)));
@@ -130,6 +143,10 @@ impl Budgets {
         let book = &mut books[at as usize];
         (book.limit, book.ttl_seconds) = (limit, book.ttl_seconds.max(ttl_seconds));
         at
+    }
+
+    fn asked_by(&mut self, book: u32, manner: Manner) {
+        self.books[book as usize].acts = if manner == Manner::Enforced { Acts::Yes } else { Acts::No };
     }
 
     /// What becomes of the value.
@@ -202,6 +219,11 @@ impl Budgets {
         ended
     }
 
+    /// How often collapses or gates changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether a collapse was decided in the scrape at hand.
     pub fn is_new(&self, collapse: &Collapse) -> bool {
         self.before.as_ref().is_some_and(|before| !before.0.iter().any(|c| c.is_same(collapse)))
@@ -227,9 +249,9 @@ impl Budgets {
         mine.map(|(_, &at)| self.books[at as usize].ratio()).fold(0.0, f64::max)
     }
 
-    /// The same for every book.
+    /// The same for every book that somebody acts on.
     pub fn ratios(&self) -> impl Iterator<Item = f64> {
-        self.books.iter().map(Book::ratio)
+        self.books.iter().filter(|book| book.acts == Acts::Yes).map(Book::ratio)
     }
 
     pub fn gate(&self, family: FamilyKey, manner: Manner) -> Option<&Gate> {
@@ -317,6 +339,7 @@ impl Budgets {
 
     fn remember(&mut self) {
         self.is_written = false;
+        self.changes += 1;
         if self.before.is_none() {
             self.before = Some(Box::new((self.collapses.clone(), self.gates.clone())));
         }
