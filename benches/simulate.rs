@@ -82,7 +82,7 @@ impl Log {
         let whole = self.pieces.first().map_or(0, Vec::len);
         let log: usize = self.pieces.iter().skip(1).map(Vec::len).sum();
         let mut piece = Vec::new();
-        let extent = match log > whole.max(64 << 10) {
+        let extent = match log > whole.max(8 << 10) {
             true => {
                 state.snapshot(&mut piece);
                 Extent::Whole
@@ -201,7 +201,7 @@ fn tell(fleet: &Fleet, way: Way) {
         Way::Affinity => (endpoints / replicas, state * endpoints / replicas),
     };
     println!(
-        "  a guard dies: scrapes under way fail, their endpoints wait 3 s at most; {moving:.0} endpoints move, {:.0} MB are read\n",
+        "  a guard dies: scrapes under way fail, their endpoints wait a second at most; {moving:.0} endpoints move, {:.0} MB are read\n",
         megabytes(bytes)
     );
 }
