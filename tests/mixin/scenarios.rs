@@ -14,7 +14,7 @@ policies:
 ";
 
 /// Far more than a calm worker takes, and less than an exploded one does.
-const MEMORY_LIMIT: &str = "150KB";
+const MEMORY_LIMIT: &str = "300KB";
 
 struct Stage {
     exporter: Exporter,
@@ -67,7 +67,7 @@ impl Stage {
 
 /// A counter of so many series, by an id that no built-in policy knows.
 fn jobs(series: usize) -> String {
-    let lines: String = (0..series).map(|n| format!("jobs_total{{queue=\"emails\",order=\"{n:04}\"}} 1\n")).collect();
+    let lines: String = (0..series).map(|n| format!("jobs_total{{queue=\"emails\",order=\"{n:05}\"}} 1\n")).collect();
     format!("# TYPE jobs_total counter\n{lines}")
 }
 
@@ -80,7 +80,7 @@ fn limits_memory_and_state() {
     stage.say(19);
     stage.alerts(&["HeadroomLow"]);
 
-    stage.say(800);
+    stage.say(3_000);
     stage.alerts(&["Collapsed", "InstanceOverBudget", "MemoryNearLimit", "NewSeriesBlocked"]);
     let blamed = "cardinality_guard_collapsed == 1";
     assert_eq!(stage.prometheus.labels_of(blamed, "label"), ["order"]);
