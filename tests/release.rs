@@ -168,7 +168,8 @@ mod tarball {
         let example = ["check", "examples/guard.yaml", "examples/policy.yaml"];
         said(Command::new(&binary).args(example).current_dir(&root));
         said(Command::new(&binary).args(["check", "policies/celery.yaml"]).current_dir(&root));
-        for file in ["LICENSE", "policies/schema.json", "mixin/alerts.yaml", "deploy/systemd/cardinality-guard.service"] {
+        for file in ["LICENSE", "policies/schema.json", "mixin/alerts.yaml", "deploy/systemd/cardinality-guard.service"]
+        {
             assert_eq!(fs::read(root.join(file)).unwrap(), fs::read(Path::new(ROOT).join(file)).unwrap(), "{file}");
         }
         let others = fs::read_to_string(root.join("THIRD-PARTY.txt")).unwrap();
