@@ -134,6 +134,19 @@ mod revision {
     }
 }
 
+/// Who upgrades is told what it does to numbers.
+#[test]
+fn every_release_says_what_becomes_of_state_and_of_the_built_in_policy() {
+    let text = fs::read_to_string(Path::new(ROOT).join("CHANGELOG.md")).unwrap();
+    let releases: Vec<_> = text.split("\n## ").skip(1).collect();
+    assert!(!releases.is_empty());
+    for release in releases {
+        for says in ["\n**State:** ", "\n**Built-in policy:** "] {
+            assert!(release.contains(says), "{says}: {}", release.lines().next().unwrap());
+        }
+    }
+}
+
 mod tarball {
     use super::*;
 

@@ -61,9 +61,7 @@ impl Fold {
     fn is_grouped(&mut self, run: &Run<'_>, pending: &[Pending]) -> bool {
         let mut grouped = true;
         for lines in pending.chunk_by(|a, b| a.member == b.member) {
-            let member = self.members.get_mut(lines[0].member);
-            grouped &= member.scrape != run.occasion.scrape;
-            member.scrape = run.occasion.scrape;
+            grouped &= self.members.note(lines[0].member, run.pass) == Turn::First;
         }
         grouped
     }

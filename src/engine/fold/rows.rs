@@ -15,7 +15,7 @@ use super::group::{Bucket, Composite, Group, GroupId, GroupSeed, Slot, Totals};
 use super::hold::Hold;
 use super::journal::{Extent, Signature};
 use super::layout::{Boundary, LayoutId};
-use super::member::{Member, MemberId, MemberSeed, Members};
+use super::member::{MemberId, MemberSeed, Members};
 use super::names::{NameSets, NamesId};
 use super::sum::Sum;
 use crate::engine::model::SeriesHash;
@@ -232,7 +232,8 @@ impl Fold {
         }
         for (first, len) in rows.present {
             for at in first..first.checked_add(len).ok_or(Misfit)? {
-                self.member_at(at)?.seen = rows.now as u32;
+                let id = self.member_at(at)?;
+                self.members.set_seen(id, rows.now as u32);
             }
         }
         rows.groups.into_iter().try_for_each(|row| self.read_group(row))?;
@@ -262,11 +263,11 @@ impl Fold {
         Ok(())
     }
 
-    fn member_at(&mut self, at: u32) -> Result<&mut Member, Misfit> {
+    fn member_at(&self, at: u32) -> Result<MemberId, Misfit> {
         if at as usize >= self.members.len() {
             return Err(Misfit);
         }
-        Ok(self.members.get_mut(MemberId(at)))
+        Ok(MemberId(at))
     }
 
     fn read_member(&mut self, row: MemberRow) -> Result<(), Misfit> {
@@ -275,7 +276,7 @@ impl Fold {
         }
         let seed = MemberSeed { key: hash(row.key), family: FamilyId(row.family), cause: 0, shadow: 0 };
         let id = self.members.insert(seed, row.values.fields.as_ref().len());
-        self.members.get_mut(id).seen = row.seen;
+        self.members.set_seen(id, row.seen);
         self.read_values(id, row.values)
     }
 

@@ -188,7 +188,7 @@ impl EndpointState {
             Some(id) if self.fold.is_new(id) => false,
             Some(id) => {
                 let member = self.fold.members.get(id);
-                member.group().is_some() || member.scrape == 0 || member.seen < since
+                member.group().is_some() || !member.is_met() || member.seen < since
             }
         }
     }

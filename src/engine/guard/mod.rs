@@ -427,7 +427,9 @@ impl Guard {
     }
 
     fn forget_spellings(&mut self) {
-        self.state.series.clear();
+        let state = &mut *self.state;
+        state.series.clear(&mut state.fold.members);
+        state.alike.clear();
         self.watermark = self.watermark.without_series();
     }
 
@@ -470,7 +472,10 @@ impl Guard {
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
-            state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
+            state.series.retain(&mut state.fold.members, keep, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        if moved.is_some() {
+            state.alike.clear();
         }
         if moved.is_some() || state.last_sweep > swept {
             state.recount();

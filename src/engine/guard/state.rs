@@ -11,7 +11,7 @@ use super::demography::LabelRow;
 use super::families::Families;
 use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
-use super::series::{KnownId, Series};
+use super::series::{KnownId, Place, Series};
 use super::types::Types;
 use crate::engine::cardinality::Part;
 use crate::engine::fold::{Clients, Fold};
@@ -94,7 +94,10 @@ impl Watermark {
     /// Whether a spelling came up in the pass.
     #[inline]
     pub fn is_new_series(&self, id: KnownId) -> bool {
-        id.index() >= self.series
+        match id.place() {
+            Place::Here(at) => at >= self.series,
+            Place::Member(member) => member.index() >= self.members,
+        }
     }
 
     /// Members that were there before the pass.
@@ -169,19 +172,20 @@ impl EndpointState {
         self.fold.groups.scrape = self.scrape;
         self.fold.begin();
         self.types.begin(self.scrape);
-        self.series.rewind(self.scrape);
+        self.series.rewind(&mut self.fold.members, self.scrape);
         self.shadows.begin();
-        self.alike.clear();
         self.budgets.begin();
+        self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
+        self.alike.clear();
         let moved = self.fold.has_moved_groups();
         self.fold.rollback();
-        self.series.truncate(watermark.series);
+        self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
         self.rollback_limits();
@@ -198,8 +202,9 @@ impl EndpointState {
             return;
         }
         self.plan = next;
+        self.alike.clear();
         let mut anew = self.series.unremembered();
-        self.series.clear();
+        self.series.clear(&mut self.fold.members);
         self.shadows.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));

@@ -10,7 +10,7 @@ use crate::engine::exposition::{Plain, plain, plain_value};
 use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed, Pending, field};
 use crate::engine::model::{Seed, SeriesHash};
 
-/// Those met in the pass at hand: groups may move between two.
+/// Those met so far.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
     all: Vec<Twin>,
@@ -80,7 +80,7 @@ impl Guard {
         let read = match kin.get(joined) {
             _ if joined > 0 => Ok(Beside::Read),
             None => Ok(Beside::No),
-            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(*hash) {
+            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(&self.state.fold.members, *hash) {
                 Ok(id) => self.read_plain(id, plain),
                 Err(_) => Ok(Beside::No),
             },
@@ -92,7 +92,7 @@ impl Guard {
 
     /// The next lines as far as they have twins in the family at hand, and none has another between.
     fn look_for_twins(&mut self, longest: usize, kin: &mut Vec<Kin>) {
-        let EndpointState { alike, fold, seed, .. } = &mut *self.state;
+        let EndpointState { alike, seed, .. } = &mut *self.state;
         let Some(family) = self.body.current else { return };
         let mut at = self.at;
         while kin.len() < self.haste
@@ -100,10 +100,11 @@ impl Guard {
             && let Some(one) = alike.twins.read(input, longest, seed)
             && alike.twins.get(one.twin).joins.family == family
         {
-            fold.members.touch(one.key);
             at += one.plain.end;
             kin.push(one);
         }
+        // All at once, so that the machine waits once.
+        kin.iter().for_each(|one| self.state.fold.members.touch(one.key));
     }
 
     /// Joins them up to the first that is known; says how many.
@@ -221,7 +222,7 @@ impl EndpointState {
         let Joins { family, group, cause, shadow, model, .. } = self.alike.twins.get(kin.twin).joins;
         let seed = MemberSeed { key: kin.key, family, cause, shadow };
         let member = self.fold.join_new(seed, group, model)?;
-        self.series.follow(kin.hash, kin.len, What::Noted { member, field: field::VALUE });
+        self.series.follow(&mut self.fold.members, kin.hash, kin.len, What::Noted { member, field: field::VALUE });
         let value = kin.plain.value(input);
         self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
         Some(())
