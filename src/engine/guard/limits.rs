@@ -368,7 +368,7 @@ impl EndpointState {
 
     /// Second of the endpoint clock from which on series count. What came before a label was folded
     /// away will come back folded.
-    fn counts_since(&self, id: FamilyId) -> u32 {
+    pub(super) fn counts_since(&self, id: FamilyId) -> u32 {
         let family = self.families.get(id);
         let budget = family.plan.budget();
         let ttl = budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds());
