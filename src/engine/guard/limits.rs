@@ -3,10 +3,10 @@
 
 use super::budgets::{Collapse, Origin};
 use super::families::SeriesCount;
-use super::meet::key;
 use super::observed::Shadow;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
+use super::wordings::key;
 use super::{Limits, Scrape};
 use crate::engine::cardinality::{Admission, Arrival, Part};
 use crate::engine::fold::{FamilyId, MemberId};
@@ -76,7 +76,7 @@ impl EndpointState {
         // The label set that the limit changes; most series meet none.
         let mut set = None;
         if !family.collapsed.is_empty() {
-            set = Some(key(&self.seed, family, &scratch.books.out, &mut scratch.key));
+            set = Some(key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key));
         }
         let enforced = family.collapsed.iter().filter(|c| c.manner == Manner::Enforced);
         let mut blame = fold_away(&mut scratch.books.out, enforced);
@@ -84,7 +84,9 @@ impl EndpointState {
         if let Standing::Refused(action) = standing {
             let cause = self.refusal(id, Manner::Enforced, action);
             let family = self.families.get(id);
-            let refused = *set.get_or_insert_with(|| key(&self.seed, family, &scratch.books.out, &mut scratch.key));
+            let refused = *set.get_or_insert_with(|| {
+                key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key)
+            });
             self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
                 return Ok(Outcome::Dropped(cause));
@@ -121,7 +123,7 @@ impl EndpointState {
         if limit.is_none() && crowd == 0 && !is_closed {
             return Ok(Standing::Stands);
         }
-        let out = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let out = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
         let (action, family_key) = (limits.action, family.hash.0);
         if self.fold.find_group(out).is_some() || !(is_closed || self.adds(id, member, out)) {
             return Ok(Standing::Stands);
@@ -239,11 +241,11 @@ impl EndpointState {
             return;
         }
         let set = if held.is_empty() {
-            key(&self.seed, family, out, &mut scratch.key)
+            key(&self.seed, &mut self.wordings, family, out, &mut scratch.key)
         } else {
             let mut wanted = out.clone();
             held.drain(..).rev().for_each(|(name, value)| wanted.set(&name, &value));
-            key(&self.seed, family, &wanted, &mut scratch.key)
+            key(&self.seed, &mut self.wordings, family, &wanted, &mut scratch.key)
         };
         self.budgets.demanded(family.hash.0, set.0);
     }
@@ -278,7 +280,7 @@ impl EndpointState {
         };
         if let Some(cause) = blame {
             let family = self.families.get(id);
-            let key = (!is_dropped).then(|| key(&self.seed, family, &out, &mut scratch.key));
+            let key = (!is_dropped).then(|| key(&self.seed, &mut self.wordings, family, &out, &mut scratch.key));
             let cause = self.causes.number(&cause, &family.name);
             let is_alone = scratch.books.out == scratch.labels;
             let is_news = self.observed_demand(id, scratch) == Arrival::New || is_alone;
@@ -290,7 +292,7 @@ impl EndpointState {
     /// Whether an observing limit meets this label set for the first time.
     fn observed_demand(&mut self, id: FamilyId, scratch: &mut Scratch) -> Arrival {
         let family = self.families.get(id);
-        let set = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let set = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
         // Apart from what enforced limits meet.
         let family = family.hash.0.rotate_left(1);
         self.budgets.keeps_out(family, set.0)

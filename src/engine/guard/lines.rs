@@ -152,7 +152,7 @@ impl Guard {
         let id = match known.find(&fold.members, series) {
             Ok(id) => id,
             Err(hash) => {
-                let met = self.meet()?;
+                let met = self.meet(sample.series_end)?;
                 if let Some(lone) = met.uplifted {
                     self.body.uplifted.push(lone);
                 }
@@ -168,11 +168,12 @@ impl Guard {
     }
 
     /// Decides the series at hand; a limit may have to be relieved first, once for each label.
-    fn meet(&mut self) -> Result<Met, ScrapeError> {
+    fn meet(&mut self, series_end: usize) -> Result<Met, ScrapeError> {
         loop {
             let patience = if self.is_leaving { Patience::None } else { Patience::Wait };
             let terms = Terms::of(&self.scrape, patience);
-            match self.state.meet(self.tokens.name(), self.tokens.labels(), terms) {
+            let series = &self.input[self.at..self.at + series_end];
+            match self.state.meet(series, self.tokens.name(), self.tokens.labels(), terms) {
                 Ok(met) => {
                     self.can_fold(met.what)?;
                     return Ok(met);

@@ -33,6 +33,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod wordings;
 
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
@@ -228,6 +229,7 @@ impl Guard {
     pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
         state.take_plan(&scrape.plan);
         state.fold.clock.advance(scrape.now);
+        state.sent.clear();
         if let Some(commons) = &scrape.commons {
             state.join_commons(commons, scrape.limits.target_series);
         }

@@ -13,8 +13,9 @@ use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Place, Series};
 use super::types::Types;
+use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, Fold};
+use crate::engine::fold::{Clients, Fold, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
 
@@ -32,6 +33,7 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) shadows: Shadows,
+    pub(super) wordings: Wordings,
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
@@ -55,6 +57,8 @@ pub struct EndpointState {
     pub(super) epoch_seconds: Option<f64>,
     pub(super) alike: Alike,
     pub(super) scratch: Scratch,
+    /// Members of this scrape of which a line was sent to a group, where others may be sent elsewhere.
+    pub(super) sent: HashSet<MemberId>,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
 }
@@ -120,6 +124,7 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             shadows: Shadows::default(),
+            wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
             released: 0,
@@ -134,6 +139,7 @@ impl EndpointState {
             epoch_seconds: None,
             alike: Alike::default(),
             scratch: Scratch::default(),
+            sent: HashSet::new(),
             spare: Vec::new(),
         })
     }
