@@ -22,7 +22,7 @@ use crate::engine::model::{Format, Kind, Seed};
 use crate::engine::policy::Plan;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Piece {
+struct Piece<R = Rows> {
     /// In the first piece only.
     birth: Option<Birth>,
     epoch_seconds: Option<f64>,
@@ -31,7 +31,7 @@ struct Piece {
     hold_seconds: f64,
     held_families: Vec<String>,
     families: Vec<(u32, Named, FamilyRow)>,
-    rows: Rows,
+    rows: R,
     /// `None`: as they were.
     budgets: Option<BudgetRows>,
 }
@@ -131,10 +131,10 @@ impl EndpointState {
     }
 
     fn write(&mut self, extent: Extent, out: &mut Vec<u8>) {
-        let piece = self.piece(extent);
-        match postcard::to_allocvec(&piece) {
+        let written = postcard::serialize_with_flavor(&self.piece(extent), Onto(std::mem::take(out)));
+        match written {
             Ok(bytes) => {
-                out.extend_from_slice(&bytes);
+                *out = bytes;
                 self.note_written();
             }
             // Memory is the only thing that could be missing; the next one is told everything.
@@ -142,7 +142,7 @@ impl EndpointState {
         }
     }
 
-    fn piece(&self, extent: Extent) -> Piece {
+    fn piece(&self, extent: Extent) -> Piece<impl Serialize + '_> {
         let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
@@ -211,6 +211,27 @@ impl EndpointState {
         }
         self.families.get_mut(id).tracking = if named.is_tracked == 0 { Tracking::No } else { Tracking::Yes };
         self.fold.read_family(id, row)
+    }
+}
+
+/// Bytes that more are written to.
+struct Onto(Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Onto {
+    type Output = Vec<u8>;
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
     }
 }
 
