@@ -29,6 +29,7 @@ mod verdict;
 
 mod affinity;
 mod balancer;
+mod forms;
 mod limits;
 mod prometheus_sees;
 mod replicas;
