@@ -165,6 +165,15 @@ impl Telemetry {
         }
     }
 
+    /// Other guards were not told what a scrape changed.
+    pub fn state_not_shared(&self, reason: &'static str, endpoint: &str, detail: &str) {
+        locked(&self.ledger).state_error(reason);
+        if locked(&self.told).insert(reason) {
+            let (endpoint, detail) = (Printable(endpoint), Printable(detail));
+            error!(reason, %endpoint, %detail, "state is not shared: folded counters are left out of an answer");
+        }
+    }
+
     /// What was kept of an endpoint was set aside; it starts anew.
     pub fn state_not_resumed(&self, reason: &'static str, endpoint: &str, detail: &str) {
         locked(&self.ledger).state_error(reason);

@@ -27,6 +27,7 @@ mod stored;
 #[allow(dead_code)]
 mod verdict;
 
+mod affinity;
 mod balancer;
 mod limits;
 mod prometheus_sees;
