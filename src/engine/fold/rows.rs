@@ -311,6 +311,13 @@ impl Fold {
     }
 }
 
+impl Rows {
+    /// Whether no member and no group is born in them.
+    pub fn bear_nothing(&self) -> bool {
+        self.members.is_empty() && self.groups.is_empty()
+    }
+}
+
 impl FamilyRow {
     pub fn shape(&self) -> Option<Shape> {
         Shape::ALL.get(usize::from(self.shape)).copied()

@@ -140,6 +140,7 @@ impl EndpointState {
             return Ok(Standing::Stands);
         }
         if let Some(limit) = limit {
+            let limit = limit.max(self.stood(id, manner));
             while self.families.get(id).count.all + weight > limit {
                 if self.retire(id) {
                     continue;
@@ -170,6 +171,13 @@ impl EndpointState {
             limit.series.saturating_sub(others)
         });
         [own, total].into_iter().flatten().min()
+    }
+
+    /// How many series of the family stood here when another guard counted them: they still stand.
+    fn stood(&self, id: FamilyId, manner: Manner) -> u64 {
+        let family = self.families.get(id);
+        let own = limits(family.plan.budget(), manner).series.as_ref();
+        family.part.as_ref().map_or(0, Part::had).min(own.map_or(u64::MAX, |limit| limit.series))
     }
 
     /// How many series all families together may have here; 0 = no limit.

@@ -6,11 +6,13 @@
 //! from its seconds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
 use super::families::{Families, Tracking};
+use super::observed::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
@@ -89,6 +91,45 @@ impl EndpointState {
         Ok(state)
     }
 
+    /// Takes up what other guards have written of this very state since it was last written or read,
+    /// in order. An error leaves it half read: whoever gets one restores everything.
+    pub fn catch_up<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), RestoreError> {
+        // Who scrapes here is known here, and nowhere else.
+        let mut clients = std::mem::take(&mut self.clients);
+        for piece in pieces {
+            let piece = Piece::read(piece)?;
+            if piece.birth.is_some() {
+                return Err(Misfit.into());
+            }
+            if !piece.is_quiet() {
+                self.decide_everything_anew();
+            }
+            clients.heard(piece.hold_seconds);
+            self.take_up(piece)?;
+        }
+        self.clients = clients;
+        self.note_written();
+        Ok(())
+    }
+
+    /// Whether changes can be told by position: what was last written or read is still in its place.
+    pub fn is_in_place(&self) -> bool {
+        self.fold.journal.extent() == Extent::Changes
+    }
+
+    /// The last good scrape was another guard's, so long before `now`.
+    pub fn last_scraped(&mut self, ago: Duration, now: Duration) {
+        self.fold.clock.last_was(ago, now);
+    }
+
+    /// As after a restart: others have met series and decided about them.
+    fn decide_everything_anew(&mut self) {
+        self.series.clear(&mut self.fold.members);
+        self.shadows.clear();
+        self.fold.members.renumber_shadows(|_| UNNOTED);
+        self.plan = None;
+    }
+
     fn write(&mut self, extent: Extent, out: &mut Vec<u8>) {
         let written = postcard::serialize_with_flavor(&self.piece(extent), Onto(std::mem::take(out)));
         match written {
@@ -141,7 +182,7 @@ impl EndpointState {
             self.take_up_family(FamilyId(at), named, row)?;
         }
         if let Some(rows) = piece.budgets {
-            self.budgets = rows.give();
+            self.budgets.take_over(rows);
         }
         self.fold.read(piece.rows)?;
         self.spread_collapses();
@@ -205,6 +246,11 @@ fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
 }
 
 impl Piece {
+    /// Nothing came to be: what is known of spellings stays true.
+    fn is_quiet(&self) -> bool {
+        self.families.is_empty() && self.budgets.is_none() && self.rows.bear_nothing()
+    }
+
     fn read(bytes: &[u8]) -> Result<Piece, RestoreError> {
         match postcard::take_from_bytes(bytes) {
             Ok((piece, [])) => Ok(piece),
