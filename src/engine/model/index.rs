@@ -224,10 +224,12 @@ impl Bucket {
     /// at once.
     #[inline]
     fn ways(&self, look: Look) -> impl Iterator<Item = usize> {
-        let fits = move |way: u32| u32::from(way != 0) & u32::from((way ^ look.tag) & look.mask == 0);
-        let fit = self.ways.iter().fold(0, |any, way| any | fits(*way));
-        let first = if fit == 0 { WAYS } else { 0 };
-        (first..WAYS).filter(move |way| fits(self.ways[*way]) == 1)
+        let fits = move |way: u32| (way ^ look.tag) & look.mask == 0;
+        let mut all = [0; WAYS + 1];
+        all[..WAYS].copy_from_slice(&self.ways);
+        let any = all.iter().fold(0, |any, way| any | u32::from(fits(*way)));
+        let first = if any == 0 { WAYS } else { 0 };
+        (first..WAYS).filter(move |way| self.ways[*way] != 0 && fits(self.ways[*way]))
     }
 
     /// Ways are taken from the first on, so that their number is the next; unless some were given
