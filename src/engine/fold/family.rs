@@ -90,8 +90,8 @@ pub enum Settled {
 
 /// More quantiles than this are not told apart.
 const MOST_QUANTILES: usize = 32;
-/// Lines of a scrape for which memory is kept until the next: a MiB.
-const MOST_PENDING: usize = (1 << 20) / size_of::<Pending>();
+/// Lines of a scrape for which memory is kept until the next: two MiB.
+const MOST_PENDING: usize = (2 << 20) / size_of::<Pending>();
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
 

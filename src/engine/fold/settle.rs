@@ -35,7 +35,7 @@ pub(super) struct Run<'a> {
 /// Lines settled after one look at memory far away.
 const CHUNK: usize = 64;
 
-/// Steady members of one class that came one after the other.
+/// Members of one class that came one after the other, with nothing special about them.
 #[derive(Default)]
 struct Steady {
     class: Option<ClassId>,
@@ -43,6 +43,8 @@ struct Steady {
     folded: u64,
     later: u64,
     resets: u64,
+    new: u64,
+    rebaselined: u64,
 }
 
 /// How the members that are new in this scrape are taken.
@@ -163,16 +165,20 @@ impl Fold {
         }
     }
 
-    /// The way of nearly all: a member that was there before and has a number that counts.
+    /// The way of nearly all: a member with a number that counts.
     #[inline]
     fn settle_steady(&mut self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> Settled {
-        let Some(last) = self.members.known_one(p.member) else { return Settled::No };
+        let scrape = run.occasion.scrape;
+        let last = self.members.known_one(p.member);
         let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
         let member = self.members.get(p.member);
         if p.field != field::VALUE || member.was_noted(run.pass) || !is_number {
             return Settled::No;
         }
         let Some(group) = member.group() else {
+            if last.is_none() {
+                return Settled::No;
+            }
             // It passes as it came: nothing adds up.
             self.members.note(p.member, run.pass);
             return Settled::Yes;
@@ -182,16 +188,37 @@ impl Fold {
             return Settled::No;
         }
         self.members.note(p.member, run.pass);
+        let (delta, is_new) = match last {
+            Some(last) if p.value >= last => (p.value - last, false),
+            Some(_) => {
+                steady.resets += 1;
+                (p.value, false)
+            }
+            None => (self.first_gain(run, p, steady), p.member.index() >= self.watermark.members),
+        };
         let group = self.groups.get_mut(group);
-        let (delta, fell) = if p.value >= last { (p.value - last, 0) } else { (p.value, 1) };
         if let Totals::Counter { gain, .. } = &mut group.totals {
             gain.add(delta);
         }
-        let turn = group.turn(run.occasion.scrape);
-        steady.resets += fell;
+        let later = u64::from(group.turn(scrape) == Turn::Later);
         steady.folded += 1;
-        steady.later += u64::from(turn == Turn::Later);
+        steady.later += later;
+        steady.new += later & u64::from(is_new);
         Settled::Yes
+    }
+
+    /// What a member adds of which no number is known, where nothing says when it began.
+    #[inline]
+    fn first_gain(&self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> f64 {
+        let is_old = || !self.fingerprints.is_empty() && self.fingerprints.contains(self.members.key(p.member));
+        match run.new {
+            NewMembers::Baseline => 0.0,
+            NewMembers::Born if is_old() => {
+                steady.rebaselined += 1;
+                0.0
+            }
+            NewMembers::Born | NewMembers::Summed | NewMembers::Rebaselined => p.value,
+        }
     }
 
     /// Members of another class follow; those that came unchanged have a cause each.
@@ -205,12 +232,13 @@ impl Fold {
         Settled::Yes
     }
 
-    /// None of these members is new.
     fn account_steady(&mut self, steady: &Steady) {
         self.tally.resets += steady.resets;
+        self.tally.rebaselined += steady.rebaselined;
         let cause = self.tally.cause(steady.cause);
         cause.folded += steady.folded;
         cause.lines += steady.later;
+        cause.new_lines += steady.new;
     }
 
     fn settle_count(&mut self, run: &Run<'_>, p: &mut Pending) {

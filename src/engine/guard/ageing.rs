@@ -92,6 +92,7 @@ impl EndpointState {
 
     /// Forgets what was decided about spellings of a family, of all or of those not seen yet.
     pub(super) fn forget_spellings(&mut self, id: FamilyId, which: Forget) {
+        self.alike.clear();
         self.series.forget(&mut self.fold.members, which, |members, what| match what {
             What::Pass(family) | What::Dropped { family, .. } => family == id,
             What::Noted { member, .. } => members.family(member) == id,

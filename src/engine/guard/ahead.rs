@@ -46,6 +46,8 @@ impl Guard {
 
     fn stretch(&mut self, family: FamilyId, longest: usize) -> Stretch {
         let EndpointState { series, fold, .. } = &mut *self.state;
+        series.find_head(&mut fold.members, &self.input[self.at..]);
+        let first = series.next(&fold.members);
         let pending = &mut fold.families[family.index()].pending;
         let (mut ahead, mut class) = (series.ahead(&mut fold.members), None);
         let mut stretch = Stretch { at: self.at, kept_from: self.at, lines: 0, passed: 0 };
@@ -82,6 +84,9 @@ impl Guard {
             ahead.take();
             stretch.at = end;
             stretch.lines += 1;
+        }
+        if stretch.lines > 0 {
+            series.began_with(first);
         }
         stretch
     }

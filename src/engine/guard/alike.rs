@@ -6,8 +6,8 @@ use hashbrown::HashTable;
 
 use super::families::Tracking;
 use super::observed::UNNOTED;
-use super::series::What;
 use super::process::START_TIME;
+use super::series::What;
 use super::state::EndpointState;
 use super::twins::{Joins as TwinJoins, Twins};
 use super::types::Role;
@@ -17,9 +17,12 @@ use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
 use crate::engine::policy::{Decides, Manner};
 
-/// What was learned in the pass at hand: groups and families may move between two.
+/// What was learned. Whoever moves groups, families or members, or changes what is decided, forgets
+/// it.
 #[derive(Debug, Default)]
 pub(super) struct Alike {
+    /// The changes of limits' decisions when the last pass began.
+    changes: u64,
     makes: Vec<Make>,
     /// The make of the last line that had one, and how many were learned.
     recent: usize,
@@ -110,6 +113,14 @@ const MOST_MAKES: usize = 16;
 const MOST_DECISIONS: usize = 4096;
 
 impl Alike {
+    /// A pass begins, and limits have changed their mind so often.
+    pub fn begin(&mut self, changes: u64) {
+        if self.changes != changes {
+            self.clear();
+        }
+        self.changes = changes;
+    }
+
     /// Groups or limits are not what they were.
     pub fn clear(&mut self) {
         self.makes.clear();

@@ -61,16 +61,23 @@ pub(super) struct TypeLine {
     pub text: Vec<u8>,
 }
 
+/// Bytes that may be searched again with every push.
+const SHORT: usize = 4096;
+
 /// The guard's own names: a body that has them comes from another guard.
 const ANNOTATION: &str = "cardinality_guard_scrape_";
 
 impl Guard {
     /// Reads all complete lines. `last`: nothing follows.
     pub(super) fn read(&mut self, last: bool) -> Result<(), ScrapeError> {
+        let begin = self.at;
         while self.at < self.input.len() || last {
             self.read_ahead();
             if self.read_beside()? == Beside::Read {
                 continue;
+            }
+            if !last && self.at > begin && self.is_cut() {
+                break;
             }
             let input = &self.input[self.at..];
             if let Some((id, len)) = self.state.series.predict(&self.state.fold.members, input) {
@@ -95,6 +102,14 @@ impl Guard {
             self.at += end;
         }
         Ok(())
+    }
+
+    /// Whether the line at hand is a short one whose end is still to come: whole, it can be read as
+    /// all others are. (Where lines come in crumbs, each byte is looked at once.)
+    fn is_cut(&self) -> bool {
+        let rest = &self.input[self.at..];
+        let longest = self.tokens.longest_plain().map_or(0, |longest| longest.min(SHORT));
+        rest.len() < longest && memchr::memchr(b'\n', rest).is_none()
     }
 
     /// A comment or blank line leaves as it came.
@@ -295,6 +310,7 @@ impl Guard {
         self.body.current = family;
         let Some(id) = family else { return Ok(()) };
         let (scrape, position) = (self.state.scrape, self.output.position());
+        self.state.series.open(id);
         let family = self.state.families.get_mut(id);
         family.scrape = scrape;
         let block = &mut family.block;

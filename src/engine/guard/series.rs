@@ -65,6 +65,10 @@ pub struct Series {
     first: u32,
     last: u32,
     now: Stamp,
+    /// The spelling each family began with when it came last.
+    heads: Vec<u32>,
+    /// The family that has just begun.
+    opening: Option<FamilyId>,
     /// Members that were there before the pass.
     members: usize,
     /// Those of them whose spelling became known in it.
@@ -95,6 +99,8 @@ impl Series {
             first: NONE,
             last: NONE,
             now: Stamp::of(1),
+            heads: Vec::new(),
+            opening: None,
             members: 0,
             learned: Vec::new(),
         }
@@ -106,7 +112,7 @@ impl Series {
 
     /// A pass begins, its number never the same twice: what comes first is what came first.
     pub fn rewind(&mut self, members: &mut Members, pass: u32) {
-        self.last = NONE;
+        (self.last, self.opening) = (NONE, None);
         self.now = Stamp::of(pass);
         self.members = members.len();
         self.learned = Vec::new();
@@ -116,10 +122,54 @@ impl Series {
         }
     }
 
+    /// The lines of a family begin.
+    pub fn open(&mut self, family: FamilyId) {
+        self.opening = Some(family);
+    }
+
+    /// Where a family begins after another that went on differently, the forecast is what it began
+    /// with the last time, if `input` begins so.
+    #[inline]
+    pub fn find_head(&mut self, members: &mut Members, input: &[u8]) {
+        let Some(&head) = self.opening.and_then(|family| self.heads.get(family.index())) else { return };
+        let (head, expected) = (KnownId(head), self.next(members));
+        let fits = |id| self.fits(members, id, input).is_some();
+        if head != expected && !fits(expected) && fits(head) {
+            self.expect(members, head);
+        }
+    }
+
+    /// The family that has just begun, if one has, began with this one.
+    #[inline]
+    pub fn began_with(&mut self, id: KnownId) {
+        if let Some(family) = self.opening {
+            self.remember_head(family, id.0);
+        }
+    }
+
+    /// What comes next, if the forecast is right.
+    pub fn next(&self, members: &Members) -> KnownId {
+        KnownId(self.expected(members))
+    }
+
+    #[cold]
+    fn remember_head(&mut self, family: FamilyId, head: u32) {
+        if self.heads.len() <= family.index() {
+            self.heads.resize(family.index() + 1, NONE);
+        }
+        self.heads[family.index()] = head;
+        self.opening = None;
+    }
+
     /// The expected spelling, if `input` begins with it.
     #[inline]
     pub fn predict(&self, members: &Members, input: &[u8]) -> Option<(KnownId, usize)> {
-        let id = KnownId(self.expected(members));
+        let id = self.next(members);
+        self.fits(members, id, input).map(|len| (id, len))
+    }
+
+    /// The length of a spelling, if `input` begins with it.
+    fn fits(&self, members: &Members, id: KnownId, input: &[u8]) -> Option<usize> {
         let (spelled, hash) = self.spelled(members, id)?;
         let len = spelled.len();
         let (series, rest) = input.split_at_checked(len)?;
@@ -128,7 +178,7 @@ impl Series {
         if series.last() != Some(&b'}') && matches!(next, b' ' | b'\t' | b'{') {
             return None;
         }
-        (self.seed.hash(series) == hash).then_some((id, len))
+        (self.seed.hash(series) == hash).then_some(len)
     }
 
     /// Looks a spelling up; when it is not known, its hash is what [`Series::insert`] wants.
@@ -225,6 +275,14 @@ impl Series {
         }
     }
 
+    #[inline]
+    fn expect(&mut self, members: &mut Members, next: KnownId) {
+        match self.spelled_mut(members, KnownId(self.last)) {
+            Some(last) => last.next = next.0,
+            None => self.first = next.0,
+        }
+    }
+
     /// What is expected from here on, one after the other.
     pub fn ahead<'a>(&'a mut self, members: &'a mut Members) -> Ahead<'a> {
         let (next, last) = (self.expected(members), &mut self.last);
@@ -234,10 +292,8 @@ impl Series {
     /// This spelling came now: the one before it points to it from here on.
     #[inline]
     pub fn came(&mut self, members: &mut Members, id: KnownId) -> Seen {
-        match self.spelled_mut(members, KnownId(self.last)) {
-            Some(last) => last.next = id.0,
-            None => self.first = id.0,
-        }
+        self.expect(members, id);
+        self.began_with(id);
         self.last = id.0;
         let now = self.now;
         match self.spelled_mut(members, id) {
@@ -312,6 +368,7 @@ impl Series {
     fn relink(&mut self, members: &mut Members, new: impl Fn(u32) -> u32) {
         self.all.iter_mut().for_each(|known| known.spelled.next = new(known.spelled.next));
         members.relink(&new);
+        self.heads.iter_mut().for_each(|head| *head = new(*head));
         self.first = new(self.first);
     }
 
@@ -359,7 +416,7 @@ impl Series {
 
     pub fn memory(&self) -> usize {
         // What was never written to takes no memory.
-        self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory()
+        self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
     }
 }
 

@@ -177,14 +177,15 @@ impl EndpointState {
         self.types.begin(self.scrape);
         self.series.rewind(&mut self.fold.members, self.scrape);
         self.shadows.begin();
-        self.alike.clear();
         self.budgets.begin();
+        self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
+        self.alike.clear();
         let moved = self.fold.has_moved_groups();
         self.fold.rollback();
         self.series.truncate(&mut self.fold.members, watermark.series);
@@ -204,6 +205,7 @@ impl EndpointState {
             return;
         }
         self.plan = next;
+        self.alike.clear();
         let mut anew = self.series.unremembered();
         self.series.clear(&mut self.fold.members);
         self.shadows.clear();

@@ -10,7 +10,7 @@ use crate::engine::exposition::{Plain, Span, plain, plain_value};
 use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed, Pending, field};
 use crate::engine::model::{Seed, SeriesHash};
 
-/// Those met in the pass at hand: groups may move between two.
+/// Those met so far.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
     all: Vec<Twin>,
@@ -89,7 +89,7 @@ impl Guard {
 
     /// The next lines as far as they have twins in the family at hand, and none has another between.
     fn look_for_twins(&mut self, longest: usize, kin: &mut Vec<Kin>) {
-        let EndpointState { alike, fold, seed, .. } = &mut *self.state;
+        let EndpointState { alike, seed, .. } = &mut *self.state;
         let Some(family) = self.body.current else { return };
         let mut at = self.at;
         while kin.len() < self.haste
@@ -97,10 +97,11 @@ impl Guard {
             && let Some(one) = alike.twins.read(input, longest, seed)
             && alike.twins.get(one.twin).joins.family == family
         {
-            fold.members.touch(one.hash);
             at += one.plain.end;
             kin.push(one);
         }
+        // All at once, so that the machine waits once.
+        kin.iter().for_each(|one| self.state.fold.members.touch(one.hash));
     }
 
     /// Joins them up to the first that is known; says how many.

@@ -44,6 +44,8 @@ pub struct Budgets {
     fresh_sets: HashSet<(FamilyKey, u64)>,
     /// Collapses and gates as they were, once this scrape has changed them.
     before: Option<Box<Before>>,
+    /// How often collapses or gates changed.
+    changes: u64,
     /// Whether anything has to be written down.
     pub(super) is_written: bool,
 }
@@ -111,6 +113,7 @@ impl Budgets {
         }
         if let Some(before) = self.before.take() {
             (self.collapses, self.gates) = *before;
+            self.changes += 1;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
             self.kept_out.retain(|family, _| effective.iter().any(|e| [*e, e.rotate_left(1)].contains(family)));
@@ -200,6 +203,11 @@ impl Budgets {
             }
         }
         ended
+    }
+
+    /// How often collapses or gates changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Whether a collapse was decided in the scrape at hand.
@@ -311,6 +319,7 @@ impl Budgets {
 
     fn remember(&mut self) {
         self.is_written = false;
+        self.changes += 1;
         if self.before.is_none() {
             self.before = Some(Box::new((self.collapses.clone(), self.gates.clone())));
         }
