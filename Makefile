@@ -4,7 +4,7 @@ CARGO ?= cargo
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
+.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy bench-memory instructions lint fmt dist
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: ## What a scrape costs the engine, against the least that any proxy must 
 
 bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
 	$(CARGO) bench --bench proxy
+
+bench-memory: ## What the process takes of memory, against limits (some minutes; Linux)
+	$(CARGO) bench --bench memory
 
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions

@@ -37,7 +37,7 @@ fn bytes_a_series(policy: &str) -> f64 {
 fn a_series_is_remembered_in_few_bytes() {
     let (folded, untouched) = (bytes_a_series(DROP), bytes_a_series(NOTHING));
     assert!(folded <= 40.0, "folded: {folded}");
-    assert!(untouched <= 26.0, "untouched: {untouched}");
+    assert!(untouched <= 28.0, "untouched: {untouched}");
 }
 
 #[test]
@@ -110,7 +110,11 @@ fn label_names_that_change_for_ever_keep_their_members_apart() {
     let body = |value: u32| {
         let mut body = "# TYPE m_total counter\n".to_owned();
         for set in 0..40 {
-            writeln!(body, "m_total{{z{set}=\"1\",job_id=\"a\"}} {value}\nm_total{{z{set}=\"1\",job_id=\"b\"}} {value}").unwrap();
+            writeln!(
+                body,
+                "m_total{{z{set}=\"1\",job_id=\"a\"}} {value}\nm_total{{z{set}=\"1\",job_id=\"b\"}} {value}"
+            )
+            .unwrap();
         }
         body
     };

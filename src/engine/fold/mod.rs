@@ -42,8 +42,8 @@ pub use untouched::Seam;
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::{SeriesHash, Stamp};
-use fingerprints::Fingerprints;
 use class::RoleId;
+use fingerprints::Fingerprints;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -70,6 +70,8 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
+    /// A line that a policy takes away from the others of its member, which spoils them all.
+    pub const SPLIT: u32 = u32::MAX - 6;
 }
 
 /// What the scrape at hand brings, before any family is settled.

@@ -222,9 +222,16 @@ impl EndpointState {
         let member = self.fold.members.get(model);
         let class = self.fold.members.class(model);
         skeleton.fit(series, values)?;
-        let free: Vec<_> = (0..values.len()).filter(|at| !recipe.deciding.contains(at)).map(|at| values[at].clone()).collect();
-        let joins =
-            TwinJoins { family: *family, group: member.group()?, cause: class.cause, shadow: class.shadow, make, model };
+        let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
+        let free: Vec<_> = free.map(|at| values[at].clone()).collect();
+        let joins = TwinJoins {
+            family: *family,
+            group: member.group()?,
+            cause: class.cause,
+            shadow: class.shadow,
+            make,
+            model,
+        };
         twins.learn(series, &free, joins);
         Some(())
     }

@@ -84,7 +84,9 @@ impl EndpointState {
         if let Standing::Refused(action) = standing {
             let cause = self.refusal(id, Manner::Enforced, action);
             let family = self.families.get(id);
-            let refused = *set.get_or_insert_with(|| key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key));
+            let refused = *set.get_or_insert_with(|| {
+                key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key)
+            });
             self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
                 return Ok(Outcome::Dropped(cause));

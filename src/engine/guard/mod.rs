@@ -229,6 +229,7 @@ impl Guard {
     pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
         state.take_plan(&scrape.plan);
         state.fold.clock.advance(scrape.now);
+        state.sent.clear();
         if let Some(commons) = &scrape.commons {
             state.join_commons(commons, scrape.limits.target_series);
         }
