@@ -4,7 +4,7 @@ use super::class::{Class, ClassId, Classes, Role, RoleId, Roles};
 use super::family::FamilyId;
 use super::group::{GroupId, Turn};
 use super::layout::LayoutId;
-use crate::engine::model::{Index, SeriesHash, Spelled, Stamp};
+use crate::engine::model::{Index, SeriesHash, Spelled, Stamp, room};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u32);
@@ -337,7 +337,7 @@ impl Members {
         let MemberSeed { key, family, cause, shadow } = seed;
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
-        self.all.push(Record::new(seed, value, role));
+        room::push(&mut self.all, Record::new(seed, value, role));
         self.index.insert(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
@@ -435,7 +435,7 @@ impl Members {
             }
         }
         self.all.truncate(kept as usize);
-        self.all.shrink_to(self.all.len() + self.all.len() / 4);
+        room::fit(&mut self.all);
         self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
         self.forget_classes();
         moved
