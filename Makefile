@@ -7,7 +7,7 @@ ENDPOINTS ?= 100000
 SERIES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy bench-shared simulate instructions lint fmt dist
+.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy bench-memory bench-shared simulate instructions lint fmt dist
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ simulate: ## A fleet over several guards with a store: make simulate REPLICAS=3 
 
 bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
 	$(CARGO) bench --bench proxy
+
+bench-memory: ## What the process takes of memory, against limits (some minutes; Linux)
+	$(CARGO) bench --bench memory
 
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions

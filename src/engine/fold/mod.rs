@@ -41,7 +41,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Stamp};
+use crate::engine::model::{SeriesHash, Spelled, Stamp};
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -225,15 +225,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
-    /// A member of one number that joins a group as another did before it, this scrape; `None` when
-    /// there is one with its key.
+    /// A member of one number joins a group as another did before it, in this scrape: its label set
+    /// is spelled as it stands there, in so many bytes. `None` when there is one with its key.
     #[inline]
-    pub fn join_new(&mut self, seed: MemberSeed, group: GroupId, model: MemberId) -> Option<MemberId> {
-        if self.members.find(seed.key).is_some() {
+    pub fn join_new(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> Option<MemberId> {
+        if self.members.find(key).is_some() {
             return None;
         }
-        let id = self.members.insert(seed, 1);
-        self.members.set_group(id, Some(group));
+        let id = self.members.insert_like(key, model, spelled);
         if !self.names.is_empty()
             && let Some(&names) = self.names.get(&model)
         {

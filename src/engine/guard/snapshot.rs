@@ -221,7 +221,11 @@ impl postcard::ser_flavors::Flavor for Onto {
     type Output = Vec<u8>;
 
     fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(data);
+        match data {
+            // Most numbers are this short.
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(data),
+        }
         Ok(())
     }
 
