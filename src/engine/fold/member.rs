@@ -302,6 +302,12 @@ impl Members {
         Some(if before.0 == member.value.0 { Difference::None } else { Difference::Some })
     }
 
+    /// The value of a member that holds one number.
+    pub(super) fn only_value(&self, id: MemberId) -> Option<f64> {
+        let value = self.all[id.index()].value;
+        value.place().is_none().then(|| f64::from_bits(value.0))
+    }
+
     /// Every field, from the first.
     pub(super) fn values(&self, id: MemberId) -> Vec<f64> {
         let value = self.all[id.index()].value;
