@@ -6,6 +6,8 @@
 mod bodies;
 #[path = "support/endpoint.rs"]
 mod endpoint;
+#[path = "budgets/observing.rs"]
+mod observing;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +16,6 @@ use cardinality_guard::engine::guard::{Attributed, EndpointState, Extent, Report
 use cardinality_guard::engine::model::Format;
 use cardinality_guard::engine::policy::Builtin;
 use endpoint::{Endpoint, has, lines, value};
-use proptest::prelude::*;
 
 const LIMIT_100: &str = "
 policies:
@@ -585,66 +586,6 @@ fn memory_is_flat_when_everything_is_new_every_time() {
     // Members go in batches, so it rises and falls; the peaks stay.
     let peak = |range: std::ops::Range<usize>| memory[range].iter().copied().max().unwrap() as f64;
     assert!(peak(35..45) <= peak(22..32) * 1.05, "{memory:?}");
-}
-
-/// Policies that a family may meet, of which the last is switched.
-fn last_policies() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        "labels: [{label: job_id, action: drop}]",
-        "labels: [{label: job_id, action: collapse, limit: 4}]",
-        "labels: [{label: user, action: limit, limit: 1}]",
-        "labels: [{label: user, action: hash, buckets: 2}]",
-        "series_limit: 14",
-        "series_limit: 14, series_limit_action: overflow",
-        "series_limit: 14, series_limit_action: drop",
-    ])
-}
-
-const NOTHING: &str = "labels: [{label: nothing, action: drop}]";
-
-fn first_policies() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        NOTHING,
-        "match: other_total, labels: [{label: user, action: drop}]",
-        "series_limit: 1000",
-        "labels: [{label: zone, action: drop}]",
-        "labels: [{label: user, action: keep, values: [u0]}]",
-    ])
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// What an observing policy counts is what it would count if it were enforced.
-    #[test]
-    fn observing_the_last_policy_counts_what_enforcing_it_does(
-        first in first_policies(),
-        last in last_policies(),
-        bodies in prop::collection::vec(
-            prop::collection::btree_set((0_u8..12, 0_u8..2, 0_u8..2), 1..40), 1..6),
-    ) {
-        // A limit on series counts groups and what stands alone together; which of two changes a line is
-        // blamed on can differ by the one that stood first.
-        let first = if last.starts_with("series_limit") { NOTHING } else { first };
-        let policies = |mode| format!(
-            "policies:\n  - {{name: first, hold: 0s, {first}}}\n  - {{name: last, mode: {mode}, {last}}}\n");
-        let mut enforced = Endpoint::new(&policies("enforce"));
-        let mut observed = Endpoint::new(&policies("observe"));
-        for body in bodies {
-            let lines = body.iter().map(|(job, user, zone)| {
-                format!("jobs_total{{job_id=\"j{job}\",user=\"u{user}\",zone=\"z{zone}\"}} 3\n")
-            });
-            let body: String = std::iter::once("# TYPE jobs_total counter\n".to_owned()).chain(lines).collect();
-            let (_, did) = enforced.told(&body);
-            let (_, would) = observed.told(&body);
-            let by = |by: &[Attributed]| total(&by.iter().filter(|a| &*a.cause.policy == "last").cloned().collect::<Vec<_>>());
-            prop_assert_eq!(by(&would.observed_dropped_by), by(&did.dropped_by), "dropped, {}", last);
-            // Where two policies keep a series out, which of them it is news to depends on what it was met by.
-            if total(&did.blocked_by) == by(&did.blocked_by) {
-                prop_assert_eq!(by(&would.observed_blocked_by), by(&did.blocked_by), "blocked, {}", last);
-            }
-        }
-    }
 }
 
 /// The collapse is taken back with everything else, and its family was new in the body that failed.

@@ -155,16 +155,28 @@ pub struct Dropped {
     pub folded: u64,
 }
 
+impl Dropped {
+    fn at_most(self, most: Dropped) -> Dropped {
+        let mut least = self;
+        least.each(most, |own, most| *own = (*own).min(most));
+        least
+    }
+
+    fn each(&mut self, other: Dropped, f: impl Fn(&mut u64, u64)) {
+        f(&mut self.lines, other.lines);
+        f(&mut self.new_lines, other.new_lines);
+        f(&mut self.quantiles, other.quantiles);
+        f(&mut self.folded, other.folded);
+    }
+}
+
 impl Tally {
-    /// Lines are kept out by another cause than they were counted under.
-    pub fn move_blame(&mut self, from: u32, to: u32, lines: u64, new_lines: u64) {
+    /// Another cause did this than it was counted under.
+    pub fn move_blame(&mut self, from: u32, to: u32, moved: Dropped) {
         let before = self.cause(from);
-        let (lines, new_lines) = (lines.min(before.lines), new_lines.min(before.new_lines));
-        before.lines -= lines;
-        before.new_lines -= new_lines;
-        let after = self.cause(to);
-        after.lines += lines;
-        after.new_lines += new_lines;
+        let moved = moved.at_most(*before);
+        before.each(moved, |before, moved| *before -= moved);
+        self.cause(to).each(moved, |after, moved| *after += moved);
     }
 
     #[inline]

@@ -6,14 +6,14 @@ use hashbrown::HashTable;
 
 use super::families::Tracking;
 use super::meet::KeyWriter;
-use super::observed::UNNOTED;
+use super::notes::UNNOTED;
 use super::series::What;
 use super::state::EndpointState;
 use super::types::Role;
 use crate::engine::exposition::{Plain, Skeleton, Span, plain};
 use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
-use crate::engine::policy::{Decides, Manner};
+use crate::engine::policy::Decides;
 
 /// What was learned in the pass at hand: groups and families may move between two.
 #[derive(Debug, Default)]
@@ -227,8 +227,7 @@ impl EndpointState {
     fn recipe(&mut self, skeleton: &Skeleton, family: FamilyId, role: Role) -> Option<Recipe> {
         let f = self.families.get(family);
         // Limits decide by what was there before; where they have decided nothing they let join.
-        let is_limited = !f.collapsed.is_empty() || !f.plan.budget().observed.is_unlimited();
-        if is_limited || self.budgets.gate(f.hash.0, Manner::Enforced).is_some() {
+        if !f.collapsed.is_empty() || self.budgets.gate(f.hash.0).is_some() {
             return None;
         }
         let (plan, own) = (&f.plan, role.own_label());

@@ -1,12 +1,10 @@
 //! A series met for the first time: the only place where labels are read and policies are asked.
 
-use std::sync::Arc;
-
 use super::budgets::{Asking, News, Terms as PlaceTerms};
 use super::causes::NOBODY;
 use super::families::{Family, Sample, Tracking, shape};
 use super::limits::{Terms, Trouble};
-use super::observed::{Shadow, UNNOTED};
+use super::notes::UNNOTED;
 use super::process::START_TIME;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
@@ -76,12 +74,11 @@ impl EndpointState {
         let family = self.families.get(id);
         let key = key(&self.seed, family, &scratch.labels, &mut scratch.key);
         let metric = family.name.clone();
-        self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
         scratch.books.held = decision.held;
         let outcome = self.limited(id, outcome, key, terms, scratch)?;
-        let shadow = self.shadows.number(&scratch.books.note);
+        let shadow = self.notes.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {
             Outcome::Pass if !is_fold && shadow == UNNOTED && !is_start_time => return Ok(pass),
@@ -153,7 +150,7 @@ impl EndpointState {
             slots: &mut books.note.slots,
             news: News::None,
         };
-        let decision = plan.decide(series, &mut books.out, &mut asking);
+        let decision = plan.enforce(series, &mut books.out, &mut asking);
         match asking.news {
             News::None => Ok(decision),
             News::Collapsed => Err(Trouble::Rewind(id)),
@@ -226,16 +223,6 @@ impl EndpointState {
             cause = &further.cause;
         }
         Outcome::Changed(cause.clone())
-    }
-
-    /// Notes what observers would make of the series.
-    fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
-        for observed in &decision.observed {
-            let labels = observed.labels.as_ref();
-            let key = labels.map(|l| key(&self.seed, self.families.get(family), l, &mut scratch.key));
-            let cause = self.causes.number(&observed.cause, metric);
-            scratch.books.note.shadows.push(Shadow { key, cause, is_news: observed.is_news });
-        }
     }
 }
 

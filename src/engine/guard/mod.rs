@@ -18,7 +18,7 @@ mod known;
 mod limits;
 mod lines;
 mod meet;
-mod observed;
+mod notes;
 mod output;
 mod process;
 mod relieve;
@@ -31,6 +31,7 @@ mod snapshot;
 mod state;
 mod survey;
 mod turnout;
+mod doubles;
 mod types;
 
 pub use budgets::Origin;
@@ -48,7 +49,7 @@ use std::time::Duration;
 
 use crate::engine::exposition::{SyntaxError, SyntaxLimits, Tokens};
 pub use crate::engine::fold::Extent;
-use crate::engine::fold::{MemberId, Process};
+use crate::engine::fold::Process;
 use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
 use alike::Ready;
@@ -59,10 +60,13 @@ use output::Output;
 use series::Keep;
 use show::ShownLines;
 use state::Watermark;
+use doubles::Watching;
 
 /// One scrape under way.
 pub struct Guard {
     state: Box<EndpointState>,
+    /// What policies that only observe make of the same bytes.
+    doubles: Vec<Watching>,
     scrape: Scrape,
     tokens: Tokens,
     /// Bytes of the body: all of them as long as the pass may have to be repeated, else those that
@@ -217,6 +221,7 @@ impl Guard {
         let mut input = std::mem::take(&mut state.spare);
         input.clear();
         Guard {
+            doubles: Watching::begin(&mut state, &scrape),
             tokens: Tokens::new(state.format, limits),
             state,
             scrape,
@@ -239,6 +244,7 @@ impl Guard {
     /// Takes the next bytes of the body, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
         self.received += bytes.len() as u64;
+        self.doubles.iter_mut().for_each(|double| double.push(bytes));
         let limit = self.scrape.limits.body_size;
         if limit > 0 && self.received >= limit {
             return Err(ScrapeError::BodySize(limit));
@@ -300,12 +306,15 @@ impl Guard {
         }
         if self.received == 0 {
             // A zero-byte body stays one, and commits nothing but the clock.
+            self.finish_doubles(end);
             return (self.give_back(), Ok(Report::default()));
         }
         self.count_turnout();
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
-        let report = self.commit();
+        let observed = self.finish_doubles(end);
+        let mut report = self.commit();
+        observed.into_iter().for_each(|observed| observed.add_to(&mut report));
         if self.scrape.annotate == Annotate::Yes && !self.is_annotated() {
             write_annotation(&mut tail, &report);
         }
@@ -322,6 +331,7 @@ impl Guard {
 
     /// The state as it was when the pass began.
     fn give_back(mut self) -> Box<EndpointState> {
+        self.state.doubles.extend(self.doubles.drain(..).filter_map(Watching::abort));
         self.state.rollback(self.watermark);
         self.state.spare = self.input;
         self.state
@@ -391,15 +401,13 @@ impl Guard {
     fn commit(&mut self) -> Report {
         let process = self.process();
         let state = &mut *self.state;
-        if !state.shadows.is_empty() {
-            let known = self.watermark.members();
-            state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
-            for ((from, to), (lines, new_lines)) in state.shadows.moves() {
-                state.fold.tally.move_blame(from, to, lines, new_lines);
-            }
+        let known = self.watermark.members();
+        for ((from, to), moved) in state.notes.share_blame(&state.fold, |member| member.index() >= known) {
+            state.fold.tally.move_blame(from, to, moved);
         }
         let now = state.fold.clock.seconds();
-        let has_news = state.has_news();
+        let has_news = state.has_news() || state.doubles.iter().any(|double| double.state.had_news);
+        state.had_news = has_news;
         state.families.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
@@ -440,9 +448,9 @@ impl Guard {
                 + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
             frozen: self.shown.frozen,
             headroom: state.headroom(Terms::of(&self.scrape, Patience::None), &demand),
-            collapsed_labels: state.budgets.enforced_collapses() as u64,
+            collapsed_labels: state.budgets.collapses().len() as u64,
             epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
-            members: state.fold.members.len() as u64,
+            members: state.members() as u64,
             members_evicted: tally.evicted,
             resets: tally.resets,
             rebaselined: tally.rebaselined,
@@ -461,7 +469,6 @@ impl Guard {
         report.folded_by = by(&|n| folded(n).folded);
         let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
         report.bad_samples = BadSample::ALL.into_iter().zip(bad).filter(|(_, n)| *n > 0).collect();
-        state.shadows.report(&state.causes, &mut report);
         state.report_families(&demand, &mut report);
         report
     }

@@ -13,6 +13,7 @@ use super::budgets::BudgetRows;
 use super::families::Tracking;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
+use super::doubles::Double;
 use super::types::{Place, Role};
 use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
 use crate::engine::model::{Format, Kind, Seed};
@@ -31,6 +32,8 @@ struct Piece {
     rows: Rows,
     /// `None`: as they were.
     budgets: Option<BudgetRows>,
+    /// What policies that only observe have decided; each as above.
+    observed: Vec<(String, Option<BudgetRows>)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,12 +121,19 @@ impl EndpointState {
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
             families: self.fold.family_rows(extent, tracking).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
-            budgets: (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets)),
+            budgets: self.budget_rows(extent),
+            observed: self.doubles.iter().map(|t| (t.policy.to_string(), t.state.budget_rows(extent))).collect(),
         }
+    }
+
+    /// `None`: as they were.
+    fn budget_rows(&self, extent: Extent) -> Option<BudgetRows> {
+        (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets))
     }
 
     fn note_written(&mut self) {
         self.budgets.is_written = true;
+        self.doubles.iter_mut().for_each(|double| double.state.budgets.is_written = true);
         let families = &self.families;
         self.fold.written(|id| families.get(id).tracking as u64);
     }
@@ -140,9 +150,25 @@ impl EndpointState {
         if let Some(rows) = piece.budgets {
             self.budgets = rows.give();
         }
+        for (policy, rows) in piece.observed {
+            self.take_up_observed(policy, rows);
+        }
         self.fold.read(piece.rows)?;
+        let now = self.fold.clock.seconds();
+        self.doubles.iter_mut().for_each(|double| double.state.fold.clock.resume(now));
         self.spread_collapses();
         Ok(())
+    }
+
+    /// Members of doubles are not written down: they are baselines again.
+    fn take_up_observed(&mut self, policy: String, rows: Option<BudgetRows>) {
+        let at = self.doubles.iter().position(|double| *double.policy == *policy).unwrap_or_else(|| {
+            self.doubles.push(Double::new(policy.into(), EndpointState::new(self.format, self.seed)));
+            self.doubles.len() - 1
+        });
+        if let Some(rows) = rows {
+            self.doubles[at].state.budgets = rows.give();
+        }
     }
 
     fn take_up_family(&mut self, id: FamilyId, named: Named, row: FamilyRow) -> Result<(), Misfit> {

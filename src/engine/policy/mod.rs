@@ -43,7 +43,7 @@ pub use doubts::Doubt;
 pub use family::{Decides, FamilyPlan};
 pub use finding::{Finding, Severity};
 pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
-pub use plan::{Plan, Watch};
+pub use plan::{Observer, Plan, Watch};
 pub use policies::Policies;
 pub use shape::{Shape, shape};
 pub use usage::{Part, Unused, Usage};
@@ -155,8 +155,6 @@ pub struct Observed {
     /// The label set it would have had; `None` when it would have been left out.
     pub labels: Option<LabelSet>,
     pub cause: Cause,
-    /// Whether it would be new that such a series is kept out; planned changes always are.
-    pub is_news: bool,
 }
 
 /// Who is to blame: the first step that changed the series.

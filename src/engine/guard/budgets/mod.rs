@@ -18,7 +18,7 @@ pub use gate::Gate;
 pub use rows::BudgetRows;
 
 use crate::engine::cardinality::{Admission, Answer, Arrival, Count, Lately, Novelty, Places};
-use crate::engine::policy::{Manner, StepKey};
+use crate::engine::policy::StepKey;
 
 /// Stands for a family: the hash of its name and type.
 pub type FamilyKey = u64;
@@ -28,7 +28,7 @@ pub struct Budgets {
     books: Vec<Book>,
     by_key: HashMap<BookKey, u32>,
     collapses: Vec<Collapse>,
-    gates: HashMap<(FamilyKey, Manner), Gate>,
+    gates: HashMap<FamilyKey, Gate>,
     /// Label sets that limits fold or keep out, as limits met them.
     kept_out: HashMap<FamilyKey, Lately>,
     /// Label sets there would be without limits, of families where one is effective.
@@ -48,7 +48,7 @@ pub struct Budgets {
     pub(super) is_written: bool,
 }
 
-type Before = (Vec<Collapse>, HashMap<(FamilyKey, Manner), Gate>);
+type Before = (Vec<Collapse>, HashMap<FamilyKey, Gate>);
 
 /// The values of one label that one step has met.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ pub struct Slot {
 #[derive(Debug)]
 enum Undo {
     Place(Slot),
-    Gate(FamilyKey, Manner, u64),
+    Gate(FamilyKey, u64),
 }
 
 /// Label sets up to here are told apart exactly.
@@ -102,8 +102,8 @@ impl Budgets {
         for undo in self.undo.drain(..).rev() {
             match undo {
                 Undo::Place(slot) => self.books[slot.book as usize].places.take_back(slot.value),
-                Undo::Gate(family, manner, key) => {
-                    if let Some(gate) = self.gates.get_mut(&(family, manner)) {
+                Undo::Gate(family, key) => {
+                    if let Some(gate) = self.gates.get_mut(&family) {
                         gate.take_back(key);
                     }
                 }
@@ -113,7 +113,7 @@ impl Budgets {
             (self.collapses, self.gates) = *before;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
-            self.kept_out.retain(|family, _| effective.iter().any(|e| [*e, e.rotate_left(1)].contains(family)));
+            self.kept_out.retain(|family, _| effective.contains(family));
         }
     }
 
@@ -207,15 +207,10 @@ impl Budgets {
         self.before.as_ref().is_some_and(|before| !before.0.iter().any(|c| c.is_same(collapse)))
     }
 
-    /// Labels that are really folded away.
-    pub fn enforced_collapses(&self) -> usize {
-        self.collapses.iter().filter(|c| c.manner == Manner::Enforced).count()
-    }
-
     /// Families where a limit has become effective.
     pub fn effective(&self) -> Vec<FamilyKey> {
         let mut keys: Vec<FamilyKey> = self.collapses.iter().map(|c| c.family).collect();
-        keys.extend(self.gates.keys().map(|(family, _)| *family));
+        keys.extend(self.gates.keys());
         keys.sort_unstable();
         keys.dedup();
         keys
@@ -232,39 +227,39 @@ impl Budgets {
         self.books.iter().map(Book::ratio)
     }
 
-    pub fn gate(&self, family: FamilyKey, manner: Manner) -> Option<&Gate> {
-        self.gates.get(&(family, manner))
+    pub fn gate(&self, family: FamilyKey) -> Option<&Gate> {
+        self.gates.get(&family)
     }
 
     /// The family is full: only what is there already stands.
-    pub fn close(&mut self, family: FamilyKey, manner: Manner, gate: Gate) {
+    pub fn close(&mut self, family: FamilyKey, gate: Gate) {
         self.remember();
-        self.gates.insert((family, manner), gate);
+        self.gates.insert(family, gate);
     }
 
     /// Gives an output label set a place behind a gate, if there is one.
-    pub fn enter(&mut self, family: FamilyKey, manner: Manner, key: u64, places: u64) -> Admission {
-        let Some(gate) = self.gates.get_mut(&(family, manner)) else { return Admission::Granted };
+    pub fn enter(&mut self, family: FamilyKey, key: u64, places: u64) -> Admission {
+        let Some(gate) = self.gates.get_mut(&family) else { return Admission::Granted };
         match gate.enter(key, places) {
             (admission, Novelty::New) if admission == Admission::Granted => {
                 self.is_written = false;
-                self.undo.push(Undo::Gate(family, manner, key));
+                self.undo.push(Undo::Gate(family, key));
                 admission
             }
             (admission, _) => admission,
         }
     }
 
-    pub fn open_gates(&mut self, opens: impl Fn(FamilyKey, Manner) -> bool) {
-        if self.gates.keys().any(|&(family, manner)| opens(family, manner)) {
+    pub fn open_gates(&mut self, opens: impl Fn(FamilyKey) -> bool) {
+        if self.gates.keys().any(|&family| opens(family)) {
             self.remember();
-            self.gates.retain(|&(family, manner), _| !opens(family, manner));
+            self.gates.retain(|&family, _| !opens(family));
         }
     }
 
     /// Keeps behind each gate what is still there.
     pub fn thin_gates(&mut self, mut stays: impl FnMut(FamilyKey, u64) -> bool) {
-        for ((family, _), gate) in &mut self.gates {
+        for (family, gate) in &mut self.gates {
             gate.retain(|key| stays(*family, key));
         }
     }
