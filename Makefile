@@ -4,10 +4,10 @@ CARGO ?= cargo
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench instructions lint fmt
+.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
 	$(CARGO) run --release -- demo
@@ -36,6 +36,9 @@ soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench engine --bench state
 
+bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
+	$(CARGO) bench --bench proxy
+
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions
 
@@ -46,3 +49,6 @@ lint: ## Formatting, clippy, and the engine without the shell
 
 fmt: ## Format everything
 	$(CARGO) fmt --all
+
+dist: ## What a release is: a tarball for this kind of machine, with its checksum, in dist/
+	@scripts/dist

@@ -93,7 +93,7 @@ pub fn series_end(input: &[u8]) -> Option<usize> {
 
 /// The length of the value that begins here, if it is not empty and all ASCII, and stands for itself.
 #[inline]
-fn plain_value(input: &[u8]) -> Option<usize> {
+pub fn plain_value(input: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(word) = input.get(at..at + 8) {
         let word = u64::from_le_bytes(word.try_into().unwrap_or_default());

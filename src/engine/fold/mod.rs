@@ -233,6 +233,23 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
+    /// A member of one number that joins a group as another did before it, this scrape; `None` when
+    /// there is one with its key.
+    #[inline]
+    pub fn join_new(&mut self, seed: MemberSeed, group: GroupId, model: MemberId) -> Option<MemberId> {
+        if self.members.find(seed.key).is_some() {
+            return None;
+        }
+        let id = self.members.insert(seed, 1);
+        self.members.get_mut(id).set_group(Some(group));
+        if !self.names.is_empty()
+            && let Some(&names) = self.names.get(&model)
+        {
+            self.names.insert(id, names);
+        }
+        Some(id)
+    }
+
     /// A member that was made just now has these label names.
     pub fn names_of(&mut self, family: FamilyId, member: MemberId, names: u64) {
         let id = self.families[family.index()].names.place(names);

@@ -142,7 +142,7 @@ impl Fold {
             Extent::Whole => {
                 rows.created = self.created.iter().map(|(id, &c)| (id.0, c)).collect();
                 rows.stamps = self.stamps.iter().map(|(&(id, field), &s)| (id.0, field, s)).collect();
-                rows.fingerprints = self.fingerprints.iter().map(u64::to_le_bytes).collect();
+                rows.fingerprints = self.fingerprints.iter().map(|key| key.0.to_le_bytes()).collect();
             }
             Extent::Changes => self.changed_rows(&mut rows),
         }

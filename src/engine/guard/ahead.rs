@@ -91,6 +91,9 @@ impl Guard {
     /// looked at before the first is taken up: their places in memory are far away.
     pub(super) fn read_beside(&mut self) -> Result<Beside, ScrapeError> {
         let Some(longest) = self.tokens.longest_plain() else { return Ok(Beside::No) };
+        if self.read_twins(longest)? == Beside::Read {
+            return Ok(Beside::Read);
+        }
         let mut ready = std::mem::take(&mut self.ready);
         let mut at = self.at;
         while ready.len() < self.haste
@@ -142,7 +145,7 @@ impl Guard {
         }
     }
 
-    fn read_plain(&mut self, id: KnownId, plain: &Plain) -> Result<Beside, ScrapeError> {
+    pub(super) fn read_plain(&mut self, id: KnownId, plain: &Plain) -> Result<Beside, ScrapeError> {
         if self.note_plain(id, plain) == Beside::No {
             self.known_plain(id, plain)?;
         }

@@ -8,10 +8,12 @@ use super::families::Tracking;
 use super::meet::KeyWriter;
 use super::notes::UNNOTED;
 use super::series::What;
+use super::process::START_TIME;
 use super::state::EndpointState;
+use super::twins::{Joins as TwinJoins, Twins};
 use super::types::Role;
 use crate::engine::exposition::{Plain, Skeleton, Span, plain};
-use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
+use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
 use crate::engine::policy::Decides;
 
@@ -23,6 +25,7 @@ pub(super) struct Alike {
     recent: usize,
     learned: usize,
     decisions: HashTable<(u64, Decided)>,
+    pub twins: Twins,
     /// The values of the line at hand, and their hashes.
     values: Vec<Span>,
     hashes: Vec<SeriesHash>,
@@ -103,6 +106,7 @@ impl Alike {
     pub fn clear(&mut self) {
         self.makes.clear();
         self.decisions.clear();
+        self.twins.clear();
         (self.recent, self.learned) = (0, 0);
     }
 
@@ -173,7 +177,42 @@ impl EndpointState {
         self.fold.regroup(member, Some(*group));
         let own = reserved.as_ref().map(|span| std::str::from_utf8(&input[span.clone()]).unwrap_or_default());
         let field = self.field_of(role, own, family, member);
+        self.learn_twin(&input[..ready.len], ready.make, member);
         Some(What::Noted { member, field })
+    }
+
+    /// The values of a line of this make that is read by comparing from now on.
+    pub(super) fn count_kin(&mut self, family: FamilyId, make: usize, line: &[u8]) {
+        let Some(Make { skeleton, fate: Fate::Folds(recipe), .. }) = self.alike.makes.get(make) else { return };
+        let mut labels = std::mem::take(&mut self.scratch.labels);
+        labels.clear();
+        if recipe.labels(skeleton, line, &mut self.alike.values, &mut labels).is_some() {
+            self.count_values(family, recipe.role, &labels);
+        }
+        self.scratch.labels = labels;
+    }
+
+    /// Lines that differ from this one in nothing that decides are its twins.
+    fn learn_twin(&mut self, series: &[u8], make: usize, model: MemberId) -> Option<()> {
+        let Alike { makes, values, hashes, twins, .. } = &mut self.alike;
+        let Make { skeleton, family, fate: Fate::Folds(recipe) } = makes.get(make)? else { return None };
+        let f = self.families.get(*family);
+        if recipe.role != Role::Value || *f.name == *START_TIME {
+            return None;
+        }
+        let member = self.fold.members.get(model);
+        let class = self.fold.members.class(model);
+        skeleton.fit(series, values)?;
+        hash_values(&self.seed, values, series, hashes);
+        let mut key = KeyWriter::new(f, &mut self.scratch.key);
+        recipe.sorted.iter().for_each(|part| key.label(part.hash, hashes[part.at]));
+        let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
+        let room = |at: usize| recipe.sorted.iter().position(|part| part.at == at).map(KeyWriter::room);
+        let free: Vec<_> = free.filter_map(|at| Some((values[at].clone(), room(at)?))).collect();
+        let joins =
+            TwinJoins { family: *family, group: member.group()?, cause: class.cause, shadow: class.shadow, make, model };
+        twins.learn(series, &free, &self.scratch.key, joins);
+        Some(())
     }
 
     /// Remembers what became of a series that was taken apart.
@@ -199,6 +238,7 @@ impl EndpointState {
         if decisions.find(hash, |(known, _)| *known == hash).is_none() {
             decisions.insert_unique(hash, (hash, decided), |(hash, _)| *hash);
         }
+        self.learn_twin(series, make, member);
     }
 
     /// `None` when nothing can be said of its like.
@@ -216,6 +256,7 @@ impl EndpointState {
             Some(oldest) => {
                 // Decisions carry the place of their make.
                 self.alike.decisions.clear();
+                self.alike.twins.clear();
                 *oldest = make;
             }
             None => self.alike.makes.push(make),

@@ -260,6 +260,11 @@ impl<'b> KeyWriter<'b> {
     pub fn hash(self, seed: &Seed) -> SeriesHash {
         seed.hash(self.buffer)
     }
+
+    /// Where the hash of a value stands in the buffer, by the place of its label.
+    pub const fn room(label: usize) -> usize {
+        8 + 16 * label + 8
+    }
 }
 
 pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {

@@ -12,6 +12,7 @@ mod budgets;
 mod causes;
 mod commons;
 mod demography;
+mod doubles;
 mod exemplars;
 mod families;
 mod known;
@@ -31,7 +32,7 @@ mod snapshot;
 mod state;
 mod survey;
 mod turnout;
-mod doubles;
+mod twins;
 mod types;
 
 pub use budgets::Origin;
@@ -61,6 +62,7 @@ use series::Keep;
 use show::ShownLines;
 use state::Watermark;
 use doubles::Watching;
+use twins::Kin;
 
 /// One scrape under way.
 pub struct Guard {
@@ -83,6 +85,7 @@ pub struct Guard {
     /// The output is leaving before the body's end.
     /// Lines read ahead, and how many are to be: see `ahead`.
     ready: Vec<Ready>,
+    kin: Vec<Kin>,
     haste: usize,
     is_leaving: bool,
     is_ending: bool,
@@ -233,6 +236,7 @@ impl Guard {
             body: Body::default(),
             shown: ShownLines::default(),
             ready: Vec::new(),
+            kin: Vec::new(),
             haste: 1,
             is_leaving: false,
             is_ending: false,

@@ -2,7 +2,8 @@
 //!
 //! The next scrape looks like the last one: every known spelling remembers which one came after
 //! it, so reading a known series is hashing as many bytes as it has and comparing. A miss falls
-//! back to a table; insertions and deletions repair the chain as they are met.
+//! back to a table; insertions and deletions repair the chain as they are met. The table is made
+//! when it is first asked: series that nobody looks for are never entered.
 
 use std::collections::HashSet;
 
@@ -37,6 +38,8 @@ pub struct Series {
     all: Vec<Known>,
     dropped: Dropped,
     index: Index,
+    /// So many of the first spellings are in the index.
+    indexed: usize,
     first: u32,
     last: u32,
     now: Stamp,
@@ -45,6 +48,8 @@ pub struct Series {
 pub(super) const NONE: u32 = u32::MAX;
 /// Spellings kept beyond twice those of the last scrape.
 const SPARE: usize = 4096;
+/// Spellings entered into the index after one look at memory far away.
+const CHUNK: usize = 64;
 
 /// Whether a line is the first of its spelling in this body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,7 @@ pub enum Seen {
 impl Series {
     pub fn new(seed: Seed) -> Series {
         let (all, index) = (Vec::new(), Index::default());
-        Series { seed, all, dropped: Dropped::default(), index, first: NONE, last: NONE, now: Stamp::of(1) }
+        Series { seed, all, dropped: Dropped::default(), index, indexed: 0, first: NONE, last: NONE, now: Stamp::of(1) }
     }
 
     pub fn len(&self) -> usize {
@@ -88,11 +93,14 @@ impl Series {
     }
 
     /// Looks a spelling up; when it is not known, its hash is what [`Series::insert`] wants.
-    pub fn find(&self, series: &[u8]) -> Result<KnownId, SeriesHash> {
+    pub fn find(&mut self, series: &[u8]) -> Result<KnownId, SeriesHash> {
         self.find_hash(self.seed.hash(series))
     }
 
-    pub fn find_hash(&self, hash: SeriesHash) -> Result<KnownId, SeriesHash> {
+    pub fn find_hash(&mut self, hash: SeriesHash) -> Result<KnownId, SeriesHash> {
+        if self.indexed < self.all.len() {
+            self.enter_all();
+        }
         self.index.find(hash, |i| self.all[i as usize].hash()).map(KnownId).ok_or(hash)
     }
 
@@ -115,13 +123,41 @@ impl Series {
         self.push(hash, known)
     }
 
+    /// A spelling that nobody knows, of this length, without a newline and with a `}` at its end,
+    /// comes now. Who asks for it later finds it.
+    #[inline]
+    pub fn follow(&mut self, hash: SeriesHash, len: usize, what: What) {
+        let known = Known::plain(hash, len, self.expected(), what, &mut self.dropped);
+        self.all.push(known);
+        self.came(KnownId(self.all.len() as u32 - 1));
+    }
+
     #[inline]
     fn push(&mut self, hash: SeriesHash, known: Known) -> KnownId {
-        let id = self.all.len() as u32;
+        let id = self.all.len();
         self.all.push(known);
-        let all = &self.all;
-        self.index.insert(hash, id, |i| all[i as usize].hash());
-        KnownId(id)
+        if self.indexed == id {
+            let all = &self.all;
+            self.index.insert(hash, id as u32, |i| all[i as usize].hash());
+            self.indexed += 1;
+        }
+        KnownId(id as u32)
+    }
+
+    /// Enters what is not in the index yet.
+    #[cold]
+    fn enter_all(&mut self) {
+        let Series { all, index, indexed, .. } = self;
+        if *indexed == 0 {
+            *index = Index::with_capacity(all.len());
+        }
+        for (chunk, from) in all[*indexed..].chunks(CHUNK).zip((*indexed..).step_by(CHUNK)) {
+            chunk.iter().for_each(|known| index.touch(known.hash()));
+            for (known, at) in chunk.iter().zip(from as u32..).filter(|(known, _)| !known.is_forgotten()) {
+                index.insert(known.hash(), at, |i| all[i as usize].hash());
+            }
+        }
+        *indexed = all.len();
     }
 
     #[inline]
@@ -176,15 +212,18 @@ impl Series {
                 continue;
             }
             known.forget();
-            self.index.remove(self.all[at].hash(), at as u32);
+            if at < self.indexed {
+                self.index.remove(self.all[at].hash(), at as u32);
+            }
         }
     }
 
     /// Forgets the spellings that came after the first `len`.
     pub fn truncate(&mut self, len: usize) {
-        for at in len..self.all.len() {
+        for at in len..self.indexed {
             self.index.remove(self.all[at].hash(), at as u32);
         }
+        self.indexed = self.indexed.min(len);
         self.all.truncate(len);
         for known in &mut self.all {
             if known.next as usize >= len {
@@ -229,8 +268,7 @@ impl Series {
         let new = |old: u32| positions.get(old as usize).copied().unwrap_or(NONE);
         self.all.iter_mut().for_each(|k| k.next = new(k.next));
         (self.first, self.last) = (new(self.first), NONE);
-        let all = &self.all;
-        self.index.rebuild(all.len(), |i| all[i as usize].hash());
+        (self.index, self.indexed) = (Index::default(), 0);
     }
 
     pub fn memory(&self) -> usize {
