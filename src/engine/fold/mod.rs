@@ -151,7 +151,7 @@ pub struct Dropped {
     pub new_lines: u64,
     /// The part of `lines` that were quantiles.
     pub quantiles: u64,
-    /// All lines that went into a group.
+    /// All lines that it sent into a group: those that came unchanged are nobody's.
     pub folded: u64,
 }
 
@@ -176,6 +176,11 @@ impl Tally {
         let before = self.cause(from);
         let moved = moved.at_most(*before);
         before.each(moved, |before, moved| *before -= moved);
+        self.add_blame(to, moved);
+    }
+
+    /// A cause did this, which was counted elsewhere.
+    pub fn add_blame(&mut self, to: u32, moved: Dropped) {
         self.cause(to).each(moved, |after, moved| *after += moved);
     }
 
@@ -275,12 +280,6 @@ impl Fold {
             if id.index() >= self.watermark.groups {
                 self.groups.get_mut(id).founder.get_or_insert(member);
             }
-        }
-        let class = *self.members.class(member);
-        if let Some(group) = group
-            && class.cause == 0
-        {
-            self.members.attribute(member, self.groups.get(group).cause, class.shadow);
         }
     }
 

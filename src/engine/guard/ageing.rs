@@ -172,9 +172,11 @@ impl EndpointState {
         if !self.notes.is_bloated(self.fold.members.len()) {
             return;
         }
-        let used: HashSet<u32> = self.fold.members.iter().map(|m| m.shadow).collect();
+        let used: HashSet<u32> = self.fold.members.iter().map(|m| m.shadow).chain(self.series.notes()).collect();
         let renumbered = self.notes.compact(&used);
-        self.fold.members.renumber_shadows(|old| renumbered.get(&old).copied().unwrap_or(UNNOTED));
+        let new = |old: u32| renumbered.get(&old).copied().unwrap_or(UNNOTED);
+        self.fold.members.renumber_shadows(new);
+        self.series.renumber_notes(new);
     }
 
     /// Least free part of any limit: `None` without limits.

@@ -91,6 +91,17 @@ impl EndpointState {
         }
     }
 
+    /// These labels go from the first line of the body on.
+    pub(super) fn decide_beforehand(&mut self, collapses: Vec<Collapse>) {
+        let families: Vec<FamilyId> = collapses.iter().filter_map(|c| self.families.id_by_hash(c.family)).collect();
+        collapses.into_iter().for_each(|collapse| self.budgets.collapse(collapse));
+        for id in families {
+            self.take_up_collapses(id);
+            self.regroup_family(id);
+            self.forget_spellings(id, Forget::All);
+        }
+    }
+
     /// Folds away in a family what others have folded away; says how many labels that are.
     pub(super) fn take_up_learned(&mut self, id: FamilyId) -> usize {
         let family = self.families.get(id);

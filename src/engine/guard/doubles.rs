@@ -134,6 +134,5 @@ impl FamilyReport {
         if self.limit.is_none() && self.total.is_none() && (would.limit.is_some() || would.total.is_some()) {
             (self.limit, self.total, self.demand) = (would.limit, would.total, would.demand);
         }
-        self.demand = self.demand.max(would.demand);
     }
 }

@@ -86,20 +86,30 @@ impl EndpointState {
             let refused = *set.get_or_insert_with(|| key(&self.seed, family, &scratch.books.out, &mut scratch.key));
             self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
+                self.note_change(id, &outcome, refused, Arrival::New, scratch);
                 return Ok(Outcome::Dropped(cause));
             }
             self.overflow(id, scratch);
             blame = Some(cause);
         }
         let (Some(blame), Some(set)) = (blame, set) else { return Ok(outcome) };
-        let is_news = self.keeps_out(id, set) == Arrival::New;
-        if let Outcome::Changed(cause) = outcome {
-            // What steps fold is theirs; what only the limit folds is the limit's.
-            let number = self.causes.number(&cause, &self.families.get(id).name);
-            scratch.books.note.way.push((set, number));
-            scratch.books.note.is_stale = !is_news;
-        }
+        let arrival = self.keeps_out(id, set);
+        self.note_change(id, &outcome, set, arrival, scratch);
         Ok(Outcome::Changed(blame))
+    }
+
+    /// What steps fold is theirs; what only the limit folds is the limit's.
+    fn note_change(
+        &mut self,
+        id: FamilyId,
+        outcome: &Outcome,
+        set: SeriesHash,
+        arrival: Arrival,
+        scratch: &mut Scratch,
+    ) {
+        let Outcome::Changed(cause) = outcome else { return };
+        let number = self.causes.number(cause, &self.families.get(id).name);
+        scratch.books.note.pass(set, number, arrival == Arrival::New);
     }
 
     /// Whether the label set in `scratch` may stand for itself.

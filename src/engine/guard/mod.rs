@@ -8,6 +8,7 @@ mod ageing;
 mod ahead;
 mod alike;
 mod annotate;
+mod blame;
 mod budgets;
 mod causes;
 mod commons;
@@ -45,6 +46,7 @@ pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +57,7 @@ use crate::engine::model::Format;
 use crate::engine::policy::{Cause, Plan};
 use alike::Ready;
 use annotate::write_annotation;
+use blame::{Evidence, Source};
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
@@ -79,6 +82,7 @@ pub struct Guard {
     /// Bytes pushed.
     received: u64,
     retained: Retained,
+    restarts: u32,
     output: Output,
     body: Body,
     shown: ShownLines,
@@ -190,6 +194,9 @@ pub enum ScrapeError {
     TypesChanged,
     #[error("{family}: more than {limit} series (series_limit_action: fail)")]
     SeriesLimit { family: Arc<str>, limit: u64 },
+    /// Never leaves the guard.
+    #[error("the body is read again")]
+    StartedOver,
     #[error("the process restarted, which the body said after what had left already; the next scrape knows it")]
     Restarted,
 }
@@ -209,6 +216,8 @@ impl ScrapeError {
 const STEP: u64 = 1 << 20;
 /// How often a body may be read again because its end explains its beginning.
 const MOST_PASSES: usize = 3;
+/// How often a body may be read again because a label goes that others have looked at.
+const MOST_RESTARTS: u32 = 16;
 /// Output leaves in steps of this size.
 const LEAST_DRAIN: u64 = 64 << 10;
 
@@ -232,6 +241,7 @@ impl Guard {
             at: 0,
             received: 0,
             retained: Retained::Whole,
+            restarts: 0,
             output: Output::default(),
             body: Body::default(),
             shown: ShownLines::default(),
@@ -254,7 +264,7 @@ impl Guard {
             return Err(ScrapeError::BodySize(limit));
         }
         self.input.extend_from_slice(bytes);
-        self.read(false)?;
+        self.read_on(false)?;
         let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
             self.retained = Retained::No;
@@ -318,7 +328,8 @@ impl Guard {
         self.show_rest(&mut tail);
         let observed = self.finish_doubles(end);
         let mut report = self.commit();
-        observed.into_iter().for_each(|observed| observed.add_to(&mut report));
+        // Of several limits that would be, the last policy's is told.
+        observed.into_iter().rev().for_each(|observed| observed.add_to(&mut report));
         if self.scrape.annotate == Annotate::Yes && !self.is_annotated() {
             write_annotation(&mut tail, &report);
         }
@@ -351,7 +362,7 @@ impl Guard {
 
     fn read_to_end(&mut self, end: BodyEnd) -> Result<(), ScrapeError> {
         self.body.ends_in_newline = self.input.last() == Some(&b'\n') || self.input.is_empty();
-        self.read(true)?;
+        self.read_on(true)?;
         let cut = end == BodyEnd::Closed && !self.body.ends_in_newline;
         if cut && self.state.format == Format::Text {
             return Err(ScrapeError::Truncated);
@@ -389,9 +400,29 @@ impl Guard {
         self.watermark = self.watermark.without_series();
     }
 
+    /// Reads all complete lines, and from the beginning where a label turned out to go after a limit
+    /// had decided about series that still had it: limits come after all steps.
+    fn read_on(&mut self, last: bool) -> Result<(), ScrapeError> {
+        loop {
+            match self.read(last) {
+                Err(ScrapeError::StartedOver) => {
+                    let collapses = self.state.budgets.new_collapses();
+                    self.rewind_body(self.watermark);
+                    self.state.decide_beforehand(collapses);
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// Reads the body again, now that its TYPE lines are known.
     fn repeat(&mut self) -> Result<(), ScrapeError> {
-        self.state.rollback(self.watermark.without_series());
+        self.rewind_body(self.watermark.without_series());
+        self.read_on(true)
+    }
+
+    fn rewind_body(&mut self, watermark: Watermark) {
+        self.state.rollback(watermark);
         self.watermark = self.state.begin_pass();
         let limits = SyntaxLimits { sample_size: self.scrape.limits.sample_size, labels: self.scrape.limits.labels };
         self.tokens = Tokens::new(self.state.format, limits);
@@ -399,20 +430,17 @@ impl Guard {
         (self.output, self.shown, self.settled_as) = (Output::default(), ShownLines::default(), None);
         let newline = self.body.ends_in_newline;
         self.body = Body { ends_in_newline: newline, ..Body::default() };
-        self.read(true)
     }
 
     fn commit(&mut self) -> Report {
         let process = self.process();
+        self.share_blame();
         let state = &mut *self.state;
-        let known = self.watermark.members();
-        for ((from, to), moved) in state.notes.share_blame(&state.fold, |member| member.index() >= known) {
-            state.fold.tally.move_blame(from, to, moved);
-        }
         let now = state.fold.clock.seconds();
         let has_news = state.has_news() || state.doubles.iter().any(|double| double.state.had_news);
         state.had_news = has_news;
         state.families.commit();
+        state.budgets.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
@@ -438,6 +466,30 @@ impl Guard {
         }
         state.publish();
         self.report()
+    }
+
+    /// Where several stages act on the series of a family, the first that kept a line out did it.
+    fn share_blame(&mut self) {
+        let state = &mut *self.state;
+        let (causes, known) = (&state.causes, self.watermark.members());
+        let evidence = Evidence { fold: &state.fold, notes: &state.notes, causes, known };
+        let mut moves = HashMap::new();
+        for id in state.families.ids().filter(|&id| causes.are_several(&state.families.get(id).name)) {
+            evidence.judge(id, &self.body.left, &mut moves);
+        }
+        let mut moves: Vec<_> = moves.into_iter().filter(|((_, from, to), _)| from != to).collect();
+        moves.sort_unstable_by_key(|(who, _)| *who);
+        for ((source, from, to), moved) in moves {
+            match source {
+                Source::Folded => state.fold.tally.move_blame(from, to, moved),
+                Source::LeftOut => {
+                    let (lines, new_lines) = &mut self.body.dropped[from as usize];
+                    *lines = lines.saturating_sub(moved.lines);
+                    *new_lines = new_lines.saturating_sub(moved.new_lines);
+                    state.fold.tally.add_blame(to, moved);
+                }
+            }
+        }
     }
 
     fn report(&self) -> Report {

@@ -3,9 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::blame::LineSlot;
 use super::budgets::Slot;
-use super::causes::NOBODY;
-use crate::engine::fold::{Dropped, Fold, MemberId, Pending, field};
 use crate::engine::model::SeriesHash;
 
 /// Notes are shared by the members they fit.
@@ -13,12 +12,6 @@ use crate::engine::model::SeriesHash;
 pub struct Notes {
     all: Vec<Note>,
     index: HashMap<Note, u32>,
-    /// Whether any of them has a way.
-    have_ways: bool,
-    /// Label sets on the way to the output in this scrape, by cause, with the field.
-    ways: HashSet<(SeriesHash, u32, u32)>,
-    /// What moves from one cause to another.
-    moves: HashMap<(u32, u32), Dropped>,
 }
 
 /// What is noted of a member.
@@ -27,28 +20,40 @@ pub struct Note {
     pub slots: Vec<Slot>,
     /// Label sets on the way to the output, each with the change that led to it, where more than one
     /// policy or limit changed the series.
-    pub way: Vec<(SeriesHash, u32)>,
+    pub way: Vec<Waypoint>,
     /// That the last change keeps it out is no news.
+    pub is_stale: bool,
+    /// Of a line that is left out: which one of its series it is.
+    pub slot: Option<LineSlot>,
+}
+
+/// A label set on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Waypoint {
+    pub set: SeriesHash,
+    /// The change that led to it.
+    pub cause: u32,
+    /// That it keeps the series out is no news.
     pub is_stale: bool,
 }
 
 impl Note {
+    /// Another change follows.
+    pub fn pass(&mut self, set: SeriesHash, cause: u32, is_news: bool) {
+        let is_stale = std::mem::replace(&mut self.is_stale, !is_news);
+        self.way.push(Waypoint { set, cause, is_stale });
+    }
+
     pub fn clear(&mut self) {
         self.slots.clear();
         self.way.clear();
         self.is_stale = false;
+        self.slot = None;
     }
 
     fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.way.is_empty()
     }
-}
-
-/// Whether a line is the first of its output label set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    Stays,
-    Goes,
 }
 
 /// Notes kept beyond twice the members.
@@ -66,7 +71,6 @@ impl Notes {
         if let Some(&n) = self.index.get(note) {
             return n;
         }
-        self.have_ways |= !note.way.is_empty();
         self.all.push(note.clone());
         let number = self.all.len() as u32;
         self.index.insert(note.clone(), number);
@@ -74,14 +78,21 @@ impl Notes {
     }
 
     /// The same note of a member that had a label set of another cause on its way.
-    pub fn by_way_of(&mut self, number: u32, on_way: (SeriesHash, u32), is_stale: bool) -> u32 {
+    pub fn by_way_of(&mut self, number: u32, set: SeriesHash, cause: u32, is_news: bool) -> u32 {
         let mut note = self.get(number).cloned().unwrap_or_default();
-        note.way.push(on_way);
-        note.is_stale = is_stale;
+        note.pass(set, cause, is_news);
         self.number(&note)
     }
 
-    fn get(&self, number: u32) -> Option<&Note> {
+    /// The same note of a member that had a label set on its way before those of later causes.
+    pub fn by_way_of_before(&mut self, number: u32, on_way: Waypoint, is_later: impl Fn(u32) -> bool) -> u32 {
+        let mut note = self.get(number).cloned().unwrap_or_default();
+        let at = note.way.iter().position(|point| is_later(point.cause)).unwrap_or(note.way.len());
+        note.way.insert(at, on_way);
+        self.number(&note)
+    }
+
+    pub fn get(&self, number: u32) -> Option<&Note> {
         self.all.get((number as usize).checked_sub(1)?)
     }
 
@@ -114,64 +125,8 @@ impl Notes {
         renumbered
     }
 
-    pub fn begin(&mut self) {
-        self.ways.clear();
-        self.moves.clear();
-    }
-
     /// Another plan gives other places: members are asked again when they are met.
     pub fn clear(&mut self) {
         *self = Notes::default();
-    }
-
-    /// Looks at the lines of this scrape: a line is kept out by the first change that left it without
-    /// a line of its own and folded by the first change at all, and was counted under the last. Says
-    /// what moves from which cause to which. `is_new`: the member was not there before.
-    pub fn share_blame(
-        &mut self,
-        fold: &Fold,
-        is_new: impl Fn(MemberId) -> bool,
-    ) -> Vec<((u32, u32), Dropped)> {
-        let have_ways = self.have_ways;
-        let lines = fold.families.iter().filter(|_| have_ways).flat_map(|family| &family.pending);
-        for p in lines.filter(|p| !matches!(p.field, field::TIMESTAMP | field::IGNORED)) {
-            let Some(group) = fold.members.get(p.member).group() else { continue };
-            let has_line = p.field < field::REAL && self.ways.insert((fold.groups.get(group).key, NOBODY, p.field));
-            let class = fold.members.class(p.member);
-            if class.shadow != UNNOTED {
-                let what = if has_line { Line::Stays } else { Line::Goes };
-                self.share(p, class.shadow, class.cause, is_new(p.member), what);
-            }
-        }
-        let mut moves: Vec<_> = self.moves.drain().collect();
-        moves.sort_unstable_by_key(|(causes, _)| *causes);
-        moves
-    }
-
-    fn share(&mut self, p: &Pending, number: u32, last: u32, is_new: bool, line: Line) {
-        let Some(note) = (number as usize).checked_sub(1).and_then(|at| self.all.get(at)) else { return };
-        let Some(&(_, first)) = note.way.first() else { return };
-        self.moves.entry((last, first)).or_default().folded += 1;
-        let new_lines = u64::from(is_new);
-        if p.field >= field::REAL {
-            // It holds no number: it goes whoever folds the member.
-            let moved = self.moves.entry((last, first)).or_default();
-            moved.lines += 1;
-            moved.new_lines += new_lines;
-            moved.quantiles += u64::from(p.field == field::QUANTILE);
-            return;
-        }
-        for &(key, cause) in &note.way {
-            if !self.ways.insert((key, cause, p.field)) {
-                let moved = self.moves.entry((last, cause)).or_default();
-                moved.lines += 1;
-                moved.new_lines += new_lines;
-                return;
-            }
-        }
-        if note.is_stale && line == Line::Goes {
-            // Such a one was kept out before.
-            self.moves.entry((last, NOBODY)).or_default().new_lines += new_lines;
-        }
     }
 }

@@ -10,12 +10,13 @@ use super::families::Phase;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away};
 use super::lines::LoneLine;
 use super::meet::{key, labels_as_written, take_reserved};
+use super::notes::Waypoint;
 use super::series::{Forget, What};
 use super::state::EndpointState;
-use super::{Guard, ScrapeError};
+use super::{Guard, MOST_RESTARTS, Retained, ScrapeError};
 use crate::engine::cardinality::{Arrival, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
-use crate::engine::fold::{FamilyId, GroupId};
+use crate::engine::fold::{FamilyId, GroupId, MemberId};
 use crate::engine::model::{Format, LabelSet, SeriesHash};
 use crate::engine::policy::{LimitAction, OVERFLOW};
 
@@ -24,6 +25,12 @@ impl Guard {
     pub(super) fn relieve(&mut self, trouble: Trouble) -> Result<(), ScrapeError> {
         match trouble {
             Trouble::Rewind(family) => {
+                let may_start_over = self.retained == Retained::Whole && self.restarts < MOST_RESTARTS;
+                let has_left = self.body.left.iter().any(|line| line.family == family);
+                if may_start_over && (has_left || self.state.was_decided_too_early(family)) {
+                    self.restarts += 1;
+                    return Err(ScrapeError::StartedOver);
+                }
                 self.can_rewind(family)?;
                 self.rewind(family)
             }
@@ -299,7 +306,7 @@ struct Heir {
     set: SeriesHash,
     cause: u32,
     /// Whether that label set was folded before.
-    is_stale: bool,
+    is_news: bool,
 }
 
 /// Whether something could be folded.
@@ -316,9 +323,23 @@ impl EndpointState {
         self.alike.clear();
         let key = self.families.get(id).hash.0;
         let standing: Vec<u64> = self.fold.standing(id).filter(|&k| !self.is_overflow(id, k)).collect();
+        if self.budgets.demand(key).is_none() {
+            // From here on whoever is met is counted: these were.
+            standing.iter().for_each(|&set| self.budgets.demanded(key, set));
+        }
         let inside = standing.len().min(places);
         self.budgets.close(key, Gate::new(standing[..inside].iter().copied()));
         standing.len() - inside
+    }
+
+    /// Whether later policies or limits have folded series of the family that still had the label
+    /// which a step folds away from here on.
+    fn was_decided_too_early(&self, id: FamilyId) -> bool {
+        let key = self.families.get(id).hash.0;
+        let Some(collapse) = self.budgets.collapses().iter().rfind(|c| c.family == key) else { return false };
+        let stage = self.causes.stage_of(&collapse.cause());
+        let groups = self.fold.families[id.index()].groups.iter().map(|&group| self.fold.groups.get(group));
+        self.budgets.gate(key).is_some() || groups.into_iter().any(|group| self.causes.stage(group.cause) > Some(stage))
     }
 
     /// Whether a label set is that of series without a place: nothing but kept labels says anything.
@@ -345,15 +366,29 @@ impl EndpointState {
         if !heirs.is_empty() {
             let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
             for (member, old) in self.fold.regroup_all(id, &groups) {
-                let class = *self.fold.members.class(member);
-                let number = self.notes.by_way_of(class.shadow, (heirs[&old].set, class.cause), heirs[&old].is_stale);
-                self.fold.blame(member, heirs[&old].cause, number);
+                self.blame_heir(member, &heirs[&old]);
             }
         }
         let weight = self.weight(id);
         let groups = self.fold.families[id.index()].groups.iter();
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
         self.families.set_count(id, shown * weight);
+    }
+
+    /// A member goes to an heir, for whom there was another change before or will be one after.
+    fn blame_heir(&mut self, member: MemberId, heir: &Heir) {
+        let class = *self.fold.members.class(member);
+        let stage = |cause| self.causes.stage(cause);
+        if stage(heir.cause) < stage(class.cause) {
+            let set = self.fold.groups.get(heir.group).key;
+            let is_later = |cause| stage(cause) > stage(heir.cause);
+            let on_way = Waypoint { set, cause: heir.cause, is_stale: false };
+            let number = self.notes.by_way_of_before(class.shadow, on_way, is_later);
+            self.fold.blame(member, class.cause, number);
+        } else {
+            let number = self.notes.by_way_of(class.shadow, heir.set, class.cause, heir.is_news);
+            self.fold.blame(member, heir.cause, number);
+        }
     }
 
     /// The group that takes over from one that carries a folded label.
@@ -371,8 +406,8 @@ impl EndpointState {
         let (hash, set) = (family.hash.0, old.key);
         let seed = old.heir(key, &buffer, cause);
         let heir = self.fold.group(seed);
-        let is_stale = self.budgets.keeps_out(hash, set.0) != Arrival::New;
-        Some(Heir { group: heir, set, cause, is_stale })
+        let is_news = self.budgets.keeps_out(hash, set.0) == Arrival::New;
+        Some(Heir { group: heir, set, cause, is_news })
     }
 }
 

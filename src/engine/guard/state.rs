@@ -181,7 +181,6 @@ impl EndpointState {
         self.fold.begin();
         self.types.begin(self.scrape);
         self.series.rewind(self.scrape);
-        self.notes.begin();
         self.alike.clear();
         self.budgets.begin();
         self.begin_census();
@@ -212,6 +211,7 @@ impl EndpointState {
         let mut anew = self.series.unremembered();
         self.series.clear();
         self.notes.clear();
+        self.causes.reorder(plan.names());
         self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));
         self.replan_limits(plan);

@@ -93,11 +93,12 @@ pub(super) fn walk<T: Trace>(
     });
     let SoFar { observed, further, .. } = &mut so_far;
     let (observed, further) = (std::mem::take(observed), std::mem::take(further));
-    let mut decision = Decision { observed, further, held: editor.held, ..Decision::default() };
+    let first = so_far.cause.clone();
+    let mut decision = Decision { observed, first, further, held: editor.held, ..Decision::default() };
     match ended {
         Some(Ended::Passed) => {
             out.copy_from(series.labels);
-            decision.further.clear();
+            (decision.first, decision.further) = (None, Vec::new());
             decision.held.clear();
             // What passes would have kept its labels, whoever wanted to change them before.
             decision.observed.retain(|observed| observed.labels.is_none());
@@ -155,7 +156,10 @@ fn enforce<T: Trace>(
             }
             None
         }
-        Edited::Dropped(cause) => Some(Ended::Dropped(cause)),
+        Edited::Dropped(cause) => {
+            so_far.further.extend(before.map(|labels| Further { labels, cause: cause.clone(), is_news: true }));
+            Some(Ended::Dropped(cause))
+        }
     }
 }
 

@@ -92,6 +92,12 @@ impl FamilyPlan {
         self.reach == Reach::Editing && !self.links.iter().any(|link| acts(&self.policies[link.policy]))
     }
 
+    /// Says whether label sets of this family are changed before limits look at them.
+    pub fn edits(&self) -> bool {
+        let enforced = self.links.iter().map(|link| &self.policies[link.policy]).filter(|planned| planned.has_a_say());
+        enforced.into_iter().any(|planned| planned.policy.effect.edits_labels())
+    }
+
     /// Decides a series. `out` receives its label set after the steps (whatever the outcome).
     pub fn decide(&mut self, series: SeriesRef<'_>, out: &mut LabelSet, ledger: &mut dyn Ledger) -> Decision {
         decide::walk(self, series, out, ledger, &mut Silent)

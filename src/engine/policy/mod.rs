@@ -120,7 +120,9 @@ pub struct Decision {
     pub settings: SettingsId,
     /// What observing policies would have done, in order.
     pub observed: Vec<Observed>,
-    /// Policies that changed the series after the first one had.
+    /// Who changed it first, also where it is left out in the end.
+    pub first: Option<Cause>,
+    /// Policies that changed the series after the first one had, or left it out.
     pub further: Vec<Further>,
     /// Labels that steps changed for want of room, as they were.
     pub held: Vec<(Arc<str>, Box<str>)>,

@@ -61,6 +61,11 @@ impl Plan {
         Plan { fingerprint, watch, observers, ..self }
     }
 
+    /// The names of the policies, in order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.policies.iter().map(|planned| &planned.policy.name)
+    }
+
     /// The policies that only observe.
     pub fn observers(&self) -> &[Observer] {
         &self.observers

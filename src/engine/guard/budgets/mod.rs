@@ -29,7 +29,7 @@ pub struct Budgets {
     by_key: HashMap<BookKey, u32>,
     collapses: Vec<Collapse>,
     gates: HashMap<FamilyKey, Gate>,
-    /// Label sets that limits fold or keep out, as limits met them.
+    /// Label sets that limits fold or keep out, as limits met them, and series that are left out.
     kept_out: HashMap<FamilyKey, Lately>,
     /// Label sets there would be without limits, of families where one is effective.
     demand: HashMap<FamilyKey, Lately>,
@@ -89,12 +89,16 @@ enum Undo {
 const EXACT_DEMAND: u32 = 10_000;
 
 impl Budgets {
-    /// A scrape begins.
+    /// A pass over a body begins.
     pub fn begin(&mut self) {
         self.undo.clear();
+        self.before = None;
+    }
+
+    /// The scrape at hand is committed: what was new in it is known, and in those before it that failed.
+    pub fn commit(&mut self) {
         self.fresh_slots.clear();
         self.fresh_sets.clear();
-        self.before = None;
     }
 
     /// The scrape at hand has failed: what it decided was never decided.
@@ -113,12 +117,12 @@ impl Budgets {
             (self.collapses, self.gates) = *before;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
-            self.kept_out.retain(|family, _| effective.contains(family));
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.books.is_empty() && self.collapses.is_empty() && self.gates.is_empty()
+        let decides = !self.books.is_empty() || !self.collapses.is_empty() || !self.gates.is_empty();
+        !decides && self.kept_out.is_empty()
     }
 
     fn book(&mut self, key: BookKey, limit: u64, ttl_seconds: f64) -> u32 {
@@ -200,6 +204,11 @@ impl Budgets {
             }
         }
         ended
+    }
+
+    /// Those that were decided in the scrape at hand.
+    pub fn new_collapses(&self) -> Vec<Collapse> {
+        self.collapses.iter().filter(|c| self.is_new(c)).cloned().collect()
     }
 
     /// Whether a collapse was decided in the scrape at hand.
