@@ -389,12 +389,21 @@ impl Fold {
         id.index() >= self.watermark.members
     }
 
-    /// Keys of the output label sets of a family: of groups, and of members that stand for themselves.
-    pub fn standing(&self, id: FamilyId) -> impl Iterator<Item = u64> {
-        let groups = self.families[id.index()].groups.iter().map(|&g| self.groups.get(g));
-        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| g.key.0);
-        let lone = self.members.iter().filter(move |m| m.family == id && m.group.is_none()).map(|m| m.key.0);
-        groups.chain(lone)
+    /// Keys of the output label sets of a family that count, in the order in which they came: of groups,
+    /// and of members that stand for themselves and were seen since `oldest` or are here.
+    pub fn standing(&self, id: FamilyId, oldest: u32) -> impl Iterator<Item = u64> {
+        let family = &self.families[id.index()];
+        let here: HashSet<MemberId> = family.pending.iter().map(|p| p.member).collect();
+        let came = |member: Option<MemberId>| member.map_or(0, |m| m.index().max(self.watermark.members));
+        let groups = family.groups.iter().map(|&group| self.groups.get(group));
+        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| (came(g.founder), g.key.0));
+        let ids = (0..).map(MemberId);
+        let lone = self.members.iter().zip(ids).filter(|(m, _)| m.family == id && m.group.is_none());
+        let lone = lone.filter(|(m, at)| m.seen >= oldest || here.contains(at) || self.is_new(*at));
+        let lone = lone.map(|(m, at)| (came(Some(at).filter(|&at| self.is_new(at))), m.key.0));
+        let mut all: Vec<(usize, u64)> = groups.chain(lone).collect();
+        all.sort_by_key(|(came, _)| *came);
+        all.into_iter().map(|(_, key)| key)
     }
 
     /// Output lines by family, of what was seen since `oldest`.

@@ -130,9 +130,7 @@ impl EndpointState {
             family.is_none_or(|f| f.plan.budget().enforced.action == LimitAction::Collapse)
         };
         self.budgets.open_gates(collapses);
-        let ttl = |key| {
-            self.families.by_hash(key).map_or(DEFAULT_TTL, |f| f.plan.budget().enforced.ttl_seconds())
-        };
+        let ttl = |key| self.families.by_hash(key).map_or(DEFAULT_TTL, |f| f.plan.budget().enforced.ttl_seconds());
         let mut freed = HashSet::new();
         let mut gates = std::mem::take(&mut self.budgets);
         gates.thin_gates(|family, key| {

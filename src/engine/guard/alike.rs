@@ -7,8 +7,8 @@ use hashbrown::HashTable;
 use super::families::Tracking;
 use super::meet::KeyWriter;
 use super::notes::UNNOTED;
-use super::series::What;
 use super::process::START_TIME;
+use super::series::What;
 use super::state::EndpointState;
 use super::twins::{Joins as TwinJoins, Twins};
 use super::types::Role;
@@ -209,8 +209,14 @@ impl EndpointState {
         let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
         let room = |at: usize| recipe.sorted.iter().position(|part| part.at == at).map(KeyWriter::room);
         let free: Vec<_> = free.filter_map(|at| Some((values[at].clone(), room(at)?))).collect();
-        let joins =
-            TwinJoins { family: *family, group: member.group()?, cause: class.cause, shadow: class.shadow, make, model };
+        let joins = TwinJoins {
+            family: *family,
+            group: member.group()?,
+            cause: class.cause,
+            shadow: class.shadow,
+            make,
+            model,
+        };
         twins.learn(series, &free, &self.scratch.key, joins);
         Some(())
     }

@@ -119,7 +119,8 @@ impl WouldHave {
             collapsed.learned.manner = Manner::Observed;
             collapsed
         }));
-        let would: HashMap<_, _> = would.families.iter().map(|family| ((&family.metric, family.kind), family)).collect();
+        let would: HashMap<_, _> =
+            would.families.iter().map(|family| ((&family.metric, family.kind), family)).collect();
         for family in &mut report.families {
             if let Some(would) = would.get(&(&family.metric, family.kind)) {
                 family.observe(would);

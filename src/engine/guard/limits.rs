@@ -185,10 +185,18 @@ impl EndpointState {
         match self.fold.members.find(member) {
             // It joins one that stands for itself already.
             None => self.fold.lone(out).is_none(),
-            // Known, and not counted: folded until now, or read from the store.
+            // Known, and not counted: folded until now, or not met for long.
             Some(id) if self.fold.is_new(id) => false,
-            Some(id) => self.fold.members.get(id).group().is_some() || self.fold.members.get(id).scrape == 0,
+            Some(id) => self.fold.members.get(id).group().is_some() || self.is_uncounted(id),
         }
+    }
+
+    /// Whether a member that stands for itself was left out when series were last counted: read from
+    /// the store and not met since, or not since a label was folded away.
+    fn is_uncounted(&self, id: MemberId) -> bool {
+        let member = self.fold.members.get(id);
+        let is_known = member.group().is_none() && !self.fold.is_new(id) && member.scrape != self.scrape;
+        is_known && (member.scrape == 0 || member.seen < self.counts_since(self.fold.members.family(id)))
     }
 
     /// Lines that one member of the family makes, as far as members are known.
@@ -213,7 +221,7 @@ impl EndpointState {
     /// A line that stands for itself counts.
     pub(super) fn count_line(&mut self, id: FamilyId, what: What) {
         if let What::Noted { member, field } = what
-            && self.fold.stands(member, field)
+            && (self.fold.stands(member, field) || self.is_uncounted(member))
         {
             let scrape = self.scrape;
             self.families.count(id, scrape);
@@ -319,7 +327,7 @@ impl EndpointState {
 
     /// Second of the endpoint clock from which on series count. What came before a label was folded
     /// away will come back folded.
-    fn counts_since(&self, id: FamilyId) -> u32 {
+    pub(super) fn counts_since(&self, id: FamilyId) -> u32 {
         let family = self.families.get(id);
         let ttl = family.plan.budget().enforced.ttl_seconds();
         let folded = self.budgets.collapses().iter().filter(|c| c.family == family.hash.0).map(|c| c.since);

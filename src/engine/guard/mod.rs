@@ -58,13 +58,13 @@ use crate::engine::policy::{Cause, Plan};
 use alike::Ready;
 use annotate::write_annotation;
 use blame::{Evidence, Source};
+use doubles::Watching;
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
 use series::Keep;
 use show::ShownLines;
 use state::Watermark;
-use doubles::Watching;
 use twins::Kin;
 
 /// One scrape under way.

@@ -322,12 +322,16 @@ impl EndpointState {
     fn close(&mut self, id: FamilyId, places: usize) -> usize {
         self.alike.clear();
         let key = self.families.get(id).hash.0;
-        let standing: Vec<u64> = self.fold.standing(id).filter(|&k| !self.is_overflow(id, k)).collect();
+        let oldest = self.counts_since(id);
+        let standing: Vec<u64> = self.fold.standing(id, oldest).filter(|&k| !self.is_overflow(id, k)).collect();
         if self.budgets.demand(key).is_none() {
             // From here on whoever is met is counted: these were.
             standing.iter().for_each(|&set| self.budgets.demanded(key, set));
         }
-        let inside = standing.len().min(places);
+        // What stands cannot be left out any more.
+        let is_kept =
+            matches!(self.families.get(id).plan.budget().enforced.action, LimitAction::Drop | LimitAction::Fail);
+        let inside = if is_kept { standing.len() } else { standing.len().min(places) };
         self.budgets.close(key, Gate::new(standing[..inside].iter().copied()));
         standing.len() - inside
     }
@@ -338,8 +342,8 @@ impl EndpointState {
         let key = self.families.get(id).hash.0;
         let Some(collapse) = self.budgets.collapses().iter().rfind(|c| c.family == key) else { return false };
         let stage = self.causes.stage_of(&collapse.cause());
-        let groups = self.fold.families[id.index()].groups.iter().map(|&group| self.fold.groups.get(group));
-        self.budgets.gate(key).is_some() || groups.into_iter().any(|group| self.causes.stage(group.cause) > Some(stage))
+        let causes = self.fold.families[id.index()].pending.iter().map(|p| self.fold.members.class(p.member).cause);
+        self.budgets.gate(key).is_some() || causes.into_iter().any(|cause| self.causes.stage(cause) > Some(stage))
     }
 
     /// Whether a label set is that of series without a place: nothing but kept labels says anything.

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
+use super::doubles::Double;
 use super::families::Tracking;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
-use super::doubles::Double;
 use super::types::{Place, Role};
 use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
 use crate::engine::model::{Format, Kind, Seed};

@@ -35,7 +35,8 @@ impl EndpointState {
     /// `demand` is that of every family.
     pub(super) fn report_families(&self, demand: &[u64], report: &mut Report) {
         let present = |id: &FamilyId| self.families.get(*id).turnout.scrape == self.scrape;
-        report.families = self.families.ids().filter(present).map(|id| self.report_family(id, demand[id.index()])).collect();
+        report.families =
+            self.families.ids().filter(present).map(|id| self.report_family(id, demand[id.index()])).collect();
         report.collapsed = self.budgets.collapses().iter().map(|c| self.collapsed(c)).collect();
         report.released = self.released;
         report.labels = self.label_rows.clone();
