@@ -8,6 +8,8 @@ mod bodies;
 mod endpoint;
 #[path = "budgets/observing.rs"]
 mod observing;
+#[path = "budgets/places.rs"]
+mod places;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -504,44 +506,6 @@ fn churned(body: &str, generation: usize) -> String {
         _ => format!("{line}\n"),
     };
     body.lines().map(rename).collect()
-}
-
-#[test]
-fn rule_5_4_hosts_that_come_and_go_in_real_celery_bodies() {
-    let policy = "
-policies:
-  - name: hosts
-    match: '{__name__=~\"celery_task_.+\"}'
-    hold: 0s
-    labels: [{label: hostname, action: limit, limit: 10}]
-";
-    let (_, _, body) =
-        bodies::all().into_iter().find(|(name, format, _)| name.contains("celery") && *format == Format::Text).unwrap();
-    let mut endpoint = Endpoint::new(policy);
-    endpoint.scrape(&body);
-    let raw = |generations: usize| -> String { (0..generations).map(|g| churned(&body, g)).collect() };
-    // Every generation stays in the body, as this exporter never forgets: its series only grow.
-    let mut first = BTreeMap::new();
-    for generations in 2..8 {
-        let mut seen = std::collections::HashSet::new();
-        let whole: String = raw(generations)
-            .lines()
-            .filter(|l| !l.starts_with('#') || seen.insert(l.to_string()))
-            .map(|l| format!("{l}\n"))
-            .collect();
-        let out = endpoint.scrape(&whole);
-        let mut hosts: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
-        for (series, _) in lines(&out).filter(|(s, _)| s.starts_with("celery_task_")) {
-            let family = series.split('{').next().unwrap();
-            let host = series.split("hostname=\"").nth(1).unwrap().split('"').next().unwrap();
-            hosts.entry(family).or_default().insert(host);
-        }
-        assert!(!hosts.is_empty());
-        let all: std::collections::BTreeSet<&str> = hosts.values().flatten().copied().collect();
-        assert!(all.len() <= 11, "{all:?}");
-        let named: Vec<String> = all.iter().filter(|h| **h != "__overflow__").map(ToString::to_string).collect();
-        assert_eq!(*first.entry("named").or_insert(named.clone()), named, "the same ones keep their names");
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Origin};
 use super::families::SeriesCount;
-use super::meet::key;
+use super::meet::{key, names_hash};
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::{Limits, Scrape};
@@ -240,8 +240,15 @@ impl EndpointState {
     fn count_demand(&mut self, id: FamilyId, scratch: &mut Scratch) {
         let family = self.families.get(id);
         let Books { out, held, .. } = &mut scratch.books;
-        if family.collapsed.is_empty() && held.is_empty() && self.budgets.gate(family.hash.0).is_none() {
+        let is_counted = self.budgets.demand(family.hash.0).is_some();
+        if !is_counted && family.collapsed.is_empty() && held.is_empty() {
             return;
+        }
+        if !is_counted {
+            // From here on whoever is met is counted: these were.
+            for set in self.fold.standing(id, self.counts_since(id)) {
+                self.budgets.demanded(family.hash.0, set);
+            }
         }
         let set = if held.is_empty() {
             key(&self.seed, family, out, &mut scratch.key)
@@ -270,13 +277,27 @@ impl EndpointState {
         Cause { policy, label: "".into(), action }
     }
 
-    /// `keep_labels` stay, the others say that they ran over.
-    fn overflow(&self, id: FamilyId, scratch: &mut Scratch) {
-        let budget = self.families.get(id).plan.budget();
+    /// `keep_labels` stay, the others say that they ran over. Where it is their names that explode, one
+    /// label says it for all of them.
+    fn overflow(&mut self, id: FamilyId, scratch: &mut Scratch) {
+        let family = self.families.get(id);
         let out = &mut scratch.books.out;
-        let names: Vec<String> = out.iter().map(|(name, _)| name.to_owned()).collect();
-        for name in names.iter().filter(|name| !budget.keep.iter().any(|kept| **kept == ***name)) {
-            out.set(name, OVERFLOW);
+        let is_kept = |name: &str| family.plan.budget().keep.iter().any(|kept| **kept == *name);
+        let mut names: Vec<String> = out.iter().map(|(name, _)| name.to_owned()).collect();
+        names.retain(|name| !is_kept(name));
+        names.iter().for_each(|name| out.set(name, OVERFLOW));
+        let set = key(&self.seed, family, out, &mut scratch.key);
+        let form = names_hash(&self.seed, names.iter().map(String::as_str), &mut scratch.key);
+        let is_known = self.fold.find_group(set).is_some();
+        if !is_known && !names.is_empty() && !self.budgets.has_form(family.hash.0, form) {
+            for name in &names {
+                if let Ok(at) = out.position(name) {
+                    out.remove_at(at);
+                }
+            }
+            if !is_kept(OVERFLOW_LABEL) {
+                out.set(OVERFLOW_LABEL, OVERFLOW);
+            }
         }
     }
 
@@ -360,6 +381,9 @@ pub(super) fn fold_away<'c>(labels: &mut LabelSet, collapses: impl Iterator<Item
     }
     cause
 }
+
+/// The label that says it for series of whom no other may.
+const OVERFLOW_LABEL: &str = "overflow";
 
 /// The name under which the endpoint's own limit is reported.
 pub(super) const ENDPOINT_LIMIT: &str = "endpoint_series_limit";

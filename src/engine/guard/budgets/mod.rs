@@ -259,6 +259,11 @@ impl Budgets {
         }
     }
 
+    /// Whether series of a full family overflow under their own label names.
+    pub fn has_form(&mut self, family: FamilyKey, names: u64) -> bool {
+        self.gates.get_mut(&family).is_none_or(|gate| gate.has_form(names))
+    }
+
     pub fn open_gates(&mut self, opens: impl Fn(FamilyKey) -> bool) {
         if self.gates.keys().any(|&family| opens(family)) {
             self.remember();
