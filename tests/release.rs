@@ -134,6 +134,19 @@ mod revision {
     }
 }
 
+/// Who upgrades is told what it does to numbers.
+#[test]
+fn every_release_says_what_becomes_of_state_and_of_the_built_in_policy() {
+    let text = fs::read_to_string(Path::new(ROOT).join("CHANGELOG.md")).unwrap();
+    let releases: Vec<_> = text.split("\n## ").skip(1).collect();
+    assert!(!releases.is_empty());
+    for release in releases {
+        for says in ["\n**State:** ", "\n**Built-in policy:** "] {
+            assert!(release.contains(says), "{says}: {}", release.lines().next().unwrap());
+        }
+    }
+}
+
 mod tarball {
     use super::*;
 
@@ -168,7 +181,8 @@ mod tarball {
         let example = ["check", "examples/guard.yaml", "examples/policy.yaml"];
         said(Command::new(&binary).args(example).current_dir(&root));
         said(Command::new(&binary).args(["check", "policies/celery.yaml"]).current_dir(&root));
-        for file in ["LICENSE", "policies/schema.json", "mixin/alerts.yaml", "deploy/systemd/cardinality-guard.service"] {
+        for file in ["LICENSE", "policies/schema.json", "mixin/alerts.yaml", "deploy/systemd/cardinality-guard.service"]
+        {
             assert_eq!(fs::read(root.join(file)).unwrap(), fs::read(Path::new(ROOT).join(file)).unwrap(), "{file}");
         }
         let others = fs::read_to_string(root.join("THIRD-PARTY.txt")).unwrap();

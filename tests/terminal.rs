@@ -57,7 +57,9 @@ fn a_large_body_is_told_on_a_screen_how_far_it_is() {
     for command in ["analyze body.prom", "suggest body.prom"] {
         let line = format!("$guard {command} >out.txt");
         let seen = on_a_screen(&line, &dir, &[]);
-        for words in ["looking through body.prom (9.0 MB) 1 %", "looking through body.prom (9.0 MB) 99 %", "guarding body.prom"] {
+        for words in
+            ["looking through body.prom (9.0 MB) 1 %", "looking through body.prom (9.0 MB) 99 %", "guarding body.prom"]
+        {
             assert!(seen.contains(words), "{command}: {words:?} in {seen:?}");
         }
         assert!(seen.ends_with("\r\x1b[K"), "nothing of it is left: {:?}", &seen[seen.len() - 40..]);

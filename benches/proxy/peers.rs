@@ -55,7 +55,8 @@ pub fn nginx(place: &Path, upstream: SocketAddr) -> Option<Peer> {
          }}"
     );
     fs::write(&file, text).unwrap();
-    let process = Process::start(Command::new(program).arg("-e").arg(format!("{place}/nginx.log")).arg("-c").arg(&file));
+    let process =
+        Process::start(Command::new(program).arg("-e").arg(format!("{place}/nginx.log")).arg("-c").arg(&file));
     listening(address);
     Some(Peer { process, address })
 }

@@ -131,7 +131,6 @@ proptest! {
             let (_, would) = observed.told(&body);
             prop_assert_eq!(numbers(&would), numbers(&did));
             prop_assert_eq!(collapsed(&would), collapsed(&did));
-            prop_assert_eq!(would.headroom, did.headroom);
             // Steps that are planned make fewer series of the same body, and these are what there is.
             if last.starts_with("series_limit") && !last.contains("action: drop}") {
                 prop_assert_eq!(demand(&would), demand(&did));

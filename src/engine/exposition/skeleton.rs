@@ -50,6 +50,12 @@ impl Skeleton {
         self.names.iter().map(|range| std::str::from_utf8(&self.text[range.clone()]).unwrap_or_default())
     }
 
+    /// What is written before each value, and after the last.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.text[start..end])
+    }
+
     /// Where the series part ends that `input` begins with, when it has this skeleton; `values`
     /// tells where its values are.
     #[inline]

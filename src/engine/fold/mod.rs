@@ -41,9 +41,9 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::SeriesHash;
+use crate::engine::model::{SeriesHash, Stamp};
+use class::RoleId;
 use fingerprints::Fingerprints;
-use member::Role;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -70,6 +70,8 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
+    /// A line that a policy takes away from the others of its member, which spoils them all.
+    pub const SPLIT: u32 = u32::MAX - 6;
 }
 
 /// What the scrape at hand brings, before any family is settled.
@@ -106,7 +108,7 @@ pub struct Fold {
     names: HashMap<MemberId, NamesId>,
     /// What members that were there before this scrape were like before it changed them, for a
     /// rollback.
-    before: Vec<(MemberId, Role)>,
+    before: Vec<(MemberId, RoleId)>,
     /// The same of groups: superseded, retired.
     places_before: Vec<(GroupId, [bool; 2])>,
     /// Families whose state goes with the next sweep.
@@ -220,7 +222,9 @@ impl Fold {
         for id in families {
             self.families[id.index()].primed = false;
         }
-        self.members.forget_values(|m| m.scrape != last_scrape && families.contains(&m.family));
+        // After a restart nobody knows what the last scrape noted.
+        let last = (last_scrape > 0).then(|| Stamp::of(last_scrape));
+        self.members.forget_values(|m| last.is_some_and(|last| m.noted != last) && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -246,7 +250,7 @@ impl Fold {
             return None;
         }
         let id = self.members.insert(seed, 1);
-        self.members.get_mut(id).set_group(Some(group));
+        self.members.set_group(id, Some(group));
         if !self.names.is_empty()
             && let Some(&names) = self.names.get(&model)
         {
@@ -273,7 +277,7 @@ impl Fold {
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
         if self.members.get(member).group() != group {
             self.changing(member);
-            self.members.get_mut(member).set_group(group);
+            self.members.set_group(member, group);
         }
         if let Some(id) = group {
             self.set_place(id, [false, false]);
@@ -305,7 +309,7 @@ impl Fold {
     /// A member is about to change before anybody knows how the scrape ends.
     fn changing(&mut self, member: MemberId) {
         if member.index() < self.watermark.members {
-            self.before.push((member, self.members.get(member).role()));
+            self.before.push((member, self.members.role(member)));
         }
     }
 
@@ -343,7 +347,7 @@ impl Fold {
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
         for (member, before) in self.before.drain(..).rev() {
-            self.members.get_mut(member).become_again(before);
+            self.members.become_again(member, before);
         }
         self.members.truncate(self.watermark.members);
         let members = self.watermark.members;
@@ -377,10 +381,12 @@ impl Fold {
         !self.places_before.is_empty()
     }
 
-    /// Whether a line of a member makes an output line that was not counted before.
-    pub fn stands(&self, id: MemberId, at: u32) -> bool {
+    /// Whether a line of a member makes an output line that was not counted before; who stands for
+    /// itself and was not seen since is not counted any more.
+    pub fn stands(&self, id: MemberId, at: u32, since: u32) -> bool {
         let member = self.members.get(id);
-        let is_counted = member.scrape != 0 && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let is_counted = was_there && (member.group().is_some() || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 
@@ -413,7 +419,7 @@ impl Fold {
         for (member, id) in self.members.iter().zip(0..) {
             let at = member.family.index();
             // What was read from the store and not met since may have been folded.
-            if member.group.is_none() && member.scrape != 0 && member.seen >= oldest[at] {
+            if member.group.is_none() && member.is_met && member.seen >= oldest[at] {
                 counts[at] += self.members.numbers(MemberId(id)) + self.families[at].quantiles.len() as u64;
             }
         }
@@ -430,7 +436,7 @@ impl Fold {
         let is_lone = |at: u32| {
             let (id_of, member) = (MemberId(at), self.members.get(MemberId(at)));
             let is_new = id_of.index() >= self.watermark.members;
-            let is_there = is_new || (member.scrape != 0 && member.seen >= oldest) || here.contains(&id_of);
+            let is_there = is_new || (member.is_met() && member.seen >= oldest) || here.contains(&id_of);
             member.group().is_none() && is_there && self.members.family(id_of) == id
         };
         let lone = (0..self.members.len() as u32).filter(|&at| is_lone(at));

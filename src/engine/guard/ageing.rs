@@ -91,8 +91,8 @@ impl EndpointState {
 
     /// Forgets what was decided about spellings of a family, of all or of those not seen yet.
     pub(super) fn forget_spellings(&mut self, id: FamilyId, which: Forget) {
-        let members = &self.fold.members;
-        self.series.forget(which, |what| match what {
+        self.alike.clear();
+        self.series.forget(&mut self.fold.members, which, |members, what| match what {
             What::Pass(family) | What::Dropped { family, .. } => family == id,
             What::Noted { member, .. } => members.family(member) == id,
         });

@@ -113,7 +113,6 @@ impl WouldHave {
         report.observed_dropped_by.extend(mine(would.dropped_by));
         report.observed_blocked_by.extend(mine(would.blocked_by));
         report.observed_folded_by.extend(mine(would.folded_by));
-        report.headroom = report.headroom.into_iter().chain(would.headroom).reduce(f64::min);
         let collapsed = would.collapsed.into_iter().filter(|c| c.learned.policy == policy);
         report.collapsed.extend(collapsed.map(|mut collapsed| {
             collapsed.learned.manner = Manner::Observed;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Origin};
 use super::families::SeriesCount;
-use super::meet::{key, names_hash};
+use super::meet::names_hash;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
+use super::wordings::key;
 use super::{Limits, Scrape};
 use crate::engine::cardinality::{Admission, Arrival, Part};
 use crate::engine::fold::{FamilyId, MemberId};
@@ -77,13 +78,15 @@ impl EndpointState {
         // The label set that the limit changes; most series meet none.
         let mut set = None;
         if !family.collapsed.is_empty() {
-            set = Some(key(&self.seed, family, &scratch.books.out, &mut scratch.key));
+            set = Some(key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key));
         }
         let mut blame = fold_away(&mut scratch.books.out, family.collapsed.iter());
         if let Standing::Refused(action) = self.standing(id, member, terms, scratch)? {
             let cause = self.refusal(id, action);
             let family = self.families.get(id);
-            let refused = *set.get_or_insert_with(|| key(&self.seed, family, &scratch.books.out, &mut scratch.key));
+            let refused = *set.get_or_insert_with(|| {
+                key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key)
+            });
             self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
                 self.note_change(id, &outcome, refused, Arrival::New, scratch);
@@ -126,9 +129,9 @@ impl EndpointState {
         if limit.is_none() && crowd == 0 && !is_closed {
             return Ok(Standing::Stands);
         }
-        let out = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let out = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
         let (action, family_key) = (family.plan.budget().enforced.action, family.hash.0);
-        if self.fold.find_group(out).is_some() || !(is_closed || self.adds(member, out)) {
+        if self.fold.find_group(out).is_some() || !(is_closed || self.adds(id, member, out)) {
             return Ok(Standing::Stands);
         }
         let weight = self.weight(id);
@@ -140,6 +143,7 @@ impl EndpointState {
             });
         }
         if let Some(limit) = limit {
+            let limit = limit.max(self.stood(id));
             while self.families.get(id).count.all + weight > limit {
                 if self.retire(id) {
                     continue;
@@ -172,6 +176,13 @@ impl EndpointState {
         [own, total].into_iter().flatten().min()
     }
 
+    /// How many series of the family stood here when another guard counted them: they still stand.
+    fn stood(&self, id: FamilyId) -> u64 {
+        let family = self.families.get(id);
+        let own = family.plan.budget().enforced.series.as_ref();
+        family.part.as_ref().map_or(0, Part::had).min(own.map_or(u64::MAX, |limit| limit.series))
+    }
+
     /// How many series all families together may have here; 0 = no limit.
     pub(super) fn crowd(&self, terms: Terms<'_>) -> u64 {
         let others = self.part.as_ref().map_or(0, Part::others);
@@ -181,22 +192,18 @@ impl EndpointState {
     }
 
     /// Whether a member with this output label set makes a line that was not there before.
-    fn adds(&self, member: SeriesHash, out: SeriesHash) -> bool {
+    fn adds(&self, family: FamilyId, member: SeriesHash, out: SeriesHash) -> bool {
+        let since = self.families.get(family).count.since;
         match self.fold.members.find(member) {
             // It joins one that stands for itself already.
             None => self.fold.lone(out).is_none(),
-            // Known, and not counted: folded until now, or not met for long.
+            // Known, and not counted: folded until now, or absent while it was, or read from the store.
             Some(id) if self.fold.is_new(id) => false,
-            Some(id) => self.fold.members.get(id).group().is_some() || self.is_uncounted(id),
+            Some(id) => {
+                let member = self.fold.members.get(id);
+                member.group().is_some() || !member.is_met() || member.seen < since
+            }
         }
-    }
-
-    /// Whether a member that stands for itself was left out when series were last counted: read from
-    /// the store and not met since, or not since a label was folded away.
-    fn is_uncounted(&self, id: MemberId) -> bool {
-        let member = self.fold.members.get(id);
-        let is_known = member.group().is_none() && !self.fold.is_new(id) && member.scrape != self.scrape;
-        is_known && (member.scrape == 0 || member.seen < self.counts_since(self.fold.members.family(id)))
     }
 
     /// Lines that one member of the family makes, as far as members are known.
@@ -221,7 +228,7 @@ impl EndpointState {
     /// A line that stands for itself counts.
     pub(super) fn count_line(&mut self, id: FamilyId, what: What) {
         if let What::Noted { member, field } = what
-            && (self.fold.stands(member, field) || self.is_uncounted(member))
+            && self.fold.stands(member, field, self.families.get(id).count.since)
         {
             let scrape = self.scrape;
             self.families.count(id, scrape);
@@ -251,11 +258,11 @@ impl EndpointState {
             }
         }
         let set = if held.is_empty() {
-            key(&self.seed, family, out, &mut scratch.key)
+            key(&self.seed, &mut self.wordings, family, out, &mut scratch.key)
         } else {
             let mut wanted = out.clone();
             held.drain(..).rev().for_each(|(name, value)| wanted.set(&name, &value));
-            key(&self.seed, family, &wanted, &mut scratch.key)
+            key(&self.seed, &mut self.wordings, family, &wanted, &mut scratch.key)
         };
         self.budgets.demanded(family.hash.0, set.0);
     }
@@ -286,7 +293,7 @@ impl EndpointState {
         let mut names: Vec<String> = out.iter().map(|(name, _)| name.to_owned()).collect();
         names.retain(|name| !is_kept(name));
         names.iter().for_each(|name| out.set(name, OVERFLOW));
-        let set = key(&self.seed, family, out, &mut scratch.key);
+        let set = key(&self.seed, &mut self.wordings, family, out, &mut scratch.key);
         let form = names_hash(&self.seed, names.iter().map(String::as_str), &mut scratch.key);
         let is_known = self.fold.find_group(set).is_some();
         if !is_known && !names.is_empty() && !self.budgets.has_form(family.hash.0, form) {
@@ -342,8 +349,9 @@ impl EndpointState {
 
     /// Counts the output series of every family anew.
     pub(super) fn recount(&mut self) {
-        let counted = self.fold.count_series(|id| self.counts_since(id));
-        self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()]));
+        let since: Vec<u32> = self.families.ids().map(|id| self.counts_since(id)).collect();
+        let counted = self.fold.count_series(|id| since[id.index()]);
+        self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()], since[id.index()]));
     }
 
     /// Second of the endpoint clock from which on series count. What came before a label was folded
@@ -360,6 +368,7 @@ impl EndpointState {
         let oldest = self.counts_since(id);
         let all = self.fold.count_family(id, oldest, self.weight(id));
         self.families.set_count(id, all);
+        self.families.get_mut(id).count.since = oldest;
     }
 
     /// Whether a member still stands for itself, or its group does.

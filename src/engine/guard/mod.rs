@@ -36,6 +36,8 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod withhold;
+mod wordings;
 
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
@@ -46,6 +48,7 @@ pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
+pub use withhold::{Acquaintance, Withheld};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +170,22 @@ impl Default for Limits {
     }
 }
 
+/// How the output of a body leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    Written,
+    /// Behind what was written: the annotation, or nothing.
+    AsItCame,
+}
+
+/// What the output of a body is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Written,
+    /// The body is still there as it came: when nothing in it changed, only the annotation is wanted.
+    Apart,
+}
+
 /// How the end of the body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
@@ -223,6 +242,7 @@ impl Guard {
     pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
         state.take_plan(&scrape.plan);
         state.fold.clock.advance(scrape.now);
+        state.sent.clear();
         if let Some(commons) = &scrape.commons {
             state.join_commons(commons, scrape.limits.target_series);
         }
@@ -253,15 +273,31 @@ impl Guard {
         }
     }
 
+    pub fn format(&self) -> Format {
+        self.state.format
+    }
+
     /// Takes the next bytes of the body, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
-        self.received += bytes.len() as u64;
-        self.doubles.iter_mut().for_each(|double| double.push(bytes));
+        self.input.extend_from_slice(bytes);
+        self.pushed(bytes.len())
+    }
+
+    /// Where the next bytes may be appended, instead of being copied there by [`Guard::push`];
+    /// nothing else may be done to it, and [`Guard::pushed`] must be told.
+    pub fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.input
+    }
+
+    /// So many bytes were appended to [`Guard::tail`].
+    pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
+        self.received += bytes as u64;
+        let new = &self.input[self.input.len() - bytes..];
+        self.doubles.iter_mut().for_each(|double| double.push(new));
         let limit = self.scrape.limits.body_size;
         if limit > 0 && self.received >= limit {
             return Err(ScrapeError::BodySize(limit));
         }
-        self.input.extend_from_slice(bytes);
         self.read_on(false)?;
         let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
@@ -312,18 +348,33 @@ impl Guard {
     }
 
     /// The body is complete: appends the rest of the output and commits, all or nothing.
-    pub fn finish(mut self, end: BodyEnd, out: &mut Vec<u8>) -> (Box<EndpointState>, Result<Report, ScrapeError>) {
+    pub fn finish(self, end: BodyEnd, out: &mut Vec<u8>) -> (Box<EndpointState>, Result<Report, ScrapeError>) {
+        let (state, ended) = self.finish_as(end, Wanted::Written, out);
+        (state, ended.map(|(report, _)| report))
+    }
+
+    /// The same, as who asks wants it: who still has the body needs no copy of what is unchanged.
+    pub fn finish_as(
+        mut self,
+        end: BodyEnd,
+        wanted: Wanted,
+        out: &mut Vec<u8>,
+    ) -> (Box<EndpointState>, Result<(Report, Leaves), ScrapeError>) {
         if let Err(error) = self.read_to_end(end) {
             return (self.abort(), Err(error));
         }
         if self.received == 0 {
             // A zero-byte body stays one, and commits nothing but the clock.
             self.finish_doubles(end);
-            return (self.give_back(), Ok(Report::default()));
+            return (self.give_back(), Ok((Report::default(), Leaves::Written)));
         }
         self.count_turnout();
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
+        let leaves = match wanted {
+            Wanted::Apart if tail.is_empty() && self.is_untouched() => Leaves::AsItCame,
+            Wanted::Apart | Wanted::Written => Leaves::Written,
+        };
         let observed = self.finish_doubles(end);
         let mut report = self.commit();
         // Of several limits that would be, the last policy's is told.
@@ -331,9 +382,19 @@ impl Guard {
         if self.scrape.annotate == Annotate::Yes && !self.is_annotated() {
             write_annotation(&mut tail, &report);
         }
-        self.write_rest(tail, out);
+        match leaves {
+            Leaves::AsItCame => out.extend_from_slice(&tail),
+            Leaves::Written => self.write_rest(tail, out),
+        }
         self.state.spare = self.input;
-        (self.state, Ok(report))
+        (self.state, Ok((report, leaves)))
+    }
+
+    /// Whether the output is the body, all of it, and none of it has left.
+    fn is_untouched(&self) -> bool {
+        let eof = self.body.eof.as_ref().map_or(0, Vec::len) as u64;
+        let whole = self.output.prefix(self.output.position());
+        self.output.base() == 0 && whole.is_some_and(|len| len as u64 + eof == self.received)
     }
 
     /// The body failed: gives the state back as it was before this scrape.
@@ -394,7 +455,9 @@ impl Guard {
     }
 
     fn forget_spellings(&mut self) {
-        self.state.series.clear();
+        let state = &mut *self.state;
+        state.series.clear(&mut state.fold.members);
+        state.alike.clear();
         self.watermark = self.watermark.without_series();
     }
 
@@ -452,7 +515,10 @@ impl Guard {
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
-            state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
+            state.series.retain(&mut state.fold.members, keep, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        if moved.is_some() {
+            state.alike.clear();
         }
         if moved.is_some() || state.last_sweep > swept {
             state.recount();

@@ -9,10 +9,11 @@ use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away};
 use super::lines::LoneLine;
-use super::meet::{key, labels_as_written, take_reserved};
+use super::meet::{labels_as_written, take_reserved};
 use super::notes::Waypoint;
 use super::series::{Forget, What};
 use super::state::EndpointState;
+use super::wordings::key;
 use super::{Guard, MOST_RESTARTS, Retained, ScrapeError};
 use crate::engine::cardinality::{Arrival, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
@@ -270,7 +271,7 @@ impl Guard {
     fn meet_again(&mut self, name: &str, labels: &LabelSet) -> Result<(), ScrapeError> {
         let terms = Terms::of(&self.scrape, Patience::Wait);
         loop {
-            match self.state.meet(name, labels, terms) {
+            match self.state.meet(&[], name, labels, terms) {
                 Ok(met) => {
                     self.body.uplifted.extend(met.uplifted);
                     return Ok(());
@@ -377,6 +378,7 @@ impl EndpointState {
         let groups = self.fold.families[id.index()].groups.iter();
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
         self.families.set_count(id, shown * weight);
+        self.families.get_mut(id).count.since = self.counts_since(id);
     }
 
     /// A member goes to an heir, for whom there was another change before or will be one after.
@@ -404,7 +406,7 @@ impl EndpointState {
         let cause = fold_away(&mut labels, self.budgets.collapses().iter().filter(mine))?;
         let cause = self.causes.number(&cause, &family.name);
         let mut buffer = Vec::new();
-        let key = key(&self.seed, family, &labels, &mut buffer);
+        let key = key(&self.seed, &mut self.wordings, family, &labels, &mut buffer);
         labels_as_written(&labels, &mut buffer);
         let old = self.fold.groups.get(group);
         let (hash, set) = (family.hash.0, old.key);

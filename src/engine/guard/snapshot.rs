@@ -6,21 +6,24 @@
 //! from its seconds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
 use super::doubles::Double;
-use super::families::Tracking;
+use super::families::{Families, Tracking};
+use super::notes::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
+use super::wordings::{Wording, Wordings};
 use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
 use crate::engine::model::{Format, Kind, Seed};
 use crate::engine::policy::Plan;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Piece {
+struct Piece<R = Rows> {
     /// In the first piece only.
     birth: Option<Birth>,
     epoch_seconds: Option<f64>,
@@ -29,7 +32,7 @@ struct Piece {
     hold_seconds: f64,
     held_families: Vec<String>,
     families: Vec<(u32, Named, FamilyRow)>,
-    rows: Rows,
+    rows: R,
     /// `None`: as they were.
     budgets: Option<BudgetRows>,
     /// What policies that only observe have decided; each as above.
@@ -47,6 +50,7 @@ struct Named {
     name: String,
     kind: u8,
     is_tracked: u8,
+    wordings: Vec<Wording>,
 }
 
 /// Why bytes are no state.
@@ -90,11 +94,50 @@ impl EndpointState {
         Ok(state)
     }
 
+    /// Takes up what other guards have written of this very state since it was last written or read,
+    /// in order. An error leaves it half read: whoever gets one restores everything.
+    pub fn catch_up<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), RestoreError> {
+        // Who scrapes here is known here, and nowhere else.
+        let mut clients = std::mem::take(&mut self.clients);
+        for piece in pieces {
+            let piece = Piece::read(piece)?;
+            if piece.birth.is_some() {
+                return Err(Misfit.into());
+            }
+            if !piece.is_quiet() {
+                self.decide_everything_anew();
+            }
+            clients.heard(piece.hold_seconds);
+            self.take_up(piece)?;
+        }
+        self.clients = clients;
+        self.note_written();
+        Ok(())
+    }
+
+    /// Whether changes can be told by position: what was last written or read is still in its place.
+    pub fn is_in_place(&self) -> bool {
+        self.fold.journal.extent() == Extent::Changes
+    }
+
+    /// The last good scrape was another guard's, so long before `now`.
+    pub fn last_scraped(&mut self, ago: Duration, now: Duration) {
+        self.fold.clock.last_was(ago, now);
+    }
+
+    /// As after a restart: others have met series and decided about them.
+    fn decide_everything_anew(&mut self) {
+        self.series.clear(&mut self.fold.members);
+        self.notes.clear();
+        self.fold.members.renumber_shadows(|_| UNNOTED);
+        self.plan = None;
+    }
+
     fn write(&mut self, extent: Extent, out: &mut Vec<u8>) {
-        let piece = self.piece(extent);
-        match postcard::to_allocvec(&piece) {
+        let written = postcard::serialize_with_flavor(&self.piece(extent), Onto(std::mem::take(out)));
+        match written {
             Ok(bytes) => {
-                out.extend_from_slice(&bytes);
+                *out = bytes;
                 self.note_written();
             }
             // Memory is the only thing that could be missing; the next one is told everything.
@@ -102,13 +145,14 @@ impl EndpointState {
         }
     }
 
-    fn piece(&self, extent: Extent) -> Piece {
-        let tracking = |id: FamilyId| self.families.get(id).tracking as u64;
+    fn piece(&self, extent: Extent) -> Piece<impl Serialize + '_> {
+        let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
             let is_tracked = u8::from(family.tracking != Tracking::No);
-            (id.0, Named { name: family.name.to_string(), kind, is_tracked }, row)
+            let wordings = self.wordings.of(family).to_vec();
+            (id.0, Named { name: family.name.to_string(), kind, is_tracked, wordings }, row)
         };
         let format = FORMATS.iter().position(|f| *f == self.format).unwrap_or_default() as u8;
         let birth = Birth { format, seed: self.seed.raw().to_le_bytes() };
@@ -119,7 +163,7 @@ impl EndpointState {
             last_sweep: self.last_sweep,
             hold_seconds: self.clients.hold_seconds(),
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
-            families: self.fold.family_rows(extent, tracking).into_iter().map(name).collect(),
+            families: self.fold.family_rows(extent, outside).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
             budgets: self.budget_rows(extent),
             observed: self.doubles.iter().map(|t| (t.policy.to_string(), t.state.budget_rows(extent))).collect(),
@@ -134,8 +178,8 @@ impl EndpointState {
     fn note_written(&mut self) {
         self.budgets.is_written = true;
         self.doubles.iter_mut().for_each(|double| double.state.budgets.is_written = true);
-        let families = &self.families;
-        self.fold.written(|id| families.get(id).tracking as u64);
+        let (families, wordings) = (&self.families, &self.wordings);
+        self.fold.written(|id| outside(families, wordings, id));
     }
 
     fn take_up(&mut self, piece: Piece) -> Result<(), RestoreError> {
@@ -148,7 +192,7 @@ impl EndpointState {
             self.take_up_family(FamilyId(at), named, row)?;
         }
         if let Some(rows) = piece.budgets {
-            self.budgets = rows.give();
+            self.budgets.take_over(rows);
         }
         for (policy, rows) in piece.observed {
             self.take_up_observed(policy, rows);
@@ -184,6 +228,7 @@ impl EndpointState {
             return Err(Misfit);
         }
         let family = self.families.get(id);
+        self.wordings.read(&self.seed, family, named.wordings).ok_or(Misfit)?;
         if *family.name != *place.family || family.kind != kind {
             return Err(Misfit);
         }
@@ -195,7 +240,39 @@ impl EndpointState {
     }
 }
 
+/// Bytes that more are written to.
+struct Onto(Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Onto {
+    type Output = Vec<u8>;
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
+/// What is written about a family beside what folding knows.
+fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
+    let family = families.get(id);
+    family.tracking as u64 | (wordings.of(family).len() as u64) << 8
+}
+
 impl Piece {
+    /// Nothing came to be: what is known of spellings stays true.
+    fn is_quiet(&self) -> bool {
+        self.families.is_empty() && self.budgets.is_none() && self.rows.bear_nothing()
+    }
+
     fn read(bytes: &[u8]) -> Result<Piece, RestoreError> {
         match postcard::take_from_bytes(bytes) {
             Ok((piece, [])) => Ok(piece),

@@ -12,10 +12,11 @@ use super::doubles::Double;
 use super::families::Families;
 use super::notes::{Note, Notes, UNNOTED};
 use super::process::ProcessWatch;
-use super::series::{KnownId, Series};
+use super::series::{KnownId, Place, Series};
 use super::types::Types;
+use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, Fold};
+use crate::engine::fold::{Clients, Fold, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
 
@@ -33,6 +34,7 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) notes: Notes,
+    pub(super) wordings: Wordings,
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
@@ -62,6 +64,8 @@ pub struct EndpointState {
     pub(super) observer: Option<Arc<str>>,
     pub(super) alike: Alike,
     pub(super) scratch: Scratch,
+    /// Members of this scrape of which a line was sent to a group, where others may be sent elsewhere.
+    pub(super) sent: HashSet<MemberId>,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
 }
@@ -101,7 +105,10 @@ impl Watermark {
     /// Whether a spelling came up in the pass.
     #[inline]
     pub fn is_new_series(&self, id: KnownId) -> bool {
-        id.index() >= self.series
+        match id.place() {
+            Place::Here(at) => at >= self.series,
+            Place::Member(member) => member.index() >= self.members,
+        }
     }
 
     /// Members that were there before the pass.
@@ -124,6 +131,7 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             notes: Notes::default(),
+            wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
             released: 0,
@@ -141,6 +149,7 @@ impl EndpointState {
             observer: None,
             alike: Alike::default(),
             scratch: Scratch::default(),
+            sent: HashSet::new(),
             spare: Vec::new(),
         })
     }
@@ -180,18 +189,19 @@ impl EndpointState {
         self.fold.groups.scrape = self.scrape;
         self.fold.begin();
         self.types.begin(self.scrape);
-        self.series.rewind(self.scrape);
-        self.alike.clear();
+        self.series.rewind(&mut self.fold.members, self.scrape);
         self.budgets.begin();
+        self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
+        self.alike.clear();
         let moved = self.fold.has_moved_groups();
         self.fold.rollback();
-        self.series.truncate(watermark.series);
+        self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
         self.rollback_limits();
@@ -208,8 +218,9 @@ impl EndpointState {
             return;
         }
         self.plan = next;
+        self.alike.clear();
         let mut anew = self.series.unremembered();
-        self.series.clear();
+        self.series.clear(&mut self.fold.members);
         self.notes.clear();
         self.causes.reorder(plan.names());
         self.fold.members.renumber_shadows(|_| UNNOTED);

@@ -1,16 +1,16 @@
 //! Series that are written as one before them is, but for the values of labels that go: of an
-//! exploding label they come by the thousand. A line is compared with what came last, its key is
-//! made from the one value that is new, and it joins the same group; nothing is asked.
+//! exploding label they come by the thousand. A line is compared with what came last, its hash is its
+//! key, and it joins the same group; nothing is asked.
 
 use super::ahead::Beside;
 use super::series::What;
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
-use crate::engine::exposition::{Plain, plain, plain_value};
+use crate::engine::exposition::{Plain, Span, plain, plain_value};
 use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed, Pending, field};
 use crate::engine::model::{Seed, SeriesHash};
 
-/// Those met in the pass at hand: groups may move between two.
+/// Those met so far.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
     all: Vec<Twin>,
@@ -25,9 +25,6 @@ pub(super) struct Twin {
     text: Box<[u8]>,
     /// Where each piece of text ends that a value follows.
     ends: Box<[usize]>,
-    /// What a member's key is made of, with room for the hash of each value, and where that is.
-    key: Box<[u8]>,
-    room: Box<[usize]>,
     /// What its like are joined to.
     pub joins: Joins,
     /// The twin that came after this one.
@@ -54,8 +51,8 @@ pub(super) struct Kin {
     /// Where the series part ends.
     pub len: usize,
     pub plain: Plain,
+    /// Of the series part, which is its member's key: only usual spellings have twins.
     pub hash: SeriesHash,
-    pub key: SeriesHash,
 }
 
 /// More are not learned in one pass: other values explode as well.
@@ -80,7 +77,7 @@ impl Guard {
         let read = match kin.get(joined) {
             _ if joined > 0 => Ok(Beside::Read),
             None => Ok(Beside::No),
-            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(*hash) {
+            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(&self.state.fold.members, *hash) {
                 Ok(id) => self.read_plain(id, plain),
                 Err(_) => Ok(Beside::No),
             },
@@ -92,7 +89,7 @@ impl Guard {
 
     /// The next lines as far as they have twins in the family at hand, and none has another between.
     fn look_for_twins(&mut self, longest: usize, kin: &mut Vec<Kin>) {
-        let EndpointState { alike, fold, seed, .. } = &mut *self.state;
+        let EndpointState { alike, seed, .. } = &mut *self.state;
         let Some(family) = self.body.current else { return };
         let mut at = self.at;
         while kin.len() < self.haste
@@ -100,10 +97,11 @@ impl Guard {
             && let Some(one) = alike.twins.read(input, longest, seed)
             && alike.twins.get(one.twin).joins.family == family
         {
-            fold.members.touch(one.key);
             at += one.plain.end;
             kin.push(one);
         }
+        // All at once, so that the machine waits once.
+        kin.iter().for_each(|one| self.state.fold.members.touch(one.hash));
     }
 
     /// Joins them up to the first that is known; says how many.
@@ -145,20 +143,19 @@ impl Twins {
     }
 
     /// From here on lines like this one are read by comparing: `values` are those that decide
-    /// nothing, each with its room in `key`.
-    pub fn learn(&mut self, series: &[u8], values: &[(std::ops::Range<usize>, usize)], key: &[u8], joins: Joins) {
+    /// nothing.
+    pub fn learn(&mut self, series: &[u8], values: &[Span], joins: Joins) {
         if values.is_empty() || values.len() > MOST_VALUES || self.all.len() == MOST_TWINS {
             return;
         }
         let (mut text, mut ends, mut from) = (Vec::new(), Vec::new(), 0);
-        for (value, _) in values {
+        for value in values {
             text.extend_from_slice(&series[from..value.start]);
             ends.push(text.len());
             from = value.end;
         }
         text.extend_from_slice(&series[from..]);
-        let room = values.iter().map(|(_, room)| *room).collect();
-        let twin = Twin { text: text.into(), ends: ends.into(), key: key.into(), room, joins, next: self.recent };
+        let twin = Twin { text: text.into(), ends: ends.into(), joins, next: self.recent };
         self.all.push(twin);
         self.follow(self.all.len() - 1);
     }
@@ -167,19 +164,18 @@ impl Twins {
     #[inline]
     pub fn read(&mut self, input: &[u8], longest: usize, seed: &Seed) -> Option<Kin> {
         let twin = self.all.get(self.recent)?.next;
-        let (twin, len) = match self.all.get_mut(twin).and_then(|twin| twin.fit(input, seed)) {
+        let (twin, len) = match self.all.get(twin).and_then(|twin| twin.fit(input)) {
             Some(len) => (twin, len),
-            None => self.search(input, seed)?,
+            None => self.search(input)?,
         };
         let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
         self.follow(twin);
-        let key = seed.hash(&self.all[twin].key);
-        Some(Kin { twin, len, plain, hash: seed.hash(&input[..len]), key })
+        Some(Kin { twin, len, plain, hash: seed.hash(&input[..len]) })
     }
 
-    fn search(&mut self, input: &[u8], seed: &Seed) -> Option<(usize, usize)> {
-        let tried = self.all.iter_mut().take(MOST_TRIED).enumerate();
-        tried.into_iter().find_map(|(at, twin)| Some((at, twin.fit(input, seed)?)))
+    fn search(&self, input: &[u8]) -> Option<(usize, usize)> {
+        let tried = self.all.iter().take(MOST_TRIED).enumerate();
+        tried.into_iter().find_map(|(at, twin)| Some((at, twin.fit(input)?)))
     }
 
     fn follow(&mut self, twin: usize) {
@@ -191,25 +187,19 @@ impl Twins {
 }
 
 impl Twin {
-    /// Where the series part ends that `input` begins with, when this is its twin; the key is its
-    /// own then.
+    /// Where the series part ends that `input` begins with, when this is its twin.
     #[inline]
-    fn fit(&mut self, input: &[u8], seed: &Seed) -> Option<usize> {
+    fn fit(&self, input: &[u8]) -> Option<usize> {
         let (mut at, mut from) = (0, 0);
-        let mut values = [(0, 0); MOST_VALUES];
-        for (&end, value) in self.ends.iter().zip(&mut values) {
+        for &end in &self.ends {
             let piece = self.text.get(from..end)?;
             input.get(at..)?.starts_with(piece).then_some(())?;
             at += piece.len();
-            *value = (at, at + plain_value(input.get(at..)?)?);
-            (at, from) = (value.1, end);
+            at += plain_value(input.get(at..)?)?;
+            from = end;
         }
         let piece = self.text.get(from..)?;
         input.get(at..)?.starts_with(piece).then_some(())?;
-        for (&room, &(start, end)) in self.room.iter().zip(&values) {
-            let hash = seed.hash(&input[start..end]).0.to_le_bytes();
-            self.key.get_mut(room..room + hash.len())?.copy_from_slice(&hash);
-        }
         Some(at + piece.len())
     }
 }
@@ -219,9 +209,9 @@ impl EndpointState {
     #[inline]
     pub(super) fn join_twin(&mut self, input: &[u8], kin: &Kin) -> Option<()> {
         let Joins { family, group, cause, shadow, model, .. } = self.alike.twins.get(kin.twin).joins;
-        let seed = MemberSeed { key: kin.key, family, cause, shadow };
+        let seed = MemberSeed { key: kin.hash, family, cause, shadow };
         let member = self.fold.join_new(seed, group, model)?;
-        self.series.follow(kin.hash, kin.len, What::Noted { member, field: field::VALUE });
+        self.series.follow(&mut self.fold.members, kin.hash, kin.len, What::Noted { member, field: field::VALUE });
         let value = kin.plain.value(input);
         self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
         Some(())

@@ -22,11 +22,13 @@ pub struct Index {
 struct Bucket {
     /// 0: free.
     ways: [u32; WAYS],
+    /// How many are not.
+    taken: u16,
     /// Whether entries of this bucket ever had to go to the next.
-    overflows: u32,
+    overflows: u16,
 }
 
-const FREE: Bucket = Bucket { ways: [0; WAYS], overflows: 0 };
+const FREE: Bucket = Bucket { ways: [0; WAYS], taken: 0, overflows: 0 };
 
 /// What an entry of a hash looks like.
 #[derive(Clone, Copy)]
@@ -82,6 +84,7 @@ impl Index {
             let entry = look.entry(at);
             if let Some(way) = bucket.ways.iter().position(|way| *way == entry) {
                 bucket.ways[way] = 0;
+                bucket.taken -= 1;
                 self.len -= 1;
                 return;
             }
@@ -141,6 +144,7 @@ impl Index {
             let bucket = &mut self.buckets[home];
             if let Some(way) = bucket.free() {
                 bucket.ways[way] = entry;
+                bucket.taken += 1;
                 self.len += 1;
                 return;
             }
@@ -149,7 +153,8 @@ impl Index {
         }
     }
 
-    /// By an eighth, and small ones by half: twice would leave half of it empty.
+    /// By an eighth, and small ones by half: twice would leave half of it empty. Whatever is there is
+    /// placed again each time, which new entries have to pay for.
     #[cold]
     fn grow(&mut self, at: u32, key_at: impl Fn(u32) -> SeriesHash) {
         let old = std::mem::take(self);
@@ -157,9 +162,18 @@ impl Index {
         let more = if old.buckets.len() < SMALL { old.buckets.len() / 2 } else { old.buckets.len() / 8 };
         let buckets = (old.buckets.len() + if full { more } else { 0 }).max(4);
         *self = Index::of(buckets, (at as usize + at as usize / 2).max(at as usize + 1));
-        let position = old.look(SeriesHash(0));
-        let entries = old.buckets.iter().flat_map(|bucket| bucket.ways.iter().filter(|way| **way != 0));
-        self.take_up(entries.map(|way| position.position(*way)).map(|at| (key_at(at), at)));
+        let look = old.look(SeriesHash(0));
+        // Buckets keep their order, so that what is written stays near; what is read is read together.
+        for bucket in &old.buckets {
+            let mut entries = [(SeriesHash(0), 0); WAYS];
+            let mut taken = 0;
+            for way in bucket.ways.into_iter().filter(|way| *way != 0) {
+                let at = look.position(way);
+                entries[taken] = (key_at(at), at);
+                taken += 1;
+            }
+            entries[..taken].iter().for_each(|(key, at)| self.place(*key, *at));
+        }
     }
 
     /// Places many entries, waiting for memory once for a chunk of them.
@@ -184,7 +198,7 @@ const CHUNK: usize = 128;
 /// Entries of a bucket that may be taken on average.
 const FULL: usize = 13;
 /// Buckets of an index that grows fast.
-const SMALL: usize = 1 << 13;
+const SMALL: usize = 1 << 17;
 
 /// Bits that positions up to this one need, counted from 1.
 #[inline]
@@ -206,31 +220,25 @@ impl Look {
 }
 
 impl Bucket {
-    /// The ways that look like this, lowest first.
+    /// The ways that look like this, lowest first. Mostly there is none, which all ways together say
+    /// at once.
     #[inline]
-    fn ways(&self, look: Look) -> Ways {
-        let fits = |way: u32| way != 0 && (way ^ look.tag) & look.mask == 0;
-        Ways((0..WAYS).fold(0, |all, way| all | u32::from(fits(self.ways[way])) << way))
+    fn ways(&self, look: Look) -> impl Iterator<Item = usize> {
+        let fits = move |way: u32| u32::from(way != 0) & u32::from((way ^ look.tag) & look.mask == 0);
+        let fit = self.ways.iter().fold(0, |any, way| any | fits(*way));
+        let first = if fit == 0 { WAYS } else { 0 };
+        (first..WAYS).filter(move |way| fits(self.ways[*way]) == 1)
     }
 
+    /// Ways are taken from the first on, so that their number is the next; unless some were given
+    /// back.
     #[inline]
     fn free(&self) -> Option<usize> {
-        let free = (0..WAYS).fold(0, |all, way| all | u32::from(self.ways[way] == 0) << way);
-        (free != 0).then_some(free.trailing_zeros() as usize)
-    }
-}
-
-/// A bit for each way.
-struct Ways(u32);
-
-impl Iterator for Ways {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        let way = self.0.trailing_zeros() as usize;
-        self.0 &= self.0.wrapping_sub(1);
-        (way < WAYS).then_some(way)
+        match self.ways.get(usize::from(self.taken)) {
+            Some(0) => Some(self.taken.into()),
+            Some(_) => self.ways.iter().position(|way| *way == 0),
+            None => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::decide::{self, Deaf, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::{Planned, Watch};
+use super::relabel::Rule;
 use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
 use crate::engine::model::LabelSet;
 
@@ -96,6 +97,11 @@ impl FamilyPlan {
     pub fn edits(&self) -> bool {
         let enforced = self.links.iter().map(|link| &self.policies[link.policy]).filter(|planned| planned.has_a_say());
         enforced.into_iter().any(|planned| planned.policy.effect.edits_labels())
+    }
+
+    /// Says whether the lines of one histogram or summary can get different labels.
+    pub fn may_split(&self) -> bool {
+        self.links.iter().any(|link| self.policies[link.policy].policy.effect.rules().iter().any(Rule::may_split))
     }
 
     /// Decides a series. `out` receives its label set after the steps (whatever the outcome).

@@ -44,6 +44,8 @@ pub struct Budgets {
     fresh_sets: HashSet<(FamilyKey, u64)>,
     /// Collapses and gates as they were, once this scrape has changed them.
     before: Option<Box<Before>>,
+    /// How often collapses or gates changed.
+    changes: u64,
     /// Whether anything has to be written down.
     pub(super) is_written: bool,
 }
@@ -115,6 +117,7 @@ impl Budgets {
         }
         if let Some(before) = self.before.take() {
             (self.collapses, self.gates) = *before;
+            self.changes += 1;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
         }
@@ -211,6 +214,11 @@ impl Budgets {
         self.collapses.iter().filter(|c| self.is_new(c)).cloned().collect()
     }
 
+    /// How often collapses or gates changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether a collapse was decided in the scrape at hand.
     pub fn is_new(&self, collapse: &Collapse) -> bool {
         self.before.as_ref().is_some_and(|before| !before.0.iter().any(|c| c.is_same(collapse)))
@@ -297,6 +305,12 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
+    /// Takes up decisions that were written down. What is in demand is not among them, and goes on.
+    pub fn take_over(&mut self, rows: BudgetRows) {
+        let demand = std::mem::take(&mut self.demand);
+        *self = Budgets { demand, ..rows.give() };
+    }
+
     /// Families whose demand is counted.
     pub fn in_demand(&self) -> impl Iterator<Item = FamilyKey> {
         self.demand.keys().copied()
@@ -320,6 +334,7 @@ impl Budgets {
 
     fn remember(&mut self) {
         self.is_written = false;
+        self.changes += 1;
         if self.before.is_none() {
             self.before = Some(Box::new((self.collapses.clone(), self.gates.clone())));
         }
