@@ -21,7 +21,6 @@ mod prometheus;
 #[path = "../support/server.rs"]
 mod server;
 #[path = "../fidelity/stored.rs"]
-#[allow(dead_code)]
 mod stored;
 #[path = "../fidelity/verdict.rs"]
 #[allow(dead_code)]
