@@ -8,7 +8,6 @@ processes when its input ends, or at Ctrl-C.
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -110,7 +109,7 @@ def eventually(what, ask):
 def obey(fleet, line):
     command, _, name = line.strip().partition(" ")
     if command == "pace":
-        ledger.connect().set("pace", int(name))
+        ledger.connect().set("pace", float(name))
     elif command == "kill":
         fleet.end(name, signal.SIGKILL)
     elif command == "start":
@@ -139,7 +138,7 @@ def drive(fleet):
 def show(fleet, pace):
     ledger.connect().set("pace", pace)
     ports = fleet.plan.ports
-    print(f"mistakes: {', '.join(fleet.plan.mistakes) or 'none'}; {pace} jobs a second to each queue")
+    print(f"mistakes: {', '.join(fleet.plan.mistakes) or 'none'}; {pace:g} jobs a second to each queue")
     for name, what in {
         "prometheus": "Prometheus, through the guard",
         "direct": "another one beside it, direct",
@@ -173,23 +172,29 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--guard", type=Path, required=True, help="the binary")
     parser.add_argument("--mistakes", default="all", help=f"all, none, or some of {','.join(services.ALL_MISTAKES)}")
-    parser.add_argument("--pace", type=int, default=1, help="jobs a second to each queue")
+    parser.add_argument("--pace", type=float, default=1, help="jobs a second to each queue")
     parser.add_argument("--interval", type=int, help="seconds between scrapes, instead of 15")
     parser.add_argument("--drive", action="store_true", help="take commands, on free ports")
     parser.add_argument("--linger", type=float, default=16, help="seconds a worker stays to be scraped once more")
     parser.add_argument("--worker-timeout", type=float, default=60)
     parser.add_argument("--purge-after", type=float, default=120)
-    parser.add_argument("--inspect-seconds", type=float, default=1.0, help="how long a scrape waits for Celery's workers")
+    parser.add_argument(
+        "--inspect-seconds", type=float, default=1, help="how long a scrape waits for Celery's workers; 0: it does not ask"
+    )
     return parser.parse_args()
 
 
 def main():
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("fleet: ended from outside"))
     missing = [program for program in NEEDED if not shutil.which(program)]
     if missing or not (services.HERE / "bullmq/node_modules/bullmq").is_dir():
         sys.exit(f"fleet: missing: {', '.join(missing or ['bullmq'])}: run make setup")
-    mistakes = {"all": services.ALL_MISTAKES, "none": []}.get(given.mistakes) or re.findall(r"\w+", given.mistakes)
-    mistakes = [] if given.mistakes == "none" else mistakes
+    named = {"all": services.ALL_MISTAKES, "none": []}
+    mistakes = named[given.mistakes] if given.mistakes in named else given.mistakes.split(",")
+    unknown = set(mistakes) - set(services.ALL_MISTAKES)
+    if unknown:
+        sys.exit(f"fleet: unknown mistakes: {', '.join(unknown)}; there are {', '.join(services.ALL_MISTAKES)}")
     with tempfile.TemporaryDirectory(prefix="worker-fleet-") as files:
         ports = free_ports(services.PORTS) if given.drive else services.PORTS
         plan = services.Plan(

@@ -46,15 +46,15 @@ def finished(books, system, queue, outcome, seconds):
 
 
 def produce(system, queues, send, always=lambda: None):
-    """Sends jobs for ever, as many a second as `pace` says; `always` runs once a second."""
+    """Sends jobs for ever, to each queue as many a second as `pace` says; `always` runs before."""
     books = connect()
     while True:
-        always()
-        pace = int(books.get("pace") or 0)
-        for _ in range(pace):
-            for queue in queues:
-                number = sent(books, system, queue)
-                send(queue, number, plan(number))
-            time.sleep(1 / pace)
+        pace = float(books.get("pace") or 0)
         if pace == 0:
             time.sleep(0.2)
+            continue
+        always()
+        for queue in queues:
+            number = sent(books, system, queue)
+            send(queue, number, plan(number))
+        time.sleep(1 / pace)

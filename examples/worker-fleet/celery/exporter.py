@@ -2,8 +2,8 @@
 
 That one is not on PyPI, so this stands in for it where there is no Docker; docker-compose.yml uses
 the real one. It behaves alike in what matters here: a name that sends or runs a task becomes a set
-of series at once, all counters at 0; it asks the workers during each scrape; a worker that is
-silent for --worker-timeout is down, and --purge-after later all its series go.
+of series at once, all counters at 0; it asks the workers during each scrape; a worker that is silent
+for --worker-timeout is down, and --purge-after later all its series go.
 
 One thing it does better: a task's events may arrive before the one that says which queue it is on.
 celery-exporter counts those under the default queue, this one waits for the queue's name.
@@ -108,13 +108,18 @@ class Queues:
         processes = GaugeMetricFamily(
             "celery_active_process_count", "The number of active processes in broker queue.", labels=["queue_name"]
         )
-        stats = app.control.inspect(timeout=self.inspect_seconds).stats() or {}
+        stats = self.ask_workers()
         pools = sum(len(worker["pool"].get("processes", [])) for worker in stats.values())
         for queue in QUEUES:
             lengths.add_metric([queue], self.redis.llen(queue))
             workers.add_metric([queue], len(stats))
             processes.add_metric([queue], pools)
         return [lengths, workers, processes]
+
+    def ask_workers(self):
+        if self.inspect_seconds == 0:
+            return {}
+        return app.control.inspect(timeout=self.inspect_seconds).stats() or {}
 
 
 def listen(fleet):
@@ -135,7 +140,7 @@ def arguments():
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--worker-timeout", type=float, default=300)
     parser.add_argument("--purge-after", type=float, default=600)
-    parser.add_argument("--inspect-seconds", type=float, default=1.0)
+    parser.add_argument("--inspect-seconds", type=float, default=1, help="0: the workers are not asked")
     return parser.parse_args()
 
 

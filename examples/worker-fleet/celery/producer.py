@@ -1,7 +1,7 @@
 """Sends tasks. The mistake `hostname`: a CronJob that does it, from a new pod each time.
 
-A pod's name is its hostname. Here one process stands for many pods: each second its task-sent
-events come from another one. Every name becomes 48 series of the exporter.
+A pod's name is its hostname. Here one process stands for many pods: each sends one task to every
+queue, and the next ones come from another. Every name becomes 48 series of the exporter.
 """
 
 import os
