@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::engine::guard::{Absences, BodyEnd, EndpointState, Guard, Jumps, Report, Scrape, ScrapeError};
+use crate::engine::guard::{Absences, BodyEnd, EndpointState, Guard, Jumps, Look, Report, Scrape, ScrapeError};
 use crate::engine::model::{Format, Seed};
 
 use crate::telemetry::LiveEndpoint;
@@ -17,6 +17,7 @@ use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
+use super::looks::Looks;
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -37,6 +38,8 @@ pub struct Lease {
     at_work: Option<Guard>,
     /// What was committed and is not kept yet.
     committed: Option<Format>,
+    /// One in many bodies is looked at more closely.
+    look: Option<(Look, Duration)>,
     gauges: Arc<Gauges>,
 }
 
@@ -46,6 +49,7 @@ struct Slot {
     openmetrics: Memory,
     connection: Option<Connection>,
     buffers: Buffers,
+    looks: Looks,
 }
 
 /// What is remembered in one format.
@@ -75,7 +79,7 @@ impl Endpoint {
             Memory { state: None, keeper: Some(keeper) }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
-        Endpoint::holding(Slot { text, openmetrics, connection: None, buffers: buffers.clone() }, held)
+        Endpoint::holding(Slot { text, openmetrics, buffers: buffers.clone(), ..Slot::default() }, held)
     }
 
     /// Waits for its turn.
@@ -121,7 +125,7 @@ impl Endpoint {
 
 impl Lease {
     fn new(slot: OwnedMutexGuard<Slot>, gauges: &Arc<Gauges>) -> Lease {
-        Lease { slot, at_work: None, committed: None, gauges: gauges.clone() }
+        Lease { slot, at_work: None, committed: None, look: None, gauges: gauges.clone() }
     }
 
     /// Reads what the store kept, the first time. Before [`Lease::begin`]; whoever stops waiting
@@ -162,10 +166,14 @@ impl Lease {
         let state = self.slot.memory(format).state.take();
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
         state.lend(self.slot.buffers.take());
+        self.look = self.slot.looks.begin(format, scrape.now, random).map(|look| (look, scrape.now));
         self.at_work = Some(Guard::begin(state, scrape));
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
+        if let Some((look, _)) = &mut self.look {
+            look.push(bytes);
+        }
         self.at_work.as_mut().map_or(Ok(()), |guard| guard.push(bytes))
     }
 
@@ -181,10 +189,19 @@ impl Lease {
         if let Ok(report) = &result {
             self.gauges.committed(report);
             self.committed = Some(state.format());
+            self.look_closely();
         }
         self.slot.put(state);
-        self.gauges.takes(self.slot.states().map(EndpointState::memory).sum());
+        self.gauges.takes(self.slot.memory_bytes());
         Some(result)
+    }
+
+    fn look_closely(&mut self) {
+        if let Some((look, now)) = self.look.take()
+            && let Some(diagnosis) = self.slot.looks.end(look, now)
+        {
+            self.gauges.looked(diagnosis);
+        }
     }
 
     /// Which format this endpoint was seen to speak.
@@ -218,7 +235,7 @@ impl Lease {
         let states = [&mut slot.text.state, &mut slot.openmetrics.state].into_iter().flatten();
         let gone = states.map(|state| state.forget_absent(seconds, members_limit)).sum();
         self.gauges.lost(gone);
-        self.gauges.takes(self.slot.states().map(EndpointState::memory).sum());
+        self.gauges.takes(self.slot.memory_bytes());
         gone
     }
 
@@ -236,6 +253,7 @@ impl Lease {
     }
 
     fn abort(&mut self) {
+        self.look = None;
         if let Some(guard) = self.at_work.take() {
             self.slot.put(guard.abort());
         }
@@ -260,6 +278,10 @@ impl Slot {
 
     fn states(&self) -> impl Iterator<Item = &EndpointState> {
         [&self.text, &self.openmetrics].into_iter().filter_map(|memory| memory.state.as_deref())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.states().map(EndpointState::memory).sum::<usize>() + self.looks.memory()
     }
 
     fn put(&mut self, mut state: Box<EndpointState>) {

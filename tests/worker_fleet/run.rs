@@ -60,7 +60,7 @@ pub struct Seen {
     pub beyond_range: f64,
     /// What exporters expose, by name.
     pub bodies: BTreeMap<&'static str, String>,
-    /// What the guard says of its targets.
+    /// What the guard says of the prefork worker.
     pub cardinality: Value,
     /// After every worker was restarted under load and the exporter forgot the old ones.
     pub books_after: Books,
@@ -68,6 +68,15 @@ pub struct Seen {
     pub falls_after: f64,
     pub falls_direct: f64,
     pub gone: GoneWorker,
+}
+
+impl Seen {
+    /// What the guard says of a metric of the prefork worker.
+    pub fn metric(&self, name: &str) -> &Value {
+        let metrics = self.cardinality["data"]["metrics"].as_array().unwrap();
+        let found = metrics.iter().find(|metric| metric["metric"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {:#}", self.cardinality))
+    }
 }
 
 /// A worker was killed.
@@ -104,7 +113,7 @@ fn run() -> Seen {
     let beyond_range = guarded.value(beyond).unwrap();
     let bodies = ["celery-exporter", "sidekiq", "bullmq"];
     let bodies = bodies.map(|name| (name, http::get(fleet.address(name), "/metrics").text().to_owned())).into();
-    let said = http::get(fleet.address("guard"), "/api/v1/cardinality");
+    let said = http::get(fleet.address("guard"), "/api/v1/cardinality?target=prefork&limit=1000");
     let cardinality = serde_json::from_slice(&said.body).unwrap();
 
     fleet.pace(PACE);
@@ -184,10 +193,13 @@ fn falls(prometheus: &Api) -> f64 {
 fn lose_a_worker(fleet: &mut Fleet, guarded: &Api) -> GoneWorker {
     let instance = fleet.address("worker").to_string();
     let up = format!("up{{instance='{instance}'}}");
+    // It was restarted before, and down for a moment.
+    let earlier = fleet.pages().len();
     fleet.kill("worker");
     eventually("the killed worker is down", &Some(0.0), || guarded.value(&up));
-    eventually("the page arrives", &true, || fleet.pages().iter().any(|page| page["labels"]["alertname"] == "WorkerGone"));
-    let pages = fleet.pages();
+    let is_meant = |page: &Value| page["labels"]["instance"] == instance.as_str() && page["status"] == "firing";
+    eventually("the page arrives", &true, || fleet.pages()[earlier..].iter().any(is_meant));
+    let pages = fleet.pages().split_off(earlier);
     fleet.start_again("worker");
     eventually("the new worker is up", &Some(1.0), || guarded.value(&up));
     GoneWorker { instance, pages, up_again: guarded.value(&up) }

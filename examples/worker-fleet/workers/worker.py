@@ -48,6 +48,11 @@ GAUGE_MODE = "all" if "pid" in MISTAKES else "livesum"
 JOBS = Counter("worker_jobs", "Jobs that reached a terminal state", ["queue", "task", "status", *JOB_ID])
 INFLIGHT = Gauge("worker_inflight_jobs", "Jobs currently executing", ["queue"], multiprocess_mode=GAUGE_MODE)
 DEPTH = Gauge("worker_queue_depth", "Jobs waiting, not yet picked up", ["queue"], multiprocess_mode="max")
+HEARTBEAT = Gauge(
+    "worker_last_heartbeat_seconds",
+    "When a worker last looked for a job",
+    multiprocess_mode=GAUGE_MODE if GAUGE_MODE == "all" else "max",
+)
 WAIT = Histogram(
     "worker_queue_wait_seconds",
     "Time from enqueue to dequeue (scheduling latency)",
@@ -106,6 +111,7 @@ def work(jobs=None):
     if not JOB_ID:
         begin_at_zero()
     while not stopping.is_set() and jobs != 0:
+        HEARTBEAT.set_to_current_time()
         job = take(books)
         for queue in TASKS:
             DEPTH.labels(queue).set(books.llen(f"jobs/{SYSTEM}/{queue}"))
