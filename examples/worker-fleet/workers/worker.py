@@ -26,7 +26,7 @@ def arguments():
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--children", type=int, default=0, help="0: one process")
-    parser.add_argument("--jobs-per-child", type=int, default=20)
+    parser.add_argument("--child-seconds", type=float, default=15, help="a child is followed by another after so long")
     parser.add_argument("--linger", type=float, default=0, help="seconds to be scraped once more before the end")
     return parser.parse_args()
 
@@ -105,12 +105,13 @@ def run(books, job):
     ledger.finished(books, SYSTEM, queue, "failed" if job["fails"] else "done", took)
 
 
-def work(jobs=None):
-    """Until it is told to stop, or for so many jobs."""
+def work(seconds=float("inf")):
+    """Until it is told to stop, or for so long."""
+    end = time.monotonic() + seconds
     books = ledger.connect()
     if not JOB_ID:
         begin_at_zero()
-    while not stopping.is_set() and jobs != 0:
+    while not stopping.is_set() and time.monotonic() < end:
         HEARTBEAT.set_to_current_time()
         job = take(books)
         for queue in TASKS:
@@ -118,7 +119,6 @@ def work(jobs=None):
             INFLIGHT.labels(queue).inc(0)
         if job:
             run(books, job)
-            jobs = jobs - 1 if jobs else jobs
 
 
 def fork(run_in_it):
@@ -132,9 +132,9 @@ def fork(run_in_it):
 
 
 def child():
-    """Takes so many jobs and ends, to be followed by another."""
+    """Works for a while and ends, to be followed by another."""
     born = time.monotonic()
-    work(GIVEN.jobs_per_child)
+    work(GIVEN.child_seconds)
     LIFETIME.observe(time.monotonic() - born)
 
 

@@ -20,7 +20,7 @@ pub struct Diagnosis {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeyondRange {
     pub metric: Box<str>,
-    /// Since the look before, or since the process began.
+    /// Since the look before; since the process began when those are too few.
     pub observations: f64,
     /// The part of them beyond the last boundary.
     pub ratio: f64,
@@ -130,8 +130,9 @@ impl Sight {
         let totals = look.totals().into_iter();
         let shares = totals.map(|(name, now)| {
             let before = self.histograms.get(name).copied().unwrap_or_default();
-            let began_anew = now.all < before.all || now.beyond < before.beyond;
-            let new = if began_anew || now.all == before.all { now } else { now.since(before) };
+            let new = now.since(before);
+            let began_anew = new.all < 0.0 || new.beyond < 0.0;
+            let new = if began_anew || new.all < FEWEST_OBSERVATIONS { now } else { new };
             BeyondRange { metric: name.into(), observations: new.all, ratio: new.beyond / new.all }
         });
         shares.filter(|share| share.observations >= FEWEST_OBSERVATIONS && share.ratio > WORTH_TELLING).collect()
