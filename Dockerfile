@@ -2,6 +2,9 @@
 FROM rust:1-alpine AS build
 RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /src
+# No .git gets in: docker build --build-arg REVISION="$(git rev-parse --short=12 HEAD)" says what it is.
+ARG REVISION=unknown
+ENV CARDINALITY_GUARD_REVISION=$REVISION
 # As little as .dockerignore lets in.
 COPY . .
 RUN cargo build --release --locked --bin cardinality-guard \

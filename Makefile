@@ -6,10 +6,10 @@ MISTAKES ?= all
 PACE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet fleettable setup test conformance fidelity fuzz soak bench instructions lint fmt
+.PHONY: help demo fleet fleet-table setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
 	$(CARGO) run --release -- demo
@@ -18,7 +18,7 @@ fleet: setup ## Celery, BullMQ, Sidekiq and Python workers, guarded: make fleet 
 	$(CARGO) build --release
 	@.venv/bin/python examples/worker-fleet/fleet.py --guard target/release/cardinality-guard --mistakes $(MISTAKES) --pace $(PACE)
 
-fleettable: setup ## What that fleet costs and counts, with and without the guard (four minutes)
+fleet-table: setup ## What that fleet costs and counts, with and without the guard (four minutes)
 	@$(CARGO) test --quiet --test worker_fleet the_table_is_printed -- --nocapture
 
 setup: ## Install what the tests need beside Rust (nothing when it is there)
@@ -45,6 +45,9 @@ soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench engine --bench state
 
+bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
+	$(CARGO) bench --bench proxy
+
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions
 
@@ -55,3 +58,6 @@ lint: ## Formatting, clippy, and the engine without the shell
 
 fmt: ## Format everything
 	$(CARGO) fmt --all
+
+dist: ## What a release is: a tarball for this kind of machine, with its checksum, in dist/
+	@scripts/dist

@@ -3,12 +3,13 @@
 //! ```sh
 //! cargo bench --bench engine                 # 1,000, 100,000 and 1,000,000 series
 //! cargo bench --bench engine -- 100000       # one size
+//! cargo bench --bench engine -- 100000 churn # rows whose name has the word, and the floor
 //! ```
 //!
 //! The floor is what any scrape proxy has to do to know which series a line is: find the line's
 //! end and hash its series part. Absolute times on a shared machine mean nothing; each row is the
-//! median of several rounds in which all rows take turns, over the floor of the same round. Every
-//! answer is checked.
+//! median of several rounds in which all rows take turns, over the floor of the same round. What
+//! counts is time on the processor, as far as the kernel tells. Every answer is checked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod fleet;
@@ -29,15 +30,20 @@ const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
 const MOST_PARSED: usize = 100_000;
 
 fn main() {
-    let asked: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let args = || std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let asked: Vec<usize> = args().filter_map(|arg| arg.parse().ok()).collect();
+    let words: Vec<String> = args().filter(|arg| arg.parse::<usize>().is_err()).collect();
     let sizes = if asked.is_empty() { SIZES.to_vec() } else { asked };
-    sizes.into_iter().for_each(bench);
+    sizes.into_iter().for_each(|series| bench(series, &words));
 }
 
-fn bench(series: usize) {
+/// `words`: one of them is in the name of each row, where there are any.
+fn bench(series: usize, words: &[String]) {
     let fleet = Fleet { series, families: 1 };
     println!("{series} series, {} bytes a sample", fleet.body(0, 0).len() / series);
     let mut rows = rows(fleet);
+    let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    rows.retain(|row| row.name.starts_with("floor") || is_asked(row.name));
     for round in 0..ROUNDS + WARM_UP {
         rows.iter_mut().for_each(|row| row.turn(round));
     }
@@ -62,7 +68,9 @@ fn rows(fleet: Fleet) -> Vec<Row> {
         Row::new("steady, untouched", steady, scrapes(NOTHING, Answer::AsItCame)),
         Row::new("steady, job_id folded", steady, scrapes(DROP, Answer::Queues)),
         Row::new("10 % churn, folded", churn, scrapes(DROP, Answer::Queues)),
+        Row::new("10 % churn, untouched", churn, scrapes(NOTHING, Answer::AsItCame)),
         Row::new("all new, folded", new, scrapes(DROP, Answer::Queues)),
+        Row::new("all new, built-in policy", new, collapsed()),
         Row::new("shuffled, untouched", move |round| fleet.shuffled(round), scrapes(NOTHING, Answer::AsItCame)),
     ];
     if series <= MOST_PARSED {
@@ -74,6 +82,32 @@ fn rows(fleet: Fleet) -> Vec<Row> {
         }));
     }
     rows
+}
+
+/// Time on the processor where the kernel tells it, else on the wall.
+enum Clock {
+    Processor(Duration),
+    Wall(Instant),
+}
+
+impl Clock {
+    fn now() -> Clock {
+        Clock::on_processor().map_or_else(|| Clock::Wall(Instant::now()), Clock::Processor)
+    }
+
+    fn elapsed(&self) -> Duration {
+        match self {
+            Clock::Processor(start) => Clock::on_processor().unwrap_or_default().saturating_sub(*start),
+            Clock::Wall(start) => start.elapsed(),
+        }
+    }
+
+    /// The kernel brings its account up to date when a thread gives way.
+    fn on_processor() -> Option<Duration> {
+        std::thread::yield_now();
+        let account = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        Some(Duration::from_nanos(account.split(' ').next()?.parse().ok()?))
+    }
 }
 
 struct Row {
@@ -95,9 +129,9 @@ impl Row {
     /// Making the body is not timed; the first rounds warm up.
     fn turn(&mut self, round: usize) {
         let body = (self.body)(round);
-        let start = Instant::now();
+        let start = Clock::now();
         black_box((self.run)(&body));
-        if round >= 2 {
+        if round >= WARM_UP {
             self.times.push(start.elapsed());
         }
     }
@@ -117,6 +151,12 @@ fn scrapes(policy: &str, answer: Answer) -> impl FnMut(&str) -> usize + 'static 
 /// The policy that every guard has: its limits count, and none is passed.
 fn built_in() -> impl FnMut(&str) -> usize + 'static {
     let mut bench = Bench::with(NOTHING, Builtin::Included, Answer::AsItCame);
+    move |body| bench.scrape(body)
+}
+
+/// The same policy has folded `job_id` away.
+fn collapsed() -> impl FnMut(&str) -> usize + 'static {
+    let mut bench = Bench::with(NOTHING, Builtin::Included, Answer::Queues);
     move |body| bench.scrape(body)
 }
 

@@ -10,6 +10,7 @@ mod fleet;
 
 use std::hint::black_box;
 
+use cardinality_guard::engine::policy::Builtin;
 use fleet::{Answer, Bench, DROP, Fleet, NOTHING};
 
 /// Scrapes before the one that counts.
@@ -22,16 +23,19 @@ fn main() {
         return;
     };
     let series = series.parse().expect("a number of series");
-    let fleet = Fleet { series, families: 1 };
+    let families = if kind == "families" { 20 } else { 1 };
+    let fleet = Fleet { series, families };
     let body = |round: usize| match kind.as_str() {
-        "steady" | "folded" => fleet.body(round, 0),
+        "steady" | "folded" | "families" => fleet.body(round, 0),
         "churn" => fleet.body(round, round * series / 10),
-        "new" => fleet.body(round, round * series),
+        "new" | "collapsed" => fleet.body(round, round * series),
         "shuffled" => fleet.shuffled(round),
         other => panic!("no such kind: {other}"),
     };
     let mut bench = match kind.as_str() {
         "steady" | "shuffled" => Bench::new(NOTHING, Answer::AsItCame),
+        "families" => Bench::with(NOTHING, Builtin::Included, Answer::AsItCame),
+        "collapsed" => Bench::with(NOTHING, Builtin::Included, Answer::Queues),
         _ => Bench::new(DROP, Answer::Queues),
     };
     for round in 0..WARM_UP {

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use flate2::read::MultiGzDecoder;
 
 use super::failure::Usage;
+use super::progress::Progress;
 use super::scrapes::Scrapes;
 use crate::engine::exposition::{Keyword, Step, SyntaxError, SyntaxLimits, Tokens};
 use crate::engine::guard::{Start, Survey};
@@ -94,7 +95,9 @@ impl Body {
 
     /// What leaves of it under these policies, folded counters as plain sums.
     pub(super) fn guarded(&self, plan: Plan) -> anyhow::Result<Body> {
-        let outcome = Scrapes::new(plan, Start::Sum).scrape(&self.bytes, Duration::ZERO, Some(self.format));
+        let mut progress = Progress::over("guarding", &self.name, self.bytes.len());
+        let mut scrapes = Scrapes::new(plan, Start::Sum);
+        let outcome = scrapes.scrape_telling(&self.bytes, Duration::ZERO, Some(self.format), |done| progress.at(done));
         let (bytes, _) = outcome.map_err(|reason| anyhow!("{}: {reason}", self.name))?;
         Ok(Body { name: self.name.clone(), format: self.format, bytes })
     }
@@ -123,6 +126,7 @@ impl Body {
         let mut tokens = Tokens::new(self.format, SyntaxLimits { sample_size: 0, labels: 0 });
         let malformed = |error: SyntaxError| Usage(format!("{}: {error}", self.name));
         let mut rest = self.bytes.as_slice();
+        let mut progress = Progress::over("looking through", &self.name, rest.len());
         loop {
             let step = tokens.next(rest, true).map_err(malformed)?;
             each(&step, &tokens);
@@ -133,6 +137,7 @@ impl Body {
                 Step::NeedMore | Step::End => return Ok(()),
             };
             rest = &rest[end..];
+            progress.at(self.bytes.len() - rest.len());
         }
     }
 }

@@ -25,8 +25,22 @@ const EXPORTER_PATH: &str = "/metrics";
 /// How often both sides are scraped.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "\
+Examples:
+  cardinality-guard demo
+      until Ctrl-C; prints what to curl before and after the guard
+  cardinality-guard demo --seconds 30
+      ends by itself
+  cardinality-guard demo | tee demo.txt
+      a line a second instead of a table";
+
 /// Watch a job_id explode behind the guard: an embedded worker fleet, no configuration.
+///
+/// Three exporters whose labels explode, the guard in front of them, and a scraper that asks both
+/// sides every second. The table holds the counters behind the guard against the fleet's own count
+/// of jobs. Everything is on 127.0.0.1 and gone when it ends.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
     /// Stop after this many seconds (default: at Ctrl-C)
     #[arg(long, value_name = "N")]

@@ -20,12 +20,15 @@ mod failure;
 mod findings;
 mod guess;
 mod looks;
+mod progress;
 mod terminal;
 mod units;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::telemetry::build;
 
 const LONG_ABOUT: &str = "\
 A proxy on the scrape path: Prometheus scrapes your exporters through it, labels that explode are
@@ -51,7 +54,7 @@ Examples:
 
 /// Keeps Prometheus' series bounded and the numbers true.
 #[derive(Debug, Parser)]
-#[command(name = "cardinality-guard", version, propagate_version = true)]
+#[command(name = "cardinality-guard", version = build::BOTH, propagate_version = true)]
 #[command(long_about = LONG_ABOUT, after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]

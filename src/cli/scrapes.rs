@@ -16,6 +16,9 @@ pub(super) struct Scrapes {
     state: Option<Box<EndpointState>>,
 }
 
+/// Bytes between two words about how far it is.
+const PIECE: usize = 1 << 18;
+
 /// A guarded body and its account, or the reason there is none.
 pub(super) type Outcome = Result<(Vec<u8>, Report), String>;
 
@@ -31,11 +34,27 @@ impl Scrapes {
 
     /// Guards one body, all or nothing; what it must remember stays for the next.
     pub(super) fn scrape(&mut self, body: &[u8], now: Duration, format: Option<Format>) -> Outcome {
+        self.scrape_telling(body, now, format, |_| {})
+    }
+
+    /// The same; `told` hears from time to time how many bytes are done.
+    pub(super) fn scrape_telling(
+        &mut self,
+        body: &[u8],
+        now: Duration,
+        format: Option<Format>,
+        mut told: impl FnMut(usize),
+    ) -> Outcome {
         let state = self.state.take();
         let state = state.unwrap_or_else(|| EndpointState::new(format.unwrap_or_else(|| format_of(body)), seed()));
         let mut guard = Guard::begin(state, self.settings(now));
         let mut out = Vec::new();
-        let (state, outcome) = match guard.push(body) {
+        let mut pieces = body.chunks(PIECE).enumerate();
+        let pushed = pieces.try_for_each(|(index, piece)| {
+            told(index * PIECE);
+            guard.push(piece)
+        });
+        let (state, outcome) = match pushed {
             Ok(()) => guard.finish(BodyEnd::Framed, &mut out),
             Err(error) => (guard.abort(), Err(error)),
         };

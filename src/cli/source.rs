@@ -8,6 +8,7 @@ use hyper::Uri;
 
 use super::body::Body;
 use super::failure::Usage;
+use super::progress::Progress;
 use crate::engine::policy::{Mode, Policies};
 use crate::proxy;
 use crate::settings::{Allow, Credentials, ScrapeSettings, Settings, Storage, Target, Tls};
@@ -46,6 +47,7 @@ fn url(source: &str) -> Result<Option<Uri>, Usage> {
 fn fetch(source: &str, uri: Uri) -> anyhow::Result<Vec<u8>> {
     let shared = Arc::new(Shared::new(Config::new(settings(uri), Policies::default()), Arc::new(Telemetry::default())));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
+    let _waiting = Progress::waiting("waiting for", source);
     let body = runtime.block_on(proxy::scrape_once(shared, NAME)).map_err(|reason| anyhow!("{source}: {reason}"))?;
     Ok(body.into())
 }

@@ -1,6 +1,6 @@
 //! `Accept` less what the guard cannot read.
 
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, USER_AGENT};
 
 /// What is asked for when nothing readable is left, or nothing was said.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain;version=0.0.4,*/*;q=0.1");
@@ -27,6 +27,23 @@ pub enum Protobuf {
 pub enum Taken {
     Gzip,
     Identity,
+}
+
+/// Whether a client reads all members of a gzip body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Members {
+    All,
+    /// Many stop behind the first.
+    First,
+}
+
+/// By what is known of the clients that say so: Prometheus and VictoriaMetrics' agent read all.
+pub fn members(headers: &HeaderMap) -> Members {
+    let agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+    match agent.starts_with(b"Prometheus/") || agent.starts_with(b"vm") {
+        true => Members::All,
+        false => Members::First,
+    }
 }
 
 /// What is left of the client's Accept; what stays keeps its spelling and its order.
@@ -180,6 +197,18 @@ mod tests {
     fn a_huge_accept_is_as_good_as_none() {
         let huge = "text/plain;version=1.0.0,".repeat(1000);
         assert_eq!(accept(&[&huge]), (DEFAULT.into(), Protobuf::NotAsked));
+    }
+
+    #[test]
+    fn knows_who_reads_all_members() {
+        let told = |agent: &str| members(&headers("user-agent", &[agent]));
+        for agent in ["Prometheus/3.5.0", "Prometheus/2.42.0+ds", "vm_promscrape", "vmagent"] {
+            assert_eq!(told(agent), Members::All, "{agent}");
+        }
+        for agent in ["curl/8.1", "", "prometheus/2", "my Prometheus/3", "Mozilla/5.0", "PrometheusX"] {
+            assert_eq!(told(agent), Members::First, "{agent}");
+        }
+        assert_eq!(members(&HeaderMap::new()), Members::First);
     }
 
     #[test]

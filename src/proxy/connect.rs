@@ -4,18 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::settings::Scheme;
-use crate::state::{Config, Connection, Origin};
+use crate::state::{Config, Io, Origin};
 
 use super::allow::Grant;
 use super::deadline::Deadline;
@@ -24,9 +19,6 @@ use super::host::Host;
 use super::lookup::Lookup;
 use super::own::Own;
 use super::tls::TlsConfigs;
-
-/// Bytes of an answer's head at most, and of the body read at once.
-const BUFFER: usize = 64 << 10;
 
 /// Makes connections for granted scrapes.
 pub struct Connector {
@@ -40,16 +32,15 @@ impl Connector {
         Origin { generation: config.generation(), target: grant.target.settings.name.clone() }
     }
 
-    pub async fn connect(&self, grant: &Grant, config: &Config, deadline: &Deadline) -> Result<Connection, Failure> {
+    pub async fn connect(&self, grant: &Grant, config: &Config, deadline: &Deadline) -> Result<Box<dyn Io>, Failure> {
         let addresses = self.addresses(grant, deadline).await?;
         let by = deadline.exporter().min(Instant::now() + config.settings.scrape.connect_timeout);
-        let origin = self.origin(grant, config);
         timeout_at(by, async {
             let stream = self.dial(&addresses, by, deadline).await?;
-            match grant.endpoint.scheme {
-                Scheme::Http => speak(stream, origin).await,
-                Scheme::Https => speak(self.secure(stream, grant, config).await?, origin).await,
-            }
+            Ok(match grant.endpoint.scheme {
+                Scheme::Http => Box::new(stream) as Box<dyn Io>,
+                Scheme::Https => Box::new(self.secure(stream, grant, config).await?),
+            })
         })
         .await
         .map_err(|_| deadline.passed(Stage::Connect))?
@@ -116,21 +107,6 @@ impl Connector {
         let secured = TlsConnector::from(client).connect(name, stream).await;
         secured.map_err(|error| tls_error(&error).into())
     }
-}
-
-async fn speak<S>(stream: S, origin: Origin) -> Result<Connection, Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.max_header_size(BUFFER).max_buf_size(BUFFER);
-    let (sender, connection) =
-        builder.handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(|_| UpstreamError::Connect)?;
-    // How it ends is told to whoever waits for an answer on it.
-    let task = tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(Connection::new(sender, origin, task.abort_handle()))
 }
 
 fn connect_error(error: &io::Error) -> UpstreamError {

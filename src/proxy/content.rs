@@ -8,6 +8,7 @@ use crate::engine::model::Format;
 use crate::settings::FallbackProtocol;
 
 use super::failure::{Failure, UpstreamError};
+use super::framing::Framing;
 use super::media_type;
 
 /// How the body is encoded.
@@ -25,16 +26,20 @@ pub fn check_status(status: StatusCode) -> Result<(), Failure> {
     }
 }
 
-/// How the end of the body will be known. Two ways at once are one too many: whoever sits between
-/// might have believed the other.
-pub fn framing(headers: &HeaderMap) -> Result<BodyEnd, Failure> {
+/// How the end of the body will be known; `length`: what Content-Length says, read and checked. Two
+/// ways at once are one too many: whoever sits between might have believed the other.
+pub fn framing(headers: &HeaderMap, length: Option<u64>) -> Result<(BodyEnd, Framing), Failure> {
     let mut transfer = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let length = headers.contains_key(header::CONTENT_LENGTH);
+    let is_told = headers.contains_key(header::CONTENT_LENGTH);
     match (transfer.next(), transfer.next()) {
-        (None, _) if length => Ok(BodyEnd::Framed),
-        (None, _) => Ok(BodyEnd::Closed),
-        (Some(_), _) if length => Err(UpstreamError::TwoLengths.into()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(BodyEnd::Framed),
+        (None, _) if is_told => {
+            length.map(|length| (BodyEnd::Framed, Framing::length(length))).ok_or(UpstreamError::Framing.into())
+        }
+        (None, _) => Ok((BodyEnd::Closed, Framing::Close)),
+        (Some(_), _) if is_told => Err(UpstreamError::TwoLengths.into()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            Ok((BodyEnd::Framed, Framing::chunked()))
+        }
         _ => Err(UpstreamError::TransferEncoding.into()),
     }
 }
@@ -148,11 +153,13 @@ mod tests {
 
     #[test]
     fn one_way_to_know_the_end() {
-        assert_eq!(framing(&map(&[("content-length", "5")])), Ok(BodyEnd::Framed));
-        assert_eq!(framing(&map(&[("transfer-encoding", "Chunked")])), Ok(BodyEnd::Framed));
-        assert_eq!(framing(&map(&[])), Ok(BodyEnd::Closed));
-        assert!(framing(&map(&[("content-length", "5"), ("transfer-encoding", "chunked")])).is_err());
-        assert!(framing(&map(&[("transfer-encoding", "gzip, chunked")])).is_err());
-        assert!(framing(&map(&[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")])).is_err());
+        let framed = |headers: &[_], length| framing(&map(headers), length);
+        assert_eq!(framed(&[("content-length", "5")], Some(5)), Ok((BodyEnd::Framed, Framing::Length(5))));
+        let chunked = framed(&[("transfer-encoding", "Chunked")], None);
+        assert_eq!(chunked, Ok((BodyEnd::Framed, Framing::chunked())));
+        assert_eq!(framed(&[], None), Ok((BodyEnd::Closed, Framing::Close)));
+        assert!(framed(&[("content-length", "5"), ("transfer-encoding", "chunked")], None).is_err());
+        assert!(framed(&[("transfer-encoding", "gzip, chunked")], None).is_err());
+        assert!(framed(&[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")], None).is_err());
     }
 }

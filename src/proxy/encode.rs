@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::engine::coding::Gzip;
+use crate::engine::coding::{Gzip, store};
 
 use super::accept::Taken;
 use crate::state::Buffers;
@@ -36,11 +36,13 @@ impl Encoder {
         }
     }
 
-    pub fn finish(self) -> Bytes {
+    /// The last of it.
+    pub fn finish(self, bytes: Vec<u8>) -> Bytes {
         match self {
-            Encoder::Identity(_) => Bytes::new(),
-            Encoder::Gzip(gzip) => {
+            Encoder::Identity(buffers) => buffers.send(bytes),
+            Encoder::Gzip(mut gzip) => {
                 let mut out = Vec::new();
+                gzip.push(&bytes, &mut out);
                 gzip.finish(&mut out);
                 out.into()
             }
@@ -64,6 +66,15 @@ pub fn whole(bytes: Vec<u8>, taken: Taken, buffers: &Buffers) -> (Bytes, Taken) 
         }
         false => (buffers.send(bytes), Taken::Identity),
     }
+}
+
+/// A compressed body that leaves as it came, behind a member of what goes before it.
+pub fn packed(before: &[u8], packed: Vec<u8>, buffers: &Buffers) -> [Bytes; 2] {
+    let mut member = Vec::new();
+    if !before.is_empty() {
+        store(before, &mut member);
+    }
+    [member.into(), buffers.send(packed)]
 }
 
 #[cfg(test)]

@@ -1,35 +1,46 @@
 //! The one GET of a scrape.
 
 use std::error::Error as _;
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::header::HeaderMap;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HeaderMap};
 use hyper::http::response::Parts;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
+use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use crate::state::{Config, Connection, Lease};
+use crate::state::{Config, Io, Lease};
 
 use super::allow::Grant;
 use super::connect::Connector;
 use super::deadline::Deadline;
 use super::failure::{Failure, Stage, UpstreamError};
+use super::head_io::HeadIo;
 
 /// 1xx answers that are skipped; nobody has a reason for more.
 const INFORMATIONAL: u32 = 8;
+/// Bytes of an answer's head at most.
+const HEAD: usize = 64 << 10;
 
 /// What the exporter answered, the body yet to come.
 pub struct Reply {
     pub head: Parts,
-    pub body: Incoming,
-    pub connection: Connection,
+    /// Of the body, when the head says so.
+    pub length: Option<u64>,
+    pub io: Box<dyn Io>,
+    /// Of the body, or of what stands behind it: read together with the head.
+    pub ahead: Vec<u8>,
 }
 
 /// Asks on the connection of the scrape before or, when there is none fit for it, on a new one. A
@@ -44,7 +55,7 @@ pub async fn fetch(
 ) -> Result<Reply, Failure> {
     let mut request = request;
     if let Some(kept) = lease.take_connection(&connector.origin(grant, config)) {
-        match send(kept, request, deadline).await? {
+        match send(kept.io, request, deadline).await? {
             Sent::Answered(reply) => return Ok(*reply),
             Sent::NotAtAll(unsent) => request = *unsent,
         }
@@ -56,6 +67,23 @@ pub async fn fetch(
     }
 }
 
+/// Whether the connection may be used once more, by what the answer's head says.
+pub fn persists(head: &Parts) -> Persists {
+    let closes = head.headers.get_all(CONNECTION).iter().any(|line| {
+        line.to_str().map_or(true, |line| line.split(',').any(|word| word.trim().eq_ignore_ascii_case("close")))
+    });
+    match head.version == Version::HTTP_11 && !closes {
+        true => Persists::Yes,
+        false => Persists::No,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persists {
+    Yes,
+    No,
+}
+
 /// What an exporter said about how long it keeps the connection (`Keep-Alive: timeout=5`).
 pub fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("keep-alive")?.to_str().ok()?;
@@ -64,49 +92,58 @@ pub fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The failure behind an error while reading a body.
-pub fn body_error(error: &hyper::Error) -> UpstreamError {
-    match io_kind(error) {
-        Some(io::ErrorKind::ConnectionReset) => UpstreamError::Reset,
-        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => UpstreamError::Framing,
-        _ => UpstreamError::Cut,
-    }
-}
-
 enum Sent {
     Answered(Box<Reply>),
     /// The connection was gone before a byte of the request left.
     NotAtAll(Box<Request<Empty<Bytes>>>),
 }
 
-async fn send(
-    mut connection: Connection,
-    mut request: Request<Empty<Bytes>>,
-    deadline: &Deadline,
-) -> Result<Sent, Failure> {
-    let flood = Flood::watch(&mut request);
-    let exchange = async {
-        if connection.sender.ready().await.is_err() {
-            return Ok(Sent::NotAtAll(Box::new(request)));
-        }
-        tokio::select! {
-            biased;
-            () = flood.tripped.notified() => Err(UpstreamError::Informational.into()),
-            answer = connection.sender.try_send_request(request) => match answer {
-                Ok(response) => Ok(Sent::Answered(Box::new(reply(response, connection)))),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) => Ok(Sent::NotAtAll(Box::new(unsent))),
-                    None => Err(head_error(failed.error()).into()),
-                },
-            },
-        }
-    };
-    timeout_at(deadline.exporter(), exchange).await.map_err(|_| deadline.passed(Stage::Head))?
+async fn send(io: Box<dyn Io>, request: Request<Empty<Bytes>>, deadline: &Deadline) -> Result<Sent, Failure> {
+    timeout_at(deadline.exporter(), exchange(io, request)).await.map_err(|_| deadline.passed(Stage::Head))?
 }
 
-fn reply(response: Response<Incoming>, connection: Connection) -> Reply {
+/// Request out, head in. The body is read by others: of what came, nothing is lost.
+async fn exchange(io: Box<dyn Io>, mut request: Request<Empty<Bytes>>) -> Result<Sent, Failure> {
+    let flood = Flood::watch(&mut request);
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(HEAD).max_buf_size(HEAD);
+    let shaken = builder.handshake::<_, Empty<Bytes>>(TokioIo::new(HeadIo::new(io))).await;
+    let (mut sender, connection) = shaken.map_err(|_| UpstreamError::Connect)?;
+    let mut connection = Some(connection);
+    let answered = {
+        let mut answer = pin!(sender.try_send_request(request));
+        // One task does both: what the connection needs, and waiting for the answer.
+        let both = std::future::poll_fn(|cx| {
+            let is_over = connection.as_mut().is_some_and(|c| c.poll_without_shutdown(cx).is_ready());
+            match answer.as_mut().poll(cx) {
+                Poll::Pending if is_over => {
+                    // It says why when it goes.
+                    connection = None;
+                    answer.as_mut().poll(cx)
+                }
+                polled => polled,
+            }
+        });
+        tokio::select! {
+            biased;
+            () = flood.tripped.notified() => return Err(UpstreamError::Informational.into()),
+            answered = both => answered,
+        }
+    };
+    match (answered, connection) {
+        (Ok(response), Some(connection)) => Ok(Sent::Answered(Box::new(reply(response, connection)))),
+        (Ok(_), None) => Err(UpstreamError::Cut.into()),
+        (Err(mut failed), _) => match failed.take_message() {
+            Some(unsent) => Ok(Sent::NotAtAll(Box::new(unsent))),
+            None => Err(head_error(failed.error()).into()),
+        },
+    }
+}
+
+fn reply(response: Response<Incoming>, connection: http1::Connection<TokioIo<HeadIo>, Empty<Bytes>>) -> Reply {
     let (head, body) = response.into_parts();
-    Reply { head, body, connection }
+    let (io, ahead) = connection.into_parts().io.into_inner().into_parts();
+    Reply { head, length: body.size_hint().exact(), io, ahead }
 }
 
 fn head_error(error: &hyper::Error) -> UpstreamError {
@@ -153,5 +190,17 @@ mod tests {
         assert_eq!(told("max=100, Timeout = 7"), Some(Duration::from_secs(7)));
         assert_eq!(told("timeout=soon"), None);
         assert_eq!(told("max=3"), None);
+    }
+
+    #[test]
+    fn a_connection_persists_unless_somebody_closes_it() {
+        let head = |version, connection: &str| {
+            let response = Response::builder().version(version).header(CONNECTION, connection);
+            persists(&response.body(()).unwrap().into_parts().0)
+        };
+        assert_eq!(head(Version::HTTP_11, ""), Persists::Yes);
+        assert_eq!(head(Version::HTTP_11, "keep-alive"), Persists::Yes);
+        assert_eq!(head(Version::HTTP_11, "x, Close"), Persists::No);
+        assert_eq!(head(Version::HTTP_10, "keep-alive"), Persists::No);
     }
 }

@@ -3,28 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::header::HeaderValue;
-use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
-use crate::engine::guard::{BodyEnd, Scrape};
+use crate::engine::guard::{BodyEnd, Leaves, Scrape, Wanted};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Buffers, Connection, Lease, TargetCommons};
+use crate::state::{ActiveTarget, Buffers, Connection, Lease, Origin, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
 use super::admission::Place;
-use super::body::Piece;
+use super::body::{Next, Piece};
 use super::content;
 use super::deadline::Deadline;
 use super::encode::Encoder;
 use super::failure::{Failure, Stage};
-use super::source::Source;
+use super::fetch::Persists;
+use super::source::{Kept, Source};
+use super::wire::Filled;
 
 /// Everything a scrape holds from the head of the exporter's answer on.
 pub struct Flow {
-    pub source: Source,
+    /// `None` when it has been read to its end.
+    pub source: Option<Source>,
     pub treatment: Treatment,
     pub release: Release,
     pub target: Arc<ActiveTarget>,
@@ -65,11 +66,12 @@ pub enum Release {
     Whole,
 }
 
-/// The endpoint's lock, the place among the running, the connection.
+/// The endpoint's lock, the place among the running, and on what terms the connection is kept.
 pub struct Held {
     pub lease: Lease,
     pub _place: Place,
-    pub connection: Connection,
+    pub origin: Origin,
+    pub persists: Persists,
     pub keep_alive: Option<Duration>,
 }
 
@@ -77,20 +79,16 @@ pub struct Held {
 pub enum Turn {
     /// Complete and committed.
     Whole(Vec<u8>),
+    /// The same, and it is the compressed body as it came, behind what the first of them holds.
+    AsItCame(Vec<u8>, Vec<u8>),
     /// The beginning of a long body; [`Flow::stream`] goes on.
     Begun(Vec<u8>),
 }
 
 enum Advanced {
     More,
-    End,
-}
-
-/// Why a body that had begun does not end well.
-enum Lost {
-    Scrape(Failure),
-    /// The client went away.
-    Reader,
+    /// With the compressed body, if that is what leaves.
+    End(Option<Vec<u8>>),
 }
 
 impl Flow {
@@ -99,117 +97,119 @@ impl Flow {
         let mut out = Vec::new();
         loop {
             match self.advance(&mut out).await? {
-                Advanced::End => return Ok(Turn::Whole(out)),
+                Advanced::End(None) => return Ok(Turn::Whole(out)),
+                Advanced::End(Some(packed)) => return Ok(Turn::AsItCame(out, packed)),
                 Advanced::More if out.is_empty() || self.release == Release::Whole => {}
                 Advanced::More => return Ok(Turn::Begun(out)),
             }
         }
     }
 
-    /// Sends the rest as it comes. A failure from now on cuts the connection.
-    pub async fn stream(mut self, begun: Vec<u8>, encoder: Encoder, pieces: mpsc::Sender<Piece>) {
-        match self.send_all(begun, encoder, &pieces).await {
-            // Whoever holds the other end closes the books.
-            Ok(()) | Err(Lost::Reader) => {}
-            Err(Lost::Scrape(failure)) => {
-                self.account.failed(&failure);
-                let _ = pieces.try_send(Piece::Failed(failure));
+    /// Sends the rest as it comes, behind what has begun. A failure from now on cuts the connection.
+    pub fn stream(mut self, begun: Vec<u8>, encoder: Encoder) -> Next {
+        // Nobody can be given it any more.
+        self.source.iter_mut().for_each(Source::keep_no_longer);
+        self.next(begun, encoder)
+    }
+
+    fn next(mut self, mut out: Vec<u8>, mut encoder: Encoder) -> Next {
+        Box::pin(async move {
+            loop {
+                let bytes = encoder.push(std::mem::take(&mut out));
+                if !bytes.is_empty() {
+                    return Piece::Data(bytes, self.next(out, encoder));
+                }
+                match self.advance(&mut out).await {
+                    Ok(Advanced::More) => {}
+                    Ok(Advanced::End(_)) => return Piece::Last(encoder.finish(out)),
+                    Err(failure) => return Piece::Failed(failure),
+                }
             }
-        }
-    }
-
-    async fn send_all(
-        &mut self,
-        begun: Vec<u8>,
-        mut encoder: Encoder,
-        pieces: &mpsc::Sender<Piece>,
-    ) -> Result<(), Lost> {
-        let mut out = begun;
-        loop {
-            self.send(pieces, encoder.push(std::mem::take(&mut out))).await?;
-            match self.advance(&mut out).await.map_err(Lost::Scrape)? {
-                Advanced::More => {}
-                Advanced::End => break,
-            }
-        }
-        self.send(pieces, encoder.push(out)).await?;
-        self.send(pieces, encoder.finish()).await?;
-        self.hand_over(pieces, Piece::End).await
-    }
-
-    async fn send(&self, pieces: &mpsc::Sender<Piece>, bytes: Bytes) -> Result<(), Lost> {
-        match bytes.is_empty() {
-            true => Ok(()),
-            false => self.hand_over(pieces, Piece::Data(bytes)).await,
-        }
-    }
-
-    async fn hand_over(&self, pieces: &mpsc::Sender<Piece>, piece: Piece) -> Result<(), Lost> {
-        match timeout_at(self.deadline.reader(), pieces.send(piece)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Lost::Reader),
-            Err(_) => Err(Lost::Scrape(self.deadline.passed(Stage::Reader))),
-        }
+        })
     }
 
     async fn advance(&mut self, out: &mut Vec<u8>) -> Result<Advanced, Failure> {
         let advanced = self.step(out).await;
-        self.account.received(self.asked_at.elapsed(), self.source.received());
-        advanced
+        if let Some(source) = &self.source {
+            self.account.received(self.asked_at.elapsed(), source.received());
+        }
+        match advanced? {
+            Filled::More => Ok(Advanced::More),
+            Filled::End => self.finish(out).await.map(Advanced::End),
+        }
     }
 
-    async fn step(&mut self, out: &mut Vec<u8>) -> Result<Advanced, Failure> {
-        let Some(held) = &mut self.held else { return Ok(Advanced::End) };
-        let Some(bytes) = self.source.next(&self.deadline).await? else {
-            return self.finish(out).await.map(|()| Advanced::End);
+    async fn step(&mut self, out: &mut Vec<u8>) -> Result<Filled, Failure> {
+        let (Some(held), Some(source)) = (&mut self.held, &mut self.source) else { return Ok(Filled::End) };
+        let lease = &mut held.lease;
+        let Treatment::Guard { scrape, begun } = &mut self.treatment else {
+            return source.fill(out, &self.deadline).await;
         };
-        match &mut self.treatment {
-            Treatment::Pass => out.extend_from_slice(bytes),
-            Treatment::Guard { scrape, begun } => {
-                if *begun == Begun::NotYet {
-                    let fallback = self.target.settings.fallback_scrape_protocol;
-                    let format = content::format(self.content_type.as_ref(), fallback)?;
-                    let loaded = timeout_at(self.deadline.exporter(), held.lease.load(format)).await;
-                    loaded.map_err(|_| self.deadline.passed(Stage::Body))?;
-                    held.lease.begin(format, scrape.clone());
-                    *begun = Begun::Yes;
-                }
-                held.lease.push(bytes)?;
-                #[cfg(test)]
-                super::tests::as_if_the_engine_had_a_bug(bytes);
-                held.lease.drain(out);
-            }
+        if let Some(tail) = lease.tail() {
+            let before = tail.len();
+            let filled = source.fill(tail, &self.deadline).await?;
+            let bytes = tail.len() - before;
+            #[cfg(test)]
+            super::tests::as_if_the_engine_had_a_bug(&tail[before..]);
+            lease.pushed(bytes)?;
+            lease.drain(out);
+            return Ok(filled);
         }
-        Ok(Advanced::More)
+        let mut first = Vec::new();
+        let filled = source.fill(&mut first, &self.deadline).await?;
+        if filled == Filled::More {
+            let format = content::format(self.content_type.as_ref(), self.target.settings.fallback_scrape_protocol)?;
+            let loaded = timeout_at(self.deadline.exporter(), lease.load(format)).await;
+            loaded.map_err(|_| self.deadline.passed(Stage::Body))?;
+            lease.begin(format, scrape.clone());
+            *begun = Begun::Yes;
+            #[cfg(test)]
+            super::tests::as_if_the_engine_had_a_bug(&first);
+            lease.push(&first)?;
+            lease.drain(out);
+        }
+        Ok(filled)
     }
 
     /// Commits, and lets go of everything before anybody waits for the reader. What was committed is
-    /// with the store before the last byte leaves, or the store is too slow to be waited for.
-    async fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        let Some(mut held) = self.held.take() else { return Ok(()) };
+    /// with the store before the last byte leaves, or the store is too slow to be waited for. Gives the
+    /// body as it came when that is what leaves, behind what is in `out`.
+    async fn finish(&mut self, out: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+        let (Some(mut held), Some(source)) = (self.held.take(), self.source.take()) else { return Ok(None) };
         if let Treatment::Guard { scrape, begun: Begun::NotYet } = &self.treatment
             && let Some(format) = self.format_of_nothing(&held.lease)
         {
             held.lease.begin(format, scrape.clone());
         }
+        let wanted = match source.kept() {
+            Kept::Whole => Wanted::Apart,
+            Kept::No => Wanted::Written,
+        };
+        let (packed, wire) = source.end();
+        let leaves = self.commit(&mut held, wanted, out).await?;
+        if self.end == BodyEnd::Framed
+            && held.persists == Persists::Yes
+            && let Some(io) = wire.release()
+        {
+            held.lease.keep_connection(Connection::resting(io, held.origin, held.keep_alive));
+        }
+        Ok(packed.filter(|_| leaves == Leaves::AsItCame))
+    }
+
+    async fn commit(&self, held: &mut Held, wanted: Wanted, out: &mut Vec<u8>) -> Result<Leaves, Failure> {
+        let Some(result) = held.lease.finish(self.end, wanted, out) else { return Ok(Leaves::Written) };
+        let (report, leaves) = result?;
         let wall_seconds = match &self.treatment {
             Treatment::Guard { scrape, .. } => scrape.wall_seconds,
             Treatment::Pass => 0.0,
         };
-        if let Some(result) = held.lease.finish(self.end, out) {
-            let report = result?;
-            let target = &self.target.settings.name;
-            self.telemetry.scrape_committed(target, &report);
-            for learned in self.commons.learn(&report, wall_seconds).enforced() {
-                self.telemetry.label_collapsed(target, learned);
-            }
-            held.lease.keep().await;
+        let target = &self.target.settings.name;
+        self.telemetry.scrape_committed(target, &report);
+        for learned in self.commons.learn(&report, wall_seconds).enforced() {
+            self.telemetry.label_collapsed(target, learned);
         }
-        if self.end == BodyEnd::Framed {
-            held.connection.rests(held.keep_alive);
-            held.lease.keep_connection(held.connection);
-        }
-        Ok(())
+        held.lease.keep().await;
+        Ok(leaves)
     }
 
     /// An empty body needs no Content-Type; only the clock of what is remembered goes on.

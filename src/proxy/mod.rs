@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! server -> front -> service -> scrape: route -> allow -> admission -> connect, fetch
-//!                                       -> flow: source -> lease (guard) -> encode -> body
+//!                                       -> flow: wire -> source -> lease (guard) -> encode -> body
 //! ```
 //!
 //! [`run`] is handed its sockets and its end. Requests that are no scrape go to the handler that
@@ -23,7 +23,9 @@ mod encode;
 mod failure;
 mod fetch;
 mod flow;
+mod framing;
 mod front;
+mod head_io;
 mod heads;
 mod host;
 mod lookup;
@@ -39,6 +41,7 @@ mod service;
 mod source;
 mod tls;
 mod users;
+mod wire;
 
 pub use front::{LocalHandler, local_handler};
 pub use once::scrape_once;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Response, Version};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine::guard::{Annotate, Limits, Scrape, Start};
@@ -16,7 +15,7 @@ use crate::engine::policy::Mode;
 use crate::settings::ScrapeSettings;
 use crate::state::{ActiveTarget, Config, EndpointKey, Lease, Room, Shared};
 
-use super::accept::{self, Protobuf, Taken};
+use super::accept::{self, Members, Protobuf, Taken};
 use super::account::Account;
 use super::admission::{Admission, Admitted};
 use super::allow::{self, Grant};
@@ -32,7 +31,8 @@ use super::lookup::Lookup;
 use super::patience::Patience;
 use super::request::Asking;
 use super::route::{Entry, Wanted};
-use super::source::Source;
+use super::source::{Kept, Source};
+use super::wire::Wire;
 
 /// A request for a scrape, as it came in.
 pub struct Ask {
@@ -72,27 +72,30 @@ impl Scraper {
         let asked_at = std::time::Instant::now();
         let reply = self.fetch(&config, &grant, &ask, &mut admitted.lease, &deadline).await;
         ask.account.received(asked_at.elapsed(), 0);
-        let Reply { head, body, connection } = reply?;
+        let Reply { head, length, io, ahead } = reply?;
         let held = Held {
             lease: admitted.lease,
             _place: admitted.place,
-            connection,
+            origin: self.connector.origin(&grant, &config),
+            persists: fetch::persists(&head),
             keep_alive: fetch::keep_alive(&head.headers),
         };
         content::check_status(head.status)?;
+        let (end, framing) = content::framing(&head.headers, length)?;
         let settings = &config.settings.scrape;
         let coding = match grant.target.mode {
             Mode::Pass => Coding::Identity,
             Mode::Observe | Mode::Enforce => content::coding(&head.headers)?,
         };
+        let (wire, kept) = (Wire::new(io, ahead, framing, settings.body_size_limit), kept(&ask, settings, coding));
         let commons = self.shared.commons(&grant.target.settings.name);
         let flow = Flow {
-            source: Source::new(body, coding, settings.body_size_limit),
-            treatment: self.treatment(&grant.target, settings, &ask),
+            source: Some(Source::new(wire, coding, settings.body_size_limit, kept)),
+            treatment: self.treatment(&grant.target, settings, &ask, kept),
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
             target: grant.target,
             content_type: head.headers.get(CONTENT_TYPE).cloned(),
-            end: content::framing(&head.headers)?,
+            end,
             deadline,
             telemetry: self.shared.telemetry().clone(),
             commons,
@@ -185,12 +188,14 @@ impl Scraper {
         fetch::fetch(&self.connector, grant, config, lease, request, deadline).await
     }
 
-    fn treatment(&self, target: &ActiveTarget, settings: &ScrapeSettings, ask: &Ask) -> Treatment {
+    fn treatment(&self, target: &ActiveTarget, settings: &ScrapeSettings, ask: &Ask, kept: Kept) -> Treatment {
         if target.mode == Mode::Pass {
             return Treatment::Pass;
         }
         let hold_output = match ask.version {
             Version::HTTP_10 => u64::MAX,
+            // What is held counts as it would leave.
+            _ if kept == Kept::Whole => settings.hold_output.saturating_mul(PACKED),
             _ => settings.hold_output,
         };
         let clock = self.shared.clock();
@@ -226,8 +231,18 @@ impl Scraper {
     }
 }
 
-/// Pieces of a streamed body that may wait for the reader: enough to keep both sides busy.
-const PIECES: usize = 2;
+/// How much smaller a compressed body is taken to be, at least.
+const PACKED: u64 = 4;
+
+/// Whether this client can be given a compressed body as it came, the annotation in a member before
+/// it.
+fn kept(ask: &Ask, settings: &ScrapeSettings, coding: Coding) -> Kept {
+    let reads = !settings.annotate || accept::members(&ask.headers) == Members::All;
+    match coding == Coding::Gzip && reads && accept::taken(&ask.headers) == Taken::Gzip {
+        true => Kept::Whole,
+        false => Kept::No,
+    }
+}
 
 /// Holds the body whole, or lets it begin.
 async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Response<Body>, Failure> {
@@ -241,12 +256,13 @@ async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Respo
             let (bytes, how) = encode::whole(bytes, taken, &flow.buffers);
             (Body::whole(bytes), how, None)
         }
+        Turn::AsItCame(before, packed) => {
+            (Body::parts(encode::packed(&before, packed, &flow.buffers)), Taken::Gzip, None)
+        }
         Turn::Begun(bytes) => {
-            let (sender, pieces) = mpsc::channel(PIECES);
-            let encoder = Encoder::new(taken, &flow.buffers);
-            let scrape = tokio::spawn(flow.stream(bytes, encoder, sender));
+            let (encoder, deadline) = (Encoder::new(taken, &flow.buffers), flow.deadline);
             let length = exporter.get(CONTENT_LENGTH).filter(|_| passes);
-            (Body::stream(pieces, scrape.abort_handle()), taken, length)
+            (Body::stream(flow.stream(bytes, encoder), deadline), taken, length)
         }
     };
     let mut response = Response::new(body.with_account(ask.account.clone()));

@@ -1,105 +1,129 @@
 //! The exporter's body, decoded, piece by piece, within limits and deadline.
 
-use bytes::{Buf, Bytes};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::timeout_at;
-
 use crate::engine::coding::{Gunzip, Pushed};
-use crate::engine::guard::ScrapeError;
 
 use super::content::Coding;
 use super::deadline::Deadline;
-use super::failure::{Failure, Stage};
-use super::fetch::body_error;
+use super::failure::Failure;
+use super::wire::{Filled, Wire};
 
 /// Reads one body.
 pub struct Source {
     wire: Wire,
     decoder: Decoder,
-    /// Came over the wire and is not decoded yet (or is what it decodes to).
-    piece: Bytes,
-}
-
-struct Wire {
-    body: Incoming,
-    received: u64,
-    limit: u64,
 }
 
 enum Decoder {
     Identity,
-    Gzip { gunzip: Box<Gunzip>, decoded: Vec<u8>, backlog: Backlog },
+    Gzip(Box<Packed>),
+}
+
+/// A body that comes compressed.
+struct Packed {
+    gunzip: Gunzip,
+    /// As it came; from `at` on not decoded yet.
+    bytes: Vec<u8>,
+    at: usize,
+    kept: Kept,
+    backlog: Backlog,
 }
 
 /// Whether the decoder may have more to give before it sees more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Backlog {
     None,
     Some,
 }
 
+/// Whether what was decoded is still there as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Whole,
+    No,
+}
+
 impl Source {
-    /// `limit`: bytes at most, on the wire and decoded; 0 = no limit.
-    pub fn new(body: Incoming, coding: Coding, limit: u64) -> Source {
+    /// `limit`: bytes decoded at most; 0 = no limit. `kept`: whether compressed bytes may be asked for
+    /// at the end.
+    pub fn new(wire: Wire, coding: Coding, limit: u64, kept: Kept) -> Source {
         let decoder = match coding {
             Coding::Identity => Decoder::Identity,
-            Coding::Gzip => {
-                Decoder::Gzip { gunzip: Box::new(Gunzip::new(limit)), decoded: Vec::new(), backlog: Backlog::None }
-            }
+            Coding::Gzip => Decoder::Gzip(Box::new(Packed::new(limit, kept))),
         };
-        Source { wire: Wire { body, received: 0, limit }, decoder, piece: Bytes::new() }
+        Source { wire, decoder }
     }
 
     /// Bytes that came over the wire.
     pub fn received(&self) -> u64 {
-        self.wire.received
+        self.wire.received()
     }
 
-    /// The next bytes, never none of them; `None` at the end of a complete body.
-    pub async fn next(&mut self, deadline: &Deadline) -> Result<Option<&[u8]>, Failure> {
-        let Source { wire, decoder, piece } = self;
-        let Decoder::Gzip { gunzip, decoded, backlog } = decoder else {
-            let Some(bytes) = wire.next(deadline).await? else { return Ok(None) };
-            *piece = bytes;
-            return Ok(Some(piece));
-        };
-        decoded.clear();
-        while decoded.is_empty() {
-            if let Backlog::None = backlog {
-                let Some(bytes) = wire.next(deadline).await? else {
-                    return gunzip.finish().map(|()| None).map_err(Failure::from);
-                };
-                *piece = bytes;
-            }
-            *backlog = match gunzip.push(piece, decoded)? {
-                Pushed::All => Backlog::None,
-                Pushed::Full { consumed } => {
-                    piece.advance(consumed);
-                    // A few bytes can hold a great deal: let others have their turn.
-                    tokio::task::yield_now().await;
-                    Backlog::Some
-                }
-            };
+    /// Appends the next bytes.
+    pub async fn fill(&mut self, into: &mut Vec<u8>, deadline: &Deadline) -> Result<Filled, Failure> {
+        match &mut self.decoder {
+            Decoder::Identity => self.wire.fill(into, deadline).await,
+            Decoder::Gzip(packed) => packed.fill(&mut self.wire, into, deadline).await,
         }
-        Ok(Some(decoded))
+    }
+
+    /// Whether the compressed body is kept.
+    pub fn kept(&self) -> Kept {
+        match &self.decoder {
+            Decoder::Identity => Kept::No,
+            Decoder::Gzip(packed) => packed.kept,
+        }
+    }
+
+    /// Nobody will ask for the compressed body.
+    pub fn keep_no_longer(&mut self) {
+        if let Decoder::Gzip(packed) = &mut self.decoder {
+            packed.kept = Kept::No;
+        }
+    }
+
+    /// The compressed body as it came, when it was kept, and what it came over.
+    pub fn end(self) -> (Option<Vec<u8>>, Wire) {
+        let bytes = match self.decoder {
+            Decoder::Gzip(packed) if packed.kept == Kept::Whole => Some(packed.bytes),
+            _ => None,
+        };
+        (bytes, self.wire)
     }
 }
 
-impl Wire {
-    /// The next bytes, never none of them. Trailers say nothing that counts.
-    async fn next(&mut self, deadline: &Deadline) -> Result<Option<Bytes>, Failure> {
-        loop {
-            let frame = timeout_at(deadline.exporter(), self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| deadline.passed(Stage::Body))? else { return Ok(None) };
-            let frame = frame.map_err(|error| body_error(&error))?;
-            let Ok(bytes) = frame.into_data() else { continue };
-            self.received += bytes.len() as u64;
-            if self.limit != 0 && self.received > self.limit {
-                return Err(ScrapeError::BodySize(self.limit).into());
+impl Packed {
+    fn new(limit: u64, kept: Kept) -> Packed {
+        Packed { gunzip: Gunzip::new(limit), bytes: Vec::new(), at: 0, kept, backlog: Backlog::None }
+    }
+
+    async fn fill(&mut self, wire: &mut Wire, into: &mut Vec<u8>, deadline: &Deadline) -> Result<Filled, Failure> {
+        let before = into.len();
+        while into.len() == before {
+            if self.backlog == Backlog::None && self.next(wire, deadline).await? == Filled::End {
+                return self.gunzip.finish().map(|()| Filled::End).map_err(Failure::from);
             }
-            if !bytes.is_empty() {
-                return Ok(Some(bytes));
+            match self.gunzip.push(&self.bytes[self.at..], into)? {
+                Pushed::All => {
+                    self.at = self.bytes.len();
+                    self.backlog = Backlog::None;
+                }
+                Pushed::Full { consumed } => {
+                    self.at += consumed;
+                    self.backlog = Backlog::Some;
+                    // A few bytes can hold a great deal: let others have their turn.
+                    tokio::task::yield_now().await;
+                }
             }
         }
+        Ok(Filled::More)
+    }
+
+    /// All that came is decoded: the next bytes.
+    async fn next(&mut self, wire: &mut Wire, deadline: &Deadline) -> Result<Filled, Failure> {
+        if self.kept == Kept::No {
+            self.bytes.clear();
+            self.at = 0;
+        }
+        wire.fill(&mut self.bytes, deadline).await
     }
 }

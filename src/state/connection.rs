@@ -1,21 +1,24 @@
 //! The connection to an exporter that is kept from one scrape to the next.
 
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::client::conn::http1::SendRequest;
-use tokio::task::AbortHandle;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Without a word from the exporter, a connection is not trusted to have lived longer than this.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// A connection that speaks HTTP/1.1 to one exporter. Dropping it closes it.
-#[derive(Debug)]
+/// A socket, with or without TLS around it.
+pub trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
+
+/// A connection to one exporter, at rest. Dropping it closes it.
 pub struct Connection {
-    pub sender: SendRequest<Empty<Bytes>>,
-    pub origin: Origin,
-    task: AbortHandle,
+    pub io: Box<dyn Io>,
+    origin: Origin,
     unused_since: Instant,
     idle: Duration,
 }
@@ -35,20 +38,15 @@ pub enum ConnectionUse {
 }
 
 impl Connection {
-    /// `task` drives the connection and ends with it.
-    pub fn new(sender: SendRequest<Empty<Bytes>>, origin: Origin, task: AbortHandle) -> Connection {
-        Connection { sender, origin, task, unused_since: Instant::now(), idle: IDLE }
-    }
-
     /// A request was answered in full. `keep_alive` is what the exporter said about how long it
     /// waits for the next one: asking it at the very moment it gives up would fail the scrape.
-    pub fn rests(&mut self, keep_alive: Option<Duration>) {
-        self.unused_since = Instant::now();
-        self.idle = keep_alive.map_or(IDLE, |told| told.saturating_sub(Duration::from_secs(1)).min(IDLE));
+    pub fn resting(io: Box<dyn Io>, origin: Origin, keep_alive: Option<Duration>) -> Connection {
+        let idle = keep_alive.map_or(IDLE, |told| told.saturating_sub(Duration::from_secs(1)).min(IDLE));
+        Connection { io, origin, unused_since: Instant::now(), idle }
     }
 
     /// Whether it may be used for a request under these rules.
-    pub fn judge(&self, origin: &Origin) -> ConnectionUse {
+    pub fn judge(&mut self, origin: &Origin) -> ConnectionUse {
         match self.origin == *origin {
             true => self.rest(),
             false => ConnectionUse::Stale,
@@ -56,16 +54,55 @@ impl Connection {
     }
 
     /// Whether it is worth keeping.
-    pub fn rest(&self) -> ConnectionUse {
-        match self.sender.is_closed() || self.unused_since.elapsed() >= self.idle {
+    pub fn rest(&mut self) -> ConnectionUse {
+        match self.unused_since.elapsed() >= self.idle {
             true => ConnectionUse::Stale,
-            false => ConnectionUse::Fit,
+            false => self.hear(),
+        }
+    }
+
+    /// Nobody asked anything: a word, or the end, is none to be trusted.
+    fn hear(&mut self) -> ConnectionUse {
+        let (mut byte, mut nobody) = ([0; 1], Context::from_waker(Waker::noop()));
+        match Pin::new(&mut self.io).poll_read(&mut nobody, &mut ReadBuf::new(&mut byte)).is_pending() {
+            true => ConnectionUse::Fit,
+            false => ConnectionUse::Stale,
         }
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn origin(generation: u64) -> Origin {
+        Origin { generation, target: "app".into() }
+    }
+
+    #[tokio::test]
+    async fn only_a_silent_connection_made_under_the_same_rules_is_used_again() {
+        let (here, there) = duplex(64);
+        let mut kept = Connection::resting(Box::new(here), origin(1), None);
+        assert_eq!(kept.judge(&origin(1)), ConnectionUse::Fit);
+        assert_eq!(kept.judge(&origin(2)), ConnectionUse::Stale);
+        drop(there);
+        assert_eq!(kept.judge(&origin(1)), ConnectionUse::Stale, "the other side went away");
+
+        let (here, mut there) = duplex(64);
+        let mut kept = Connection::resting(Box::new(here), origin(1), None);
+        there.write_all(b"HTTP/1.1 408 ").await.unwrap();
+        assert_eq!(kept.rest(), ConnectionUse::Stale, "an answer that nobody asked for");
+
+        let (here, _there) = duplex(64);
+        let mut kept = Connection::resting(Box::new(here), origin(1), Some(Duration::from_secs(1)));
+        assert_eq!(kept.rest(), ConnectionUse::Stale, "the exporter is about to close it");
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::engine::guard::{Absences, BodyEnd, EndpointState, Guard, Jumps, Look, Report, Scrape, ScrapeError};
+use crate::engine::guard::{
+    Absences, BodyEnd, EndpointState, Guard, Jumps, Leaves, Look, Report, Scrape, ScrapeError, Wanted,
+};
 use crate::engine::model::{Format, Seed};
 
 use crate::telemetry::LiveEndpoint;
@@ -177,6 +179,16 @@ impl Lease {
         self.at_work.as_mut().map_or(Ok(()), |guard| guard.push(bytes))
     }
 
+    /// Where the next bytes may be put without a copy, and [`Lease::pushed`] told so. `None` before
+    /// [`Lease::begin`].
+    pub fn tail(&mut self) -> Option<&mut Vec<u8>> {
+        self.at_work.as_mut().map(Guard::tail)
+    }
+
+    pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
+        self.at_work.as_mut().map_or(Ok(()), |guard| guard.pushed(bytes))
+    }
+
     pub fn drain(&mut self, out: &mut Vec<u8>) {
         if let Some(guard) = &mut self.at_work {
             guard.drain(out);
@@ -184,9 +196,14 @@ impl Lease {
     }
 
     /// Ends the scrape well: commits, all or nothing. `None` when none was begun.
-    pub fn finish(&mut self, end: BodyEnd, out: &mut Vec<u8>) -> Option<Result<Report, ScrapeError>> {
-        let (state, result) = self.at_work.take()?.finish(end, out);
-        if let Ok(report) = &result {
+    pub fn finish(
+        &mut self,
+        end: BodyEnd,
+        wanted: Wanted,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(Report, Leaves), ScrapeError>> {
+        let (state, result) = self.at_work.take()?.finish_as(end, wanted, out);
+        if let Ok((report, _)) = &result {
             self.gauges.committed(report);
             self.committed = Some(state.format());
             self.look_closely();
@@ -241,7 +258,7 @@ impl Lease {
 
     /// The connection of the scrape before, if it may still be used.
     pub fn take_connection(&mut self, origin: &Origin) -> Option<Connection> {
-        self.slot.connection.take().filter(|kept| kept.judge(origin) == ConnectionUse::Fit)
+        self.slot.connection.take().and_then(|mut kept| (kept.judge(origin) == ConnectionUse::Fit).then_some(kept))
     }
 
     pub fn keep_connection(&mut self, connection: Connection) {
@@ -330,7 +347,7 @@ mod tests {
         let mut lease = endpoint.try_lease().unwrap();
         lease.begin(Format::OpenMetrics, scrape());
         lease.push(b"# EOF\n").unwrap();
-        lease.finish(BodyEnd::Framed, &mut Vec::new()).unwrap().unwrap();
+        lease.finish(BodyEnd::Framed, Wanted::Written, &mut Vec::new()).unwrap().unwrap();
         drop(lease);
         assert_eq!(endpoint.try_lease().unwrap().known_format(), Some(Format::OpenMetrics));
     }

@@ -21,7 +21,7 @@ pub use buffers::Buffers;
 pub use clock::Clock;
 pub use commons::{Event, Happening, TargetCommons};
 pub use config::{ActiveTarget, Config, Shared};
-pub use connection::{Connection, ConnectionUse, Origin};
+pub use connection::{Connection, ConnectionUse, Io, Origin};
 pub use endpoint::{Endpoint, Lease};
 pub use endpoints::{EndpointKey, Endpoints};
 pub use gauges::Witness;

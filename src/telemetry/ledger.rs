@@ -11,7 +11,7 @@ use super::families::{family, gauges, labels};
 use super::names::{self, Family};
 use super::rows::{Attribution, Counters, MetricCounters};
 use super::toplist;
-use super::{Foreseen, LiveEndpoint, ScrapeCost, ScrapeResult};
+use super::{Foreseen, LiveEndpoint, ScrapeCost, ScrapeResult, build};
 use crate::engine::guard::{Attributed, BadSample, Report};
 use crate::engine::policy::{Action, Mode};
 
@@ -238,7 +238,8 @@ impl Ledger {
             gauges(&names::MODE, modes),
             gauges(&names::RELOAD_SUCCESSFUL, [(vec![], successful)]),
             gauges(&names::RELOAD_TIMESTAMP, [(vec![], loaded_at.map_or(0.0, |at| at.as_secs_f64()))]),
-            gauges(&names::BUILD_INFO, [(vec![env!("CARGO_PKG_VERSION").to_owned()], 1.0)]),
+            gauges(&names::MEMORY_LIMIT, [(vec![], self.foreseen.memory_limit as f64)]),
+            gauges(&names::BUILD_INFO, [(vec![build::VERSION.to_owned(), build::REVISION.to_owned()], 1.0)]),
         ]
     }
 }

@@ -13,6 +13,7 @@ mod printable;
 mod rows;
 mod toplist;
 
+pub mod build;
 pub mod logs;
 
 use std::collections::HashSet;
@@ -70,6 +71,8 @@ pub struct Foreseen {
     pub targets: Vec<(String, Mode)>,
     /// Target and policy, for each policy that applies to the target.
     pub policies: Vec<(String, String)>,
+    /// `scrape.memory_limit`; 0 = none.
+    pub memory_limit: u64,
 }
 
 /// An endpoint in memory, as of now: gauges are sums over these.

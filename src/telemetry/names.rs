@@ -63,6 +63,11 @@ pub(super) static MEMBERS: Family =
     gauge("cardinality_guard_members", BY_TARGET, "Input series remembered so that their folds stay true.");
 pub(super) static MEMORY: Family =
     gauge("cardinality_guard_memory_bytes", BY_TARGET, "Memory taken by what is remembered, roughly.");
+pub(super) static MEMORY_LIMIT: Family = gauge(
+    "cardinality_guard_memory_limit_bytes",
+    &[],
+    "scrape.memory_limit: what cardinality_guard_memory_bytes of all targets together may come to; 0 = no limit.",
+);
 pub(super) static ENDPOINTS: Family = gauge("cardinality_guard_endpoints", BY_TARGET, "Endpoints in memory.");
 pub(super) static ENDPOINTS_FORGOTTEN: Family = counter(
     "cardinality_guard_endpoints_forgotten_total",
@@ -168,7 +173,7 @@ pub(super) static RELOAD_TIMESTAMP: Family = gauge(
     "When settings and policies were last loaded successfully.",
 );
 pub(super) static BUILD_INFO: Family =
-    gauge("cardinality_guard_build_info", &["version"], "1, with the version that runs.");
+    gauge("cardinality_guard_build_info", &["version", "revision"], "1, with the version and the revision that run.");
 
 /// The counters with a row per target that exists at 0 from load.
 pub(super) static PER_TARGET: [&Family; 10] = [

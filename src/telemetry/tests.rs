@@ -32,6 +32,7 @@ fn busy() -> (Telemetry, Vec<LiveEndpoint>) {
     telemetry.config_loaded(Foreseen {
         targets: vec![("celery".into(), Mode::Enforce), ("idle".into(), Mode::Observe)],
         policies: vec![("celery".into(), "job-ids".into()), ("idle".into(), "job-ids".into())],
+        memory_limit: 5_000_000,
     });
     let cost =
         ScrapeCost { upstream: Duration::from_millis(20), total: Duration::from_millis(30), ..Default::default() };
@@ -78,6 +79,7 @@ fn what_happened_can_be_read_off() {
         (r#"cardinality_guard_mode{target="idle",mode="observe"}"#, 1.0),
         (r#"cardinality_guard_mode{target="idle",mode="enforce"}"#, 0.0),
         ("cardinality_guard_config_last_reload_successful", 1.0),
+        ("cardinality_guard_memory_limit_bytes", 5e6),
         (r#"cardinality_guard_scrape_duration_seconds_bucket{stage="total",le="0.05"}"#, 2.0),
         (r#"cardinality_guard_scrape_duration_seconds_count{stage="upstream"}"#, 1.0),
     ] {

@@ -8,6 +8,7 @@ mod binary;
 mod compose;
 mod helm;
 mod kubernetes;
+mod rendered;
 mod systemd;
 
 use std::fs;

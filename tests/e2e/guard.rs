@@ -58,6 +58,13 @@ impl Guard {
         assert_eq!(answer.status, 500, "{}", answer.text());
     }
 
+    /// Nothing can be written any more where the state is kept.
+    pub fn lose_the_disk(&self) {
+        let data = self.files.path().join("data");
+        std::fs::rename(&data, self.files.path().join("gone")).unwrap();
+        std::fs::write(&data, "no directory").unwrap();
+    }
+
     /// SIGTERM; gives the exit code.
     pub fn terminate(self) -> Option<i32> {
         self.process.lock().unwrap().end_with("-TERM")

@@ -15,7 +15,6 @@ mod worker;
 
 mod budgets;
 mod demo;
-mod docs;
 mod folding;
 mod identity;
 mod rollback;

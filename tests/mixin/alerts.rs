@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cardinality_guard::settings::Settings;
 use serde_json::Value;
 
-use crate::{alerts, items, promql, rule_tests, rules, word, yaml};
+use crate::{alerts, items, path, promql, rule_tests, rules, text, word, yaml};
+
+/// What somebody who loads the alerts puts another address in the place of.
+const RUNBOOKS: &str = "https://runbooks.example.com/cardinality-guard/";
 
 /// How often the tests expect something of an alert.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ fn every_alert_says_whom_it_wakes_and_what_to_do() {
         assert!(["page", "ticket", "none"].contains(&word(&alert, "/labels/severity")), "{name}");
         assert!(!word(&alert, "/annotations/summary").is_empty(), "{name}");
         assert!(word(&alert, "/annotations/description").len() > 100, "{name}");
-        let runbook = format!("docs/runbook.md#{}", name.to_lowercase());
+        let runbook = format!("{RUNBOOKS}runbook.md#{}", name.to_lowercase());
         assert_eq!(word(&alert, "/annotations/runbook_url"), runbook, "{name}");
     }
 }
@@ -98,12 +100,22 @@ fn what_pages_and_what_waits_is_as_documented() {
     assert_eq!(pages.len(), 2, "an explosion and a guard that is down: {pages:#?}");
 }
 
+/// One prefix, and one command that puts another in its place.
 #[test]
-fn the_memory_alert_knows_the_limit_of_the_settings() {
-    let limit = Settings::default().scrape.memory_limit.to_string();
-    let alerts = alerts();
-    let memory = alerts.iter().find(|alert| word(alert, "/alert") == "CardinalityGuardMemoryNearLimit").unwrap();
-    assert!(word(memory, "/expr").ends_with(&format!(" * {limit}")), "{memory:#}");
+fn the_runbook_is_where_the_reader_says() {
+    let command = text("mixin/README.md");
+    let command = command.lines().map(str::trim).find(|line| line.starts_with("sed -i ")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("mixin")).unwrap();
+    std::fs::copy(path("mixin/alerts.yaml"), dir.path().join("mixin/alerts.yaml")).unwrap();
+    let run = std::process::Command::new("sh").args(["-c", command]).current_dir(dir.path()).status().unwrap();
+    assert!(run.success());
+    let changed = std::fs::read_to_string(dir.path().join("mixin/alerts.yaml")).unwrap();
+    let urls: Vec<_> = changed.lines().filter(|line| line.contains("runbook_url: ")).collect();
+    assert_eq!(urls.len(), alerts().len());
+    let theirs = command.split('|').nth(2).unwrap();
+    assert!(urls.iter().all(|url| url.contains(&format!(" {theirs}runbook.md#cardinalityguard"))), "{urls:#?}");
+    assert!(!changed.contains("example.com"));
 }
 
 #[test]

@@ -8,6 +8,9 @@
 mod alertmanager;
 mod alerts;
 mod dashboard;
+#[path = "../e2e/exporter.rs"]
+#[allow(dead_code)]
+mod exporter;
 #[path = "../e2e/guard.rs"]
 mod guard;
 #[path = "../e2e/http.rs"]
@@ -22,6 +25,7 @@ mod promql;
 mod promtool;
 mod real;
 mod runbook;
+mod scenarios;
 #[path = "../e2e/worker.rs"]
 mod worker;
 

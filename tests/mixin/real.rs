@@ -31,7 +31,7 @@ policies:
 ";
 
 /// Alerts and recording rules as one file.
-fn rules() -> String {
+pub(crate) fn rules() -> String {
     let records = text("mixin/rules.yaml");
     format!("{}{}", text("mixin/alerts.yaml"), records.split_once("groups:\n").unwrap().1)
 }

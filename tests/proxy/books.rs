@@ -43,7 +43,7 @@ async fn before(exporter: &Exporter) -> Guard {
     settings.scrape.body_size_limit = 10_000;
     let guard = Guard::with(settings).await;
     let targets = guard.shared.config().targets().iter().map(|t| (t.settings.name.clone(), t.mode)).collect();
-    guard.shared.telemetry().config_loaded(Foreseen { targets, policies: vec![] });
+    guard.shared.telemetry().config_loaded(Foreseen { targets, ..Foreseen::default() });
     guard
 }
 

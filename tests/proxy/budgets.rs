@@ -40,7 +40,7 @@ impl Fleet {
         settings.scrape.memory_limit = MEMORY;
         let guard = Guard::with_policy(settings, POLICY).await;
         let targets = vec![("pods".to_owned(), Mode::Enforce)];
-        guard.shared.telemetry().config_loaded(Foreseen { targets, policies: vec![] });
+        guard.shared.telemetry().config_loaded(Foreseen { targets, ..Foreseen::default() });
         Fleet { exporter, guard, orders }
     }
 

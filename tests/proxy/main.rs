@@ -14,6 +14,7 @@ mod headers;
 mod limits;
 mod memory;
 mod outcomes;
+mod packed;
 mod pass;
 mod streaming;
 mod tls;

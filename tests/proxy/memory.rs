@@ -36,7 +36,7 @@ impl Case {
         .await;
         let case = Case { guard: Guard::with_policy(of(&exporter), POLICY).await, exporter, jobs };
         let targets = NAMES.map(|name| (name.to_owned(), Mode::Enforce)).into();
-        case.guard.shared.telemetry().config_loaded(Foreseen { targets, policies: vec![] });
+        case.guard.shared.telemetry().config_loaded(Foreseen { targets, ..Foreseen::default() });
         case.ask("old", MANY).await;
         case.rest().await;
         case.ask("old", 1).await;

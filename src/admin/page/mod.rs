@@ -22,6 +22,7 @@ use super::targets::{self, Target};
 use super::{proposals, when};
 use crate::advice::Step;
 use crate::state::{Event, Shared};
+use crate::telemetry::build;
 
 pub(super) const STYLE: &str = include_str!("page.css");
 pub(super) const SCRIPT: &str = include_str!("page.js");
@@ -119,7 +120,7 @@ impl View<'_> {
         writeln!(page, "<link rel=\"stylesheet\" href=\"/page.css\">\n<script src=\"/page.js\" defer></script>")?;
         writeln!(page, "</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to what explodes</a>\n<header>")?;
         writeln!(page, "<h1><a href=\"/\">cardinality-guard</a></h1>")?;
-        writeln!(page, "<span class=\"quiet\">{}</span>", env!("CARGO_PKG_VERSION"))?;
+        writeln!(page, "<span class=\"quiet\">{}</span>", build::VERSION)?;
         self.write_search(page)?;
         writeln!(page, "<button type=\"button\" id=\"live\" hidden>Pause updates</button>")?;
         writeln!(page, "<nav aria-label=\"Elsewhere\">")?;

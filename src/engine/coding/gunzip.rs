@@ -7,6 +7,9 @@ use super::header::{Header, Progress};
 /// Output of one call, so that a small input cannot blow up memory before its size is looked at.
 const CHUNK: usize = 128 << 10;
 
+/// Input of one call: what it decodes to should still be in the processor's cache when it is read.
+const MOUTHFUL: usize = 16 << 10;
+
 /// Decodes one gzip body. After an error it is of no further use.
 pub struct Gunzip {
     inflate: Decompress,
@@ -102,7 +105,9 @@ impl Gunzip {
         let from = out.len();
         out.reserve(CHUNK);
         let before = self.inflate.total_in();
-        let status = self.inflate.decompress_vec(rest, out, FlushDecompress::None).map_err(|_| GunzipError::Corrupt)?;
+        let mouthful = &rest[..rest.len().min(MOUTHFUL)];
+        let status =
+            self.inflate.decompress_vec(mouthful, out, FlushDecompress::None).map_err(|_| GunzipError::Corrupt)?;
         let read = (self.inflate.total_in() - before) as usize;
         *rest = &rest[read..];
         self.crc.update(&out[from..]);

@@ -70,6 +70,29 @@ impl Gzip {
     }
 }
 
+/// Bytes of a stored block at most.
+const STORED: usize = u16::MAX as usize;
+
+/// Appends a whole member of few bytes, which are not worth the work of compressing them.
+pub fn store(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&HEADER);
+    let mut blocks = bytes.chunks(STORED).peekable();
+    while let Some(block) = blocks.next() {
+        let (last, length) = (u8::from(blocks.peek().is_none()), block.len() as u16);
+        out.push(last);
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(&(!length).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    if bytes.is_empty() {
+        out.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+    }
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    out.extend_from_slice(&crc.sum().to_le_bytes());
+    out.extend_from_slice(&crc.amount().to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -92,6 +115,16 @@ mod tests {
             data.chunks(step).for_each(|piece| gzip.push(piece, &mut packed));
             gzip.finish(&mut packed);
             assert!(read_back(&packed) == data);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_a_member_too() {
+        for size in [0, 1, 1000, STORED, STORED + 1, 3 * STORED] {
+            let data: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+            let mut packed = Vec::new();
+            store(&data, &mut packed);
+            assert!(read_back(&packed) == data, "{size} bytes");
         }
     }
 

@@ -5,4 +5,4 @@ mod gzip;
 mod header;
 
 pub use gunzip::{Gunzip, GunzipError, Pushed};
-pub use gzip::Gzip;
+pub use gzip::{Gzip, store};

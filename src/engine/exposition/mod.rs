@@ -29,7 +29,7 @@ pub mod number;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use plain::{Plain, plain};
-pub use skeleton::{Skeleton, Span, series_end};
+pub use skeleton::{Skeleton, Span, plain_value, series_end};
 pub use step::{Keyword, Meta, Sample, Step, Tail};
 pub use tokens::{SyntaxLimits, Tokens};
-pub use write::{write_label_value, write_name_and_labels, write_number};
+pub use write::{write_escaped, write_label_value, write_name_and_labels, write_number};

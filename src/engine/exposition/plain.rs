@@ -1,7 +1,7 @@
 //! The plain tail: a decimal and its newline, nothing else. Nearly every sample ends so, and such
 //! an end is read sixteen bytes at a time; whatever else a line may end in is left to the formats.
 
-/// The bytes looked at together: a line that stands nearer to the input's end is not plain.
+/// The bytes looked at together.
 const WINDOW: usize = 16;
 
 /// A tail that was read whole.
@@ -23,7 +23,7 @@ struct Shape {
 
 /// Reads `-digits[.digits]\n` behind a series part that ends at `from`: behind a `}` after one
 /// blank, which the series part of a bare name has already. `None` decides nothing.
-#[inline]
+#[inline(always)]
 pub fn plain(input: &[u8], from: usize) -> Option<Plain> {
     let window = input.get(from..from + 2)?;
     let blanks = match input.get(from.checked_sub(1)?)? {
@@ -33,7 +33,14 @@ pub fn plain(input: &[u8], from: usize) -> Option<Plain> {
     };
     let start = from + blanks;
     let digits = start + usize::from(window[blanks] == b'-');
-    let window: &[u8; WINDOW] = input.get(digits..digits + WINDOW)?.try_into().ok()?;
+    let near_end;
+    let window: &[u8; WINDOW] = match input.get(digits..digits + WINDOW) {
+        Some(window) => window.try_into().ok()?,
+        None => {
+            near_end = padded(input.get(digits..)?);
+            &near_end
+        }
+    };
     let others = others(window);
     let whole = others.trailing_zeros();
     let first = *window.get(whole as usize)?;
@@ -45,6 +52,14 @@ pub fn plain(input: &[u8], from: usize) -> Option<Plain> {
         return None;
     }
     Some(Plain { start, end: digits + second as usize + 1, shape: Shape { whole, fraction: second - whole - 1 } })
+}
+
+/// What is left of the input, and nothing that could be part of a number behind it.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; WINDOW] {
+    let mut window = [0; WINDOW];
+    window.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    window
 }
 
 impl Plain {
@@ -110,13 +125,17 @@ mod tests {
     use super::super::number;
     use super::*;
 
-    /// Far from the input's end, where everything plain is seen to be plain.
+    /// What follows a line.
     const REST: &str = "another_series{and=\"labels\"} 1\n";
 
     fn read(series: &str, tail: &str) -> Option<(f64, usize)> {
-        let input = format!("{series}{tail}{REST}");
-        let plain = plain(input.as_bytes(), series.len())?;
-        Some((plain.value(input.as_bytes()), plain.end - series.len()))
+        let read = |input: String| {
+            let plain = plain(input.as_bytes(), series.len())?;
+            Some((plain.value(input.as_bytes()), plain.end - series.len()))
+        };
+        let at_the_end = read(format!("{series}{tail}"));
+        assert_eq!(at_the_end, read(format!("{series}{tail}{REST}")), "wherever it stands");
+        at_the_end
     }
 
     #[test]
@@ -167,8 +186,9 @@ mod tests {
         for tail in ["1\n", "  1\n", "\t1\n", "{} 1\n"] {
             assert_eq!(read("a{}", tail), None, "{tail:?}");
         }
-        assert_eq!(plain(b"a 1\n", 2), None, "too near to the input's end");
-        assert_eq!(plain(b"", 0), None);
+        for cut in ["a 1", "a ", "a{} ", "a{} 1.", ""] {
+            assert_eq!(plain(cut.as_bytes(), cut.len().min(2)), None, "{cut:?}");
+        }
     }
 
     proptest! {

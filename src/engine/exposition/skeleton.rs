@@ -50,6 +50,12 @@ impl Skeleton {
         self.names.iter().map(|range| std::str::from_utf8(&self.text[range.clone()]).unwrap_or_default())
     }
 
+    /// What is written before each value, and after the last.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.text[start..end])
+    }
+
     /// Where the series part ends that `input` begins with, when it has this skeleton; `values`
     /// tells where its values are.
     #[inline]
@@ -93,7 +99,7 @@ pub fn series_end(input: &[u8]) -> Option<usize> {
 
 /// The length of the value that begins here, if it is not empty and all ASCII, and stands for itself.
 #[inline]
-fn plain_value(input: &[u8]) -> Option<usize> {
+pub fn plain_value(input: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(word) = input.get(at..at + 8) {
         let word = u64::from_le_bytes(word.try_into().unwrap_or_default());

@@ -28,6 +28,12 @@ pub fn write_name_and_labels<'a>(out: &mut Vec<u8>, name: &str, labels: impl Ite
 /// Appends a label value between quotes, with `\`, `"` and newline escaped.
 pub fn write_label_value(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
+    write_escaped(out, value);
+    out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a label value.
+pub fn write_escaped(out: &mut Vec<u8>, value: &str) {
     let mut rest = value.as_bytes();
     while let Some(i) = memchr::memchr3(b'\\', b'"', b'\n', rest) {
         out.extend_from_slice(&rest[..i]);
@@ -39,7 +45,6 @@ pub fn write_label_value(out: &mut Vec<u8>, value: &str) {
         rest = &rest[i + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// Appends a value in a spelling that Prometheus reads back to the same bits: integers up to 15

@@ -61,9 +61,7 @@ impl Fold {
     fn is_grouped(&mut self, run: &Run<'_>, pending: &[Pending]) -> bool {
         let mut grouped = true;
         for lines in pending.chunk_by(|a, b| a.member == b.member) {
-            let member = self.members.get_mut(lines[0].member);
-            grouped &= member.scrape != run.occasion.scrape;
-            member.scrape = run.occasion.scrape;
+            grouped &= self.members.note(lines[0].member, run.pass) == Turn::First;
         }
         grouped
     }
@@ -72,7 +70,8 @@ impl Fold {
     /// spoils the member, a sum only itself (rule 1.10).
     fn gather(&mut self, lines: &mut [Pending], now: &mut Vec<f64>) -> Result<(), Bad> {
         now.clear();
-        let mut spoiled = Ok(());
+        let is_split = lines.iter().any(|p| p.field == field::SPLIT);
+        let mut spoiled = if is_split { Err(Bad::Inconsistent) } else { Ok(()) };
         for p in lines.iter_mut().filter(|p| p.field < field::REAL) {
             if !p.value.is_finite() {
                 if p.field == field::SUM {

@@ -64,6 +64,8 @@ pub struct FoldFamily {
     pub primed: bool,
     /// Groups in order of birth.
     pub groups: Vec<GroupId>,
+    /// Those that can give up their place in the scrape at hand, once it was asked: next one last.
+    pub(super) frozen: Option<Vec<GroupId>>,
     pub layouts: Layouts,
     /// How many numbers its members hold, so that the next one is allocated once.
     pub usual_fields: usize,
@@ -88,8 +90,8 @@ pub enum Settled {
 
 /// More quantiles than this are not told apart.
 const MOST_QUANTILES: usize = 32;
-/// Lines of a scrape for which memory is kept until the next: a MiB.
-const MOST_PENDING: usize = (1 << 20) / size_of::<Pending>();
+/// Lines of a scrape for which memory is kept until the next: two MiB.
+const MOST_PENDING: usize = (2 << 20) / size_of::<Pending>();
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
 
@@ -100,6 +102,7 @@ impl FoldFamily {
             pending: Vec::new(),
             primed,
             groups: Vec::new(),
+            frozen: None,
             layouts: Layouts::default(),
             usual_fields: if shape.is_composite() { 2 } else { 1 },
             quantiles: Vec::new(),
@@ -156,12 +159,12 @@ impl FoldFamily {
                     self.newest_created = self.newest_created.max(p.value);
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
-                field::OTHER | field::QUANTILE => {
-                    members.get_mut(p.member).seen = now as u32;
+                field::OTHER | field::QUANTILE | field::SPLIT => {
+                    members.set_seen(p.member, now as u32);
                     journal.saw(p.member);
                 }
                 _ => {
-                    members.get_mut(p.member).seen = now as u32;
+                    members.set_seen(p.member, now as u32);
                     journal.saw(p.member);
                     if members.last(p.member, p.field).to_bits() != p.value.to_bits() {
                         journal.changed(p.member);

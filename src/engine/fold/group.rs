@@ -431,11 +431,6 @@ impl Groups {
         self.all.iter_mut().for_each(Group::forget_gain);
     }
 
-    /// The scrape that sent members elsewhere has failed.
-    pub(super) fn forget_heirs(&mut self) {
-        self.all.iter_mut().for_each(|group| group.superseded = false);
-    }
-
     pub(super) fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
             self.index.remove(self.all[at].key, at as u32);

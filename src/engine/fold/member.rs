@@ -1,10 +1,10 @@
 //! Members: what is remembered about each input series.
 
-use super::class::{Class, ClassId, Classes};
+use super::class::{Class, ClassId, Classes, Role, RoleId, Roles};
 use super::family::FamilyId;
-use super::group::GroupId;
+use super::group::{GroupId, Turn};
 use super::layout::LayoutId;
-use crate::engine::model::{Index, SeriesHash};
+use crate::engine::model::{Index, SeriesHash, Spelled, Stamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u32);
@@ -27,25 +27,29 @@ pub struct MemberSeed {
     pub shadow: u32,
 }
 
-/// 24 bytes, and 8 of a key that no steady scrape looks at.
-#[derive(Debug)]
+/// What is known of a member, out of its record.
+#[derive(Clone, Copy, Debug)]
 pub struct Member {
-    value: Value,
-    /// A position, or [`ALONE`].
-    group: u32,
-    class: ClassId,
+    role: Role,
     /// Second of the endpoint clock at which it was last in a committed scrape.
     pub seen: u32,
-    /// The scrape in which it was last noted.
-    pub scrape: u32,
+    marks: u16,
 }
 
-/// A member's group and class at some time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Role {
-    group: u32,
-    class: ClassId,
+/// 32 bytes: two to a cache line.
+#[derive(Debug)]
+struct Record {
+    value: Value,
+    key: SeriesHash,
+    role: RoleId,
+    seen: u32,
+    /// Where the series of this member stands that is spelled as its key says. The code is the
+    /// member's marks: the stamp of the pass that noted it last, and [`MET`].
+    spelled: Spelled,
 }
+
+/// It was noted since it was made or read from the store.
+const MET: u16 = 1 << Stamp::BITS;
 
 /// The last good value; NaN where none was seen. Most members hold one number, the bits are then
 /// its own; else they are [`MANY`] and the place of the numbers.
@@ -55,8 +59,6 @@ struct Value(u64);
 /// A NaN that no arithmetic gives and no parser: what stands in its lower half is a place.
 const MANY: u64 = 0xfff7_5eed_0000_0000;
 const UPPER: u64 = 0xffff_ffff_0000_0000;
-
-const ALONE: u32 = u32::MAX;
 
 /// Whether a commit has left something as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,10 @@ pub struct Remembered {
     pub shadow: u32,
     pub group: Option<GroupId>,
     pub seen: u32,
-    pub scrape: u32,
+    /// The pass that noted it last.
+    pub noted: Stamp,
+    /// Whether any did, since it was made or read from the store.
+    pub is_met: bool,
 }
 
 impl Value {
@@ -95,32 +100,34 @@ impl Member {
     /// `None`: alone, and passes as it came (rule 0.11).
     #[inline]
     pub fn group(&self) -> Option<GroupId> {
-        (self.group != ALONE).then_some(GroupId(self.group))
-    }
-
-    #[inline]
-    pub fn set_group(&mut self, group: Option<GroupId>) {
-        self.group = group.map_or(ALONE, |g| g.0);
-    }
-
-    /// Where its increments go and who is to blame: what changes before a scrape is committed.
-    pub(super) fn role(&self) -> Role {
-        Role { group: self.group, class: self.class }
-    }
-
-    /// The scrape has failed.
-    pub(super) fn become_again(&mut self, role: Role) {
-        (self.group, self.class) = (role.group, role.class);
+        self.role.group()
     }
 
     #[inline]
     pub fn class(&self) -> ClassId {
-        self.class
+        self.role.class
+    }
+
+    /// Whether it was noted in this pass.
+    #[inline]
+    pub(super) fn was_noted(&self, pass: Stamp) -> bool {
+        Stamp::from_raw(self.marks) == pass
+    }
+
+    /// Whether it was noted since it was made or read from the store.
+    pub fn is_met(&self) -> bool {
+        self.marks & MET != 0
+    }
+}
+
+impl Record {
+    fn new(seed: MemberSeed, value: Value, role: RoleId) -> Record {
+        Record { value, key: seed.key, role, seen: 0, spelled: Spelled::default() }
     }
 
     /// The last good value of a member that holds one number.
     #[inline]
-    pub(super) fn known_one(&self) -> Option<f64> {
+    fn known_one(&self) -> Option<f64> {
         // Places of many numbers are NaN as well.
         let value = f64::from_bits(self.value.0);
         (!value.is_nan()).then_some(value)
@@ -130,10 +137,10 @@ impl Member {
 /// All members of an endpoint, by position and by key.
 #[derive(Debug, Default)]
 pub struct Members {
-    all: Vec<Member>,
-    keys: Vec<SeriesHash>,
+    all: Vec<Record>,
     many: Many,
     classes: Classes,
+    roles: Roles,
     index: Index,
 }
 
@@ -147,22 +154,19 @@ impl Members {
     }
 
     #[inline]
-    pub fn get(&self, id: MemberId) -> &Member {
-        &self.all[id.index()]
+    pub fn get(&self, id: MemberId) -> Member {
+        let record = &self.all[id.index()];
+        Member { role: self.roles.get(record.role), seen: record.seen, marks: record.spelled.code() }
     }
 
     #[inline]
-    pub fn get_mut(&mut self, id: MemberId) -> &mut Member {
-        &mut self.all[id.index()]
-    }
-
     pub fn key(&self, id: MemberId) -> SeriesHash {
-        self.keys[id.index()]
+        self.all[id.index()].key
     }
 
     #[inline]
     pub fn class(&self, id: MemberId) -> &Class {
-        self.classes.get(self.get(id).class)
+        self.classes.get(self.get(id).class())
     }
 
     #[inline]
@@ -170,20 +174,104 @@ impl Members {
         self.class(id).family
     }
 
+    /// The series that is spelled as the member's key says; empty when it is spelled otherwise or
+    /// not known.
+    #[inline]
+    pub fn spelled(&self, at: usize) -> Option<(&Spelled, SeriesHash)> {
+        self.all.get(at).map(|record| (&record.spelled, record.key))
+    }
+
+    #[inline]
+    pub fn spelled_mut(&mut self, at: usize) -> Option<&mut Spelled> {
+        self.all.get_mut(at).map(|record| &mut record.spelled)
+    }
+
+    /// The series of this member has so many bytes, and is followed by `next`.
+    #[inline]
+    pub fn spell(&mut self, id: MemberId, len: usize, next: u32) {
+        let spelled = &mut self.all[id.index()].spelled;
+        *spelled = Spelled::new(len, next, spelled.code());
+    }
+
+    #[inline]
+    pub fn set_group(&mut self, id: MemberId, group: Option<GroupId>) {
+        let class = self.get(id).class();
+        self.all[id.index()].role = self.roles.number(Role::new(group, class));
+    }
+
+    #[inline]
+    pub fn set_seen(&mut self, id: MemberId, seen: u32) {
+        self.all[id.index()].seen = seen;
+    }
+
+    /// It was noted in this pass. Says whether it was so before.
+    #[inline]
+    pub(super) fn note(&mut self, id: MemberId, pass: Stamp) -> Turn {
+        let spelled = &mut self.all[id.index()].spelled;
+        if Stamp::from_raw(spelled.code()) == pass {
+            return Turn::Later;
+        }
+        spelled.set_code(pass.raw() | MET);
+        Turn::First
+    }
+
+    /// Where its increments go and who is to blame: what changes before a scrape is committed.
+    pub(super) fn role(&self, id: MemberId) -> RoleId {
+        self.all[id.index()].role
+    }
+
+    /// The scrape has failed.
+    pub(super) fn become_again(&mut self, id: MemberId, role: RoleId) {
+        self.all[id.index()].role = role;
+    }
+
+    /// Stamps come round: none of an earlier pass stays.
+    pub fn wipe(&mut self) {
+        for Record { spelled, .. } in &mut self.all {
+            spelled.set_stamp(Stamp::NEVER);
+            spelled.set_code(spelled.code() & MET);
+        }
+    }
+
+    /// Series of which `fits` is true are not known any more.
+    pub fn forget_spellings(&mut self, fits: impl Fn(&Members, MemberId) -> bool) {
+        for at in 0..self.all.len() {
+            if !self.all[at].spelled.is_empty() && fits(self, MemberId(at as u32)) {
+                self.all[at].spelled.forget();
+            }
+        }
+    }
+
+    /// Who followed a series has another number.
+    pub fn relink(&mut self, new: impl Fn(u32) -> u32) {
+        self.all.iter_mut().for_each(|record| record.spelled.next = new(record.spelled.next));
+    }
+
     /// Who changed its label set, and what observers would make of it.
     pub fn attribute(&mut self, id: MemberId, cause: u32, shadow: u32) {
         let class = Class { cause, shadow, ..*self.class(id) };
-        self.all[id.index()].class = self.classes.number(class);
+        self.set_class(id, class);
     }
 
     pub(super) fn set_layout(&mut self, id: MemberId, layout: LayoutId) {
         let class = Class { layout, ..*self.class(id) };
-        self.all[id.index()].class = self.classes.number(class);
+        self.set_class(id, class);
+    }
+
+    fn set_class(&mut self, id: MemberId, class: Class) {
+        let role = Role { class: self.classes.number(class), ..self.get(id).role };
+        self.all[id.index()].role = self.roles.number(role);
+    }
+
+    /// The last good value of a member that holds one number.
+    #[inline]
+    pub(super) fn known_one(&self, id: MemberId) -> Option<f64> {
+        self.all[id.index()].known_one()
     }
 
     #[inline]
     pub fn last(&self, id: MemberId, field: u32) -> f64 {
-        let Value(bits) = self.get(id).value;
+        let Value(bits) = self.all[id.index()].value;
         match Value(bits).place() {
             None if field == 0 => f64::from_bits(bits),
             None => f64::NAN,
@@ -216,7 +304,7 @@ impl Members {
 
     /// Every field, from the first.
     pub(super) fn values(&self, id: MemberId) -> Vec<f64> {
-        let value = self.get(id).value;
+        let value = self.all[id.index()].value;
         match value.place() {
             None => vec![f64::from_bits(value.0)],
             Some(at) => self.many.numbers[at].clone(),
@@ -230,7 +318,7 @@ impl Members {
     }
 
     pub fn find(&self, key: SeriesHash) -> Option<MemberId> {
-        self.index.find(key, |i| self.keys[i as usize]).map(MemberId)
+        self.index.find(key, |i| self.all[i as usize].key).map(MemberId)
     }
 
     pub(super) fn insert(&mut self, seed: MemberSeed, capacity: usize) -> MemberId {
@@ -241,19 +329,18 @@ impl Members {
         };
         let MemberSeed { key, family, cause, shadow } = seed;
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
-        self.all.push(Member { value, group: ALONE, class, seen: 0, scrape: 0 });
-        self.keys.push(key);
-        self.index.insert(key, id, |i| self.keys[i as usize]);
+        let role = self.roles.number(Role::new(None, class));
+        self.all.push(Record::new(seed, value, role));
+        self.index.insert(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
-            self.index.remove(self.keys[at], at as u32);
+            self.index.remove(self.all[at].key, at as u32);
             self.many.remove(self.all[at].value);
         }
         self.all.truncate(len);
-        self.keys.truncate(len);
     }
 
     /// Every value becomes 0 (rule 1.4).
@@ -286,25 +373,28 @@ impl Members {
 
     /// Groups went to other places, or away.
     pub(super) fn follow_groups(&mut self, new: impl Fn(GroupId) -> Option<GroupId>) {
-        self.all.iter_mut().for_each(|m| m.set_group(m.group().and_then(&new)));
+        self.roles.follow_groups(new);
     }
 
     fn remembered(&self, at: usize) -> Remembered {
-        let member = &self.all[at];
+        let record = &self.all[at];
+        let role = self.roles.get(record.role);
+        let class = self.classes.get(role.class);
         Remembered {
-            key: self.keys[at],
-            family: self.classes.get(member.class).family,
-            shadow: self.classes.get(member.class).shadow,
-            group: member.group(),
-            seen: member.seen,
-            scrape: member.scrape,
+            key: record.key,
+            family: class.family,
+            shadow: class.shadow,
+            group: role.group(),
+            seen: record.seen,
+            noted: Stamp::from_raw(record.spelled.code()),
+            is_met: record.spelled.code() & MET != 0,
         }
     }
 
     /// How many numbers of it are known.
     pub(super) fn numbers(&self, id: MemberId) -> u64 {
-        match self.get(id).value.place() {
-            None => u64::from(self.get(id).known_one().is_some()),
+        match self.all[id.index()].value.place() {
+            None => u64::from(self.known_one(id).is_some()),
             Some(at) => self.many.numbers[at].iter().filter(|v| !v.is_nan()).count() as u64,
         }
     }
@@ -322,43 +412,43 @@ impl Members {
             moved.push(stays.then_some(MemberId(kept)));
             if stays {
                 self.all.swap(kept as usize, at);
-                self.keys.swap(kept as usize, at);
                 kept += 1;
             } else {
                 self.many.remove(self.all[at].value);
             }
         }
         self.all.truncate(kept as usize);
-        self.keys.truncate(kept as usize);
         self.all.shrink_to(self.all.len() + self.all.len() / 4);
-        self.keys.shrink_to(self.keys.len() + self.keys.len() / 4);
-        self.index.rebuild(self.all.len(), |i| self.keys[i as usize]);
+        self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
         self.forget_classes();
         moved
     }
 
     /// Notes have other numbers now.
     pub fn renumber_shadows(&mut self, new: impl Fn(u32) -> u32) {
-        let before = std::mem::take(&mut self.classes);
-        for member in &mut self.all {
-            let class = *before.get(member.class);
-            member.class = self.classes.number(Class { shadow: new(class.shadow), ..class });
-        }
+        self.renumber(|class| Class { shadow: new(class.shadow), ..class });
     }
 
-    /// Classes of nobody go.
+    /// Classes and roles of nobody go.
     fn forget_classes(&mut self) {
-        let before = std::mem::take(&mut self.classes);
-        for member in &mut self.all {
-            member.class = self.classes.number(*before.get(member.class));
+        self.renumber(|class| class);
+    }
+
+    fn renumber(&mut self, new: impl Fn(Class) -> Class) {
+        let (classes, roles) = (std::mem::take(&mut self.classes), std::mem::take(&mut self.roles));
+        for record in &mut self.all {
+            let role = roles.get(record.role);
+            let class = self.classes.number(new(*classes.get(role.class)));
+            record.role = self.roles.number(Role { class, ..role });
         }
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.all.capacity() * size_of::<Member>()
-            + self.keys.capacity() * size_of::<SeriesHash>()
+        // What was never written to takes no memory.
+        self.all.len() * size_of::<Record>()
             + self.many.memory()
             + self.classes.memory()
+            + self.roles.memory()
             + self.index.memory()
     }
 }
@@ -461,6 +551,6 @@ mod tests {
 
     #[test]
     fn a_member_is_as_small_as_can_be() {
-        assert_eq!(size_of::<Member>(), 24);
+        assert_eq!(size_of::<Record>(), 32);
     }
 }

@@ -41,9 +41,9 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::SeriesHash;
+use crate::engine::model::{SeriesHash, Stamp};
+use class::RoleId;
 use fingerprints::Fingerprints;
-use member::Role;
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -70,6 +70,8 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
+    /// A line that a policy takes away from the others of its member, which spoils them all.
+    pub const SPLIT: u32 = u32::MAX - 6;
 }
 
 /// What the scrape at hand brings, before any family is settled.
@@ -106,7 +108,9 @@ pub struct Fold {
     names: HashMap<MemberId, NamesId>,
     /// What members that were there before this scrape were like before it changed them, for a
     /// rollback.
-    before: Vec<(MemberId, Role)>,
+    before: Vec<(MemberId, RoleId)>,
+    /// The same of groups: superseded, retired.
+    places_before: Vec<(GroupId, [bool; 2])>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     /// Notes of members whose place went to another.
@@ -181,6 +185,8 @@ impl Fold {
         self.watermark =
             Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
         self.before.clear();
+        self.places_before.clear();
+        self.families.iter_mut().for_each(|family| family.frozen = None);
         self.tally = Tally::default();
     }
 
@@ -199,7 +205,9 @@ impl Fold {
         for id in families {
             self.families[id.index()].primed = false;
         }
-        self.members.forget_values(|m| m.scrape != last_scrape && families.contains(&m.family));
+        // After a restart nobody knows what the last scrape noted.
+        let last = (last_scrape > 0).then(|| Stamp::of(last_scrape));
+        self.members.forget_values(|m| last.is_some_and(|last| m.noted != last) && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -215,6 +223,23 @@ impl Fold {
         }
         let capacity = self.families[seed.family.index()].usual_fields;
         self.members.insert(seed, capacity)
+    }
+
+    /// A member of one number that joins a group as another did before it, this scrape; `None` when
+    /// there is one with its key.
+    #[inline]
+    pub fn join_new(&mut self, seed: MemberSeed, group: GroupId, model: MemberId) -> Option<MemberId> {
+        if self.members.find(seed.key).is_some() {
+            return None;
+        }
+        let id = self.members.insert(seed, 1);
+        self.members.set_group(id, Some(group));
+        if !self.names.is_empty()
+            && let Some(&names) = self.names.get(&model)
+        {
+            self.names.insert(id, names);
+        }
+        Some(id)
     }
 
     /// A member that was made just now has these label names.
@@ -235,13 +260,12 @@ impl Fold {
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
         if self.members.get(member).group() != group {
             self.changing(member);
-            self.members.get_mut(member).set_group(group);
+            self.members.set_group(member, group);
         }
         if let Some(id) = group {
-            let group = self.groups.get_mut(id);
-            (group.retired, group.superseded) = (false, false);
+            self.set_place(id, [false, false]);
             if id.index() >= self.watermark.groups {
-                group.founder.get_or_insert(member);
+                self.groups.get_mut(id).founder.get_or_insert(member);
             }
         }
         let class = *self.members.class(member);
@@ -261,10 +285,20 @@ impl Fold {
         }
     }
 
+    /// Whether a group is superseded and whether it is retired, from here on.
+    fn set_place(&mut self, id: GroupId, place: [bool; 2]) {
+        let group = self.groups.get_mut(id);
+        let before = [group.superseded, group.retired];
+        if before != place {
+            [group.superseded, group.retired] = place;
+            self.places_before.push((id, before));
+        }
+    }
+
     /// A member is about to change before anybody knows how the scrape ends.
     fn changing(&mut self, member: MemberId) {
         if member.index() < self.watermark.members {
-            self.before.push((member, self.members.get(member).role()));
+            self.before.push((member, self.members.role(member)));
         }
     }
 
@@ -294,6 +328,7 @@ impl Fold {
             family.commit(now, &mut self.members, &mut self.created, &mut self.stamps, &mut self.journal);
         }
         self.groups.commit(now, hold_seconds, &mut self.journal);
+        self.places_before.drain(..).for_each(|(group, _)| self.journal.group_changed(group));
         self.primed = true;
         self.before.clear();
     }
@@ -301,18 +336,21 @@ impl Fold {
     /// Forgets this scrape.
     pub fn rollback(&mut self) {
         for (member, before) in self.before.drain(..).rev() {
-            self.members.get_mut(member).become_again(before);
+            self.members.become_again(member, before);
         }
         self.members.truncate(self.watermark.members);
         let members = self.watermark.members;
         self.names.retain(|member, _| member.index() < members);
+        for (group, [superseded, retired]) in self.places_before.drain(..).rev() {
+            let group = self.groups.get_mut(group);
+            (group.superseded, group.retired) = (superseded, retired);
+        }
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
             family.rollback(self.watermark.groups);
         }
         self.groups.forget_gains();
-        self.groups.forget_heirs();
         self.tally = Tally::default();
     }
 
@@ -327,10 +365,15 @@ impl Fold {
             + self.families.iter().map(FoldFamily::memory).sum::<usize>()
     }
 
+    /// Whether groups have come off show, or back, in the scrape at hand.
+    pub fn has_moved_groups(&self) -> bool {
+        !self.places_before.is_empty()
+    }
+
     /// Whether a line of a member makes an output line that was not counted before.
     pub fn stands(&self, id: MemberId, at: u32) -> bool {
         let member = self.members.get(id);
-        let is_counted = member.scrape != 0 && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let is_counted = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 
@@ -354,7 +397,7 @@ impl Fold {
         for (member, id) in self.members.iter().zip(0..) {
             let at = member.family.index();
             // What was read from the store and not met since may have been folded.
-            if member.group.is_none() && member.scrape != 0 && member.seen >= oldest[at] {
+            if member.group.is_none() && member.is_met && member.seen >= oldest[at] {
                 counts[at] += self.members.numbers(MemberId(id)) + self.families[at].quantiles.len() as u64;
             }
         }
@@ -371,7 +414,7 @@ impl Fold {
         let is_lone = |at: u32| {
             let (id_of, member) = (MemberId(at), self.members.get(MemberId(at)));
             let is_new = id_of.index() >= self.watermark.members;
-            let is_there = is_new || (member.scrape != 0 && member.seen >= oldest) || here.contains(&id_of);
+            let is_there = is_new || (member.is_met() && member.seen >= oldest) || here.contains(&id_of);
             member.group().is_none() && is_there && self.members.family(id_of) == id
         };
         let lone = (0..self.members.len() as u32).filter(|&at| is_lone(at));
@@ -393,26 +436,33 @@ impl Fold {
             }
         }
         for &old in heirs.keys() {
-            let group = self.groups.get_mut(old);
             // What nobody has seen yet need not freeze.
-            (group.superseded, group.retired) = (true, group.first_shown.is_none());
+            self.set_place(old, [true, self.groups.get(old).first_shown.is_none()]);
         }
+        self.families[family.index()].frozen = None;
         moved
     }
 
     /// Takes the group that was longest without a member off show; says how many lines it had.
     pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
-        let (groups, now) = (&self.groups, self.clock.before());
-        let frozen = |g: &&GroupId| {
-            let group = groups.get(**g);
-            let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < now);
-            !group.retired && group.scrape != groups.scrape && is_old
-        };
-        let oldest = self.families[id.index()].groups.iter().filter(frozen);
-        let oldest = *oldest.min_by(|a, b| groups.get(**a).last_member.total_cmp(&groups.get(**b).last_member))?;
-        let group = self.groups.get_mut(oldest);
-        group.retired = true;
-        Some(group.line_count())
+        if self.families[id.index()].frozen.is_none() {
+            let frozen = self.frozen(id);
+            self.families[id.index()].frozen = Some(frozen);
+        }
+        let queue = self.families[id.index()].frozen.as_mut()?;
+        let oldest = std::iter::from_fn(|| queue.pop()).find(|&group| is_frozen(&self.groups, group, &self.clock))?;
+        let group = self.groups.get(oldest);
+        let lines = group.line_count();
+        self.set_place(oldest, [group.superseded, true]);
+        Some(lines)
+    }
+
+    /// Groups that can give up their place, the one that was longest without a member last.
+    fn frozen(&self, id: FamilyId) -> Vec<GroupId> {
+        let groups = self.families[id.index()].groups.iter().rev().copied();
+        let mut frozen: Vec<GroupId> = groups.filter(|&group| is_frozen(&self.groups, group, &self.clock)).collect();
+        frozen.sort_by(|a, b| self.groups.get(*b).last_member.total_cmp(&self.groups.get(*a).last_member));
+        frozen
     }
 
     /// Members with these notes go with the next sweep: their place is another's.
@@ -424,4 +474,11 @@ impl Fold {
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
         self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
+}
+
+/// Whether nobody would miss the group in the scrape at hand, should its place be needed.
+fn is_frozen(groups: &Groups, id: GroupId, clock: &EndpointClock) -> bool {
+    let group = groups.get(id);
+    let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < clock.before());
+    !group.retired && group.scrape != groups.scrape && is_old
 }

@@ -15,7 +15,7 @@ use super::group::{Bucket, Composite, Group, GroupId, GroupSeed, Slot, Totals};
 use super::hold::Hold;
 use super::journal::{Extent, Signature};
 use super::layout::{Boundary, LayoutId};
-use super::member::{Member, MemberId, MemberSeed, Members};
+use super::member::{MemberId, MemberSeed, Members};
 use super::names::{NameSets, NamesId};
 use super::sum::Sum;
 use crate::engine::model::SeriesHash;
@@ -95,6 +95,7 @@ struct GroupRow {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct GroupState {
+    /// 1 while it is, and 2 more when it is off show.
     newborn: u8,
     first_shown: Option<f64>,
     last_member: f64,
@@ -141,7 +142,7 @@ impl Fold {
             Extent::Whole => {
                 rows.created = self.created.iter().map(|(id, &c)| (id.0, c)).collect();
                 rows.stamps = self.stamps.iter().map(|(&(id, field), &s)| (id.0, field, s)).collect();
-                rows.fingerprints = self.fingerprints.iter().map(u64::to_le_bytes).collect();
+                rows.fingerprints = self.fingerprints.iter().map(|key| key.0.to_le_bytes()).collect();
             }
             Extent::Changes => self.changed_rows(&mut rows),
         }
@@ -209,7 +210,8 @@ impl Fold {
         }
         for (first, len) in rows.present {
             for at in first..first.checked_add(len).ok_or(Misfit)? {
-                self.member_at(at)?.seen = rows.now as u32;
+                let id = self.member_at(at)?;
+                self.members.set_seen(id, rows.now as u32);
             }
         }
         rows.groups.into_iter().try_for_each(|row| self.read_group(row))?;
@@ -239,11 +241,11 @@ impl Fold {
         Ok(())
     }
 
-    fn member_at(&mut self, at: u32) -> Result<&mut Member, Misfit> {
+    fn member_at(&self, at: u32) -> Result<MemberId, Misfit> {
         if at as usize >= self.members.len() {
             return Err(Misfit);
         }
-        Ok(self.members.get_mut(MemberId(at)))
+        Ok(MemberId(at))
     }
 
     fn read_member(&mut self, row: MemberRow) -> Result<(), Misfit> {
@@ -252,7 +254,7 @@ impl Fold {
         }
         let seed = MemberSeed { key: hash(row.key), family: FamilyId(row.family), cause: 0, shadow: 0 };
         let id = self.members.insert(seed, row.values.fields.len());
-        self.members.get_mut(id).seen = row.seen;
+        self.members.set_seen(id, row.seen);
         self.read_values(id, row.values)
     }
 
@@ -361,7 +363,7 @@ impl GroupRow {
 impl GroupState {
     fn of(group: &Group) -> GroupState {
         GroupState {
-            newborn: group.newborn.into(),
+            newborn: u8::from(group.newborn) | u8::from(group.retired) << 1,
             first_shown: group.first_shown,
             last_member: group.last_member,
             totals: match &group.totals {
@@ -373,7 +375,7 @@ impl GroupState {
     }
 
     fn give(self, group: &mut Group) -> Result<(), Misfit> {
-        group.newborn = self.newborn != 0;
+        (group.newborn, group.retired) = (self.newborn & 1 != 0, self.newborn & 2 != 0);
         group.first_shown = self.first_shown;
         group.last_member = self.last_member;
         match (self.totals, &mut group.totals) {

@@ -10,6 +10,7 @@ use super::group::{Totals, Turn};
 use super::member::MemberId;
 use super::names::NamesId;
 use super::{Fold, Priming, Process, field};
+use crate::engine::model::Stamp;
 
 /// What a scrape knows when a family is settled.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Occasion {
 pub(super) struct Run<'a> {
     pub id: FamilyId,
     pub occasion: Occasion,
+    /// What members are stamped with that were noted.
+    pub pass: Stamp,
     pub new: NewMembers,
     /// `_created` in this scrape, by member.
     pub began: &'a HashMap<MemberId, f64>,
@@ -32,7 +35,7 @@ pub(super) struct Run<'a> {
 /// Lines settled after one look at memory far away.
 const CHUNK: usize = 64;
 
-/// Steady members of one class that came one after the other.
+/// Members of one class that came one after the other, with nothing special about them.
 #[derive(Default)]
 struct Steady {
     class: Option<ClassId>,
@@ -40,6 +43,8 @@ struct Steady {
     folded: u64,
     later: u64,
     resets: u64,
+    new: u64,
+    rebaselined: u64,
 }
 
 /// How the members that are new in this scrape are taken.
@@ -73,7 +78,8 @@ impl Fold {
         let mut pending = std::mem::take(&mut family.pending);
         let began = if has_extras { self.take_extras(&mut pending) } else { HashMap::new() };
         self.note_names(id, &pending);
-        let run = Run { id, occasion, new: self.new_members(id, occasion), began: &began };
+        let pass = Stamp::of(occasion.scrape);
+        let run = Run { id, occasion, pass, new: self.new_members(id, occasion), began: &began };
         match shape {
             Shape::Cumulative => self.settle_counter(&run, &mut pending),
             Shape::Gauge => self.settle_gauge(&run, &mut pending),
@@ -141,7 +147,7 @@ impl Fold {
         for chunk in pending.chunks_mut(CHUNK) {
             self.touch_new(chunk);
             for p in chunk {
-                if !nothing_special || self.settle_steady(run.occasion.scrape, p, &mut steady) == Settled::No {
+                if !nothing_special || self.settle_steady(run, p, &mut steady) == Settled::No {
                     self.settle_count(run, p);
                 }
             }
@@ -159,35 +165,60 @@ impl Fold {
         }
     }
 
-    /// The way of nearly all: a member that was there before and has a number that counts.
+    /// The way of nearly all: a member with a number that counts.
     #[inline]
-    fn settle_steady(&mut self, scrape: u32, p: &Pending, steady: &mut Steady) -> Settled {
-        let member = self.members.get_mut(p.member);
-        let Some(last) = member.known_one() else { return Settled::No };
+    fn settle_steady(&mut self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> Settled {
+        let scrape = run.occasion.scrape;
+        let last = self.members.known_one(p.member);
         let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
-        if p.field != field::VALUE || member.scrape == scrape || !is_number {
+        let member = self.members.get(p.member);
+        if p.field != field::VALUE || member.was_noted(run.pass) || !is_number {
             return Settled::No;
         }
         let Some(group) = member.group() else {
+            if last.is_none() {
+                return Settled::No;
+            }
             // It passes as it came: nothing adds up.
-            member.scrape = scrape;
+            self.members.note(p.member, run.pass);
             return Settled::Yes;
         };
         let class = member.class();
         if steady.class != Some(class) && self.begin_steady(steady, p.member) == Settled::No {
             return Settled::No;
         }
-        self.members.get_mut(p.member).scrape = scrape;
+        self.members.note(p.member, run.pass);
+        let (delta, is_new) = match last {
+            Some(last) if p.value >= last => (p.value - last, false),
+            Some(_) => {
+                steady.resets += 1;
+                (p.value, false)
+            }
+            None => (self.first_gain(run, p, steady), p.member.index() >= self.watermark.members),
+        };
         let group = self.groups.get_mut(group);
-        let (delta, fell) = if p.value >= last { (p.value - last, 0) } else { (p.value, 1) };
         if let Totals::Counter { gain, .. } = &mut group.totals {
             gain.add(delta);
         }
-        let turn = group.turn(scrape);
-        steady.resets += fell;
+        let later = u64::from(group.turn(scrape) == Turn::Later);
         steady.folded += 1;
-        steady.later += u64::from(turn == Turn::Later);
+        steady.later += later;
+        steady.new += later & u64::from(is_new);
         Settled::Yes
+    }
+
+    /// What a member adds of which no number is known, where nothing says when it began.
+    #[inline]
+    fn first_gain(&self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> f64 {
+        let is_old = || !self.fingerprints.is_empty() && self.fingerprints.contains(self.members.key(p.member));
+        match run.new {
+            NewMembers::Baseline => 0.0,
+            NewMembers::Born if is_old() => {
+                steady.rebaselined += 1;
+                0.0
+            }
+            NewMembers::Born | NewMembers::Summed | NewMembers::Rebaselined => p.value,
+        }
     }
 
     /// Members of another class follow; those that came unchanged have a cause each.
@@ -201,12 +232,13 @@ impl Fold {
         Settled::Yes
     }
 
-    /// None of these members is new.
     fn account_steady(&mut self, steady: &Steady) {
         self.tally.resets += steady.resets;
+        self.tally.rebaselined += steady.rebaselined;
         let cause = self.tally.cause(steady.cause);
         cause.folded += steady.folded;
         cause.lines += steady.later;
+        cause.new_lines += steady.new;
     }
 
     fn settle_count(&mut self, run: &Run<'_>, p: &mut Pending) {
@@ -255,14 +287,12 @@ impl Fold {
     /// Rule 0.10: of a series that comes twice in one body, the first wins.
     #[inline]
     fn turn_of_member(&mut self, run: &Run<'_>, p: &mut Pending) -> Turn {
-        let member = self.members.get_mut(p.member);
-        if member.scrape == run.occasion.scrape {
+        let turn = self.members.note(p.member, run.pass);
+        if turn == Turn::Later {
             p.field = field::IGNORED;
             self.tally.duplicates += 1;
-            return Turn::Later;
         }
-        member.scrape = run.occasion.scrape;
-        Turn::First
+        turn
     }
 
     /// Where a member comes from, and with it the rules that baseline it.
@@ -328,7 +358,7 @@ impl Fold {
     /// A line that holds no number of its member goes when the member is folded.
     pub(super) fn account_aside(&mut self, p: &Pending) {
         if self.members.get(p.member).group().is_none()
-            || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE)
+            || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE | field::SPLIT)
         {
             return;
         }

@@ -92,8 +92,8 @@ impl EndpointState {
 
     /// Forgets what was decided about spellings of a family, of all or of those not seen yet.
     pub(super) fn forget_spellings(&mut self, id: FamilyId, which: Forget) {
-        let members = &self.fold.members;
-        self.series.forget(which, |what| match what {
+        self.alike.clear();
+        self.series.forget(&mut self.fold.members, which, |members, what| match what {
             What::Pass(family) | What::Dropped { family, .. } => family == id,
             What::Noted { member, .. } => members.family(member) == id,
         });
@@ -109,6 +109,11 @@ impl EndpointState {
                 self.demand_of(id) as f64 / limit.series as f64
             }
         }
+    }
+
+    /// The demand of every family, in their order.
+    pub(super) fn demands(&self) -> Vec<u64> {
+        self.families.ids().map(|id| self.demand_of(id)).collect()
     }
 
     /// Series the family would have had there been no limit.
@@ -156,10 +161,12 @@ impl EndpointState {
     /// What does not come again is not in demand: families under effective limits are met anew.
     fn turn(&mut self, now: f64) {
         self.budgets.turned = now;
+        let mut anew = self.budgets.effective();
+        anew.extend(self.budgets.in_demand());
         self.budgets.turn();
-        for key in self.budgets.effective() {
-            self.decide_anew(key);
-        }
+        anew.sort_unstable();
+        anew.dedup();
+        anew.into_iter().for_each(|key| self.decide_anew(key));
     }
 
     /// Notes that no member has go, before they are more than those that are used.
@@ -173,13 +180,14 @@ impl EndpointState {
     }
 
     /// Least free part of any limit: `None` without limits.
-    pub(super) fn headroom(&self, terms: Terms<'_>) -> Option<f64> {
+    pub(super) fn headroom(&self, terms: Terms<'_>, demand: &[u64]) -> Option<f64> {
         let of_family = |id: FamilyId| {
             let family = self.families.get(id);
             let limits = limits(family.plan.budget(), Manner::Enforced);
-            let own = limits.series.as_ref().map(|limit| self.demand_of(id) as f64 / limit.series as f64);
+            let demand = demand[id.index()];
+            let own = limits.series.as_ref().map(|limit| demand as f64 / limit.series as f64);
             let others = family.part.as_ref().map_or(0, Part::others);
-            let together = (self.demand_of(id) + others) as f64;
+            let together = (demand + others) as f64;
             let total = limits.total.as_ref().map(|limit| together / limit.series as f64);
             let most = own.into_iter().chain(total).reduce(f64::max)?;
             Some(1.0 - most)

@@ -46,8 +46,10 @@ impl Guard {
 
     fn stretch(&mut self, family: FamilyId, longest: usize) -> Stretch {
         let EndpointState { series, fold, .. } = &mut *self.state;
-        let (members, pending) = (&fold.members, &mut fold.families[family.index()].pending);
-        let (mut ahead, mut class) = (series.ahead(), None);
+        series.find_head(&mut fold.members, &self.input[self.at..]);
+        let first = series.next(&fold.members);
+        let pending = &mut fold.families[family.index()].pending;
+        let (mut ahead, mut class) = (series.ahead(&mut fold.members), None);
         let mut stretch = Stretch { at: self.at, kept_from: self.at, lines: 0, passed: 0 };
         while let Some(input) = self.input.get(stretch.at..)
             && let Some((len, what)) = ahead.look(input)
@@ -58,9 +60,9 @@ impl Guard {
             match what {
                 What::Pass(of) if of == family => stretch.passed += 1,
                 What::Noted { member: id, field } if field < field::REAL => {
-                    let member = members.get(id);
+                    let member = ahead.members.get(id);
                     if class != Some(member.class()) {
-                        if members.family(id) != family {
+                        if ahead.members.family(id) != family {
                             break;
                         }
                         class = Some(member.class());
@@ -83,6 +85,9 @@ impl Guard {
             stretch.at = end;
             stretch.lines += 1;
         }
+        if stretch.lines > 0 {
+            series.began_with(first);
+        }
         stretch
     }
 
@@ -91,6 +96,9 @@ impl Guard {
     /// looked at before the first is taken up: their places in memory are far away.
     pub(super) fn read_beside(&mut self) -> Result<Beside, ScrapeError> {
         let Some(longest) = self.tokens.longest_plain() else { return Ok(Beside::No) };
+        if self.read_twins(longest)? == Beside::Read {
+            return Ok(Beside::Read);
+        }
         let mut ready = std::mem::take(&mut self.ready);
         let mut at = self.at;
         while ready.len() < self.haste
@@ -114,7 +122,7 @@ impl Guard {
         let mut taken = Beside::No;
         for line in ready {
             let input = &self.input[self.at..];
-            let hash = match self.state.series.find_hash(line.hash) {
+            let hash = match self.state.series.find_hash(&self.state.fold.members, line.hash) {
                 Ok(id) => {
                     self.haste = 1;
                     return self.read_plain(id, &line.plain);
@@ -125,7 +133,7 @@ impl Guard {
                 self.haste = 1;
                 return Ok(taken);
             };
-            let id = self.state.series.insert_plain(hash, line.len, what);
+            let id = self.state.series.insert_plain(&mut self.state.fold.members, hash, line.len, what);
             self.read_plain(id, &line.plain)?;
             taken = Beside::Read;
         }
@@ -136,13 +144,13 @@ impl Guard {
         let input = &self.input[self.at..];
         let Some(len) = series_end(input) else { return Ok(Beside::No) };
         let Some(plain) = plain(input, len).filter(|plain| plain.end <= longest) else { return Ok(Beside::No) };
-        match self.state.series.find(&input[..len]) {
+        match self.state.series.find(&self.state.fold.members, &input[..len]) {
             Ok(id) => self.read_plain(id, &plain),
             Err(_) => Ok(Beside::No),
         }
     }
 
-    fn read_plain(&mut self, id: KnownId, plain: &Plain) -> Result<Beside, ScrapeError> {
+    pub(super) fn read_plain(&mut self, id: KnownId, plain: &Plain) -> Result<Beside, ScrapeError> {
         if self.note_plain(id, plain) == Beside::No {
             self.known_plain(id, plain)?;
         }
@@ -158,13 +166,13 @@ impl Guard {
         let What::Noted { member, field } = series.what(id) else { return Beside::No };
         let family = fold.members.family(member);
         let is_folded = fold.members.get(member).group().is_some() && field < field::REAL;
-        if !is_folded || self.body.current != Some(family) || series.would_be(id) == Seen::Again {
+        if !is_folded || self.body.current != Some(family) || series.would_be(&fold.members, id) == Seen::Again {
             return Beside::No;
         }
         if *families.get(family).name == *START_TIME {
             return Beside::No;
         }
-        series.came(id);
+        series.came(&mut fold.members, id);
         let value = plain.value(&self.input[self.at..]);
         fold.families[family.index()].pending.push(Pending { member, field, value });
         self.body.received += 1;

@@ -5,24 +5,30 @@
 use hashbrown::HashTable;
 
 use super::families::Tracking;
-use super::meet::KeyWriter;
 use super::observed::UNNOTED;
+use super::process::START_TIME;
 use super::series::What;
 use super::state::EndpointState;
+use super::twins::{Joins as TwinJoins, Twins};
 use super::types::Role;
+use super::wordings::Template;
 use crate::engine::exposition::{Plain, Skeleton, Span, plain};
-use crate::engine::fold::{FamilyId, GroupId, MemberSeed};
+use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
 use crate::engine::policy::{Decides, Manner};
 
-/// What was learned in the pass at hand: groups and families may move between two.
+/// What was learned. Whoever moves groups, families or members, or changes what is decided, forgets
+/// it.
 #[derive(Debug, Default)]
 pub(super) struct Alike {
+    /// The changes of limits' decisions when the last pass began.
+    changes: u64,
     makes: Vec<Make>,
     /// The make of the last line that had one, and how many were learned.
     recent: usize,
     learned: usize,
     decisions: HashTable<(u64, Decided)>,
+    pub twins: Twins,
     /// The values of the line at hand, and their hashes.
     values: Vec<Span>,
     hashes: Vec<SeriesHash>,
@@ -47,8 +53,9 @@ enum Fate {
 #[derive(Debug)]
 struct Recipe {
     role: Role,
-    /// In the order of keys, the family's own aside.
+    /// In order, the family's own aside.
     sorted: Box<[Part]>,
+    keyed: Keyed,
     /// Places of the values that decide.
     deciding: Box<[usize]>,
     /// The place of `le` or `quantile`.
@@ -57,12 +64,19 @@ struct Recipe {
     names: u64,
 }
 
-/// A label: its name, the hash of that, and the place of its value.
+/// A label: its name, and the place of its value.
 #[derive(Debug)]
 struct Part {
     name: Box<str>,
-    hash: SeriesHash,
     at: usize,
+}
+
+/// What the key of a member is the hash of.
+#[derive(Debug)]
+enum Keyed {
+    /// The line's own series part: it is the usual spelling.
+    Spelling,
+    Template(Template),
 }
 
 /// What those that agree in the deciding values become.
@@ -99,10 +113,19 @@ const MOST_MAKES: usize = 16;
 const MOST_DECISIONS: usize = 4096;
 
 impl Alike {
+    /// A pass begins, and limits have changed their mind so often.
+    pub fn begin(&mut self, changes: u64) {
+        if self.changes != changes {
+            self.clear();
+        }
+        self.changes = changes;
+    }
+
     /// Groups or limits are not what they were.
     pub fn clear(&mut self) {
         self.makes.clear();
         self.decisions.clear();
+        self.twins.clear();
         (self.recent, self.learned) = (0, 0);
     }
 
@@ -131,10 +154,10 @@ impl EndpointState {
                 hash_values(&self.seed, &self.alike.values, input, hashes);
                 let decision = decision(make, recipe, hashes);
                 let decided = self.alike.decisions.find(decision, |(known, _)| *known == decision);
-                let family = self.families.get(self.alike.makes[make].family);
-                let mut key = KeyWriter::new(family, &mut self.scratch.key);
-                recipe.sorted.iter().for_each(|part| key.label(part.hash, hashes[part.at]));
-                let key = key.hash(&self.seed);
+                let key = match &recipe.keyed {
+                    Keyed::Spelling => hash,
+                    Keyed::Template(usual) => usual.key(&self.seed, input, &self.alike.values, &mut self.scratch.key),
+                };
                 let reserved = recipe.reserved.map(|at| self.alike.values[at].clone());
                 decided.map(|(_, decided)| Joins { key, decided: *decided, reserved })
             }
@@ -173,7 +196,44 @@ impl EndpointState {
         self.fold.regroup(member, Some(*group));
         let own = reserved.as_ref().map(|span| std::str::from_utf8(&input[span.clone()]).unwrap_or_default());
         let field = self.field_of(role, own, family, member);
+        self.learn_twin(&input[..ready.len], ready.make, member);
         Some(What::Noted { member, field })
+    }
+
+    /// The values of a line of this make that is read by comparing from now on.
+    pub(super) fn count_kin(&mut self, family: FamilyId, make: usize, line: &[u8]) {
+        let Some(Make { skeleton, fate: Fate::Folds(recipe), .. }) = self.alike.makes.get(make) else { return };
+        let mut labels = std::mem::take(&mut self.scratch.labels);
+        labels.clear();
+        if recipe.labels(skeleton, line, &mut self.alike.values, &mut labels).is_some() {
+            self.count_values(family, recipe.role, &labels);
+        }
+        self.scratch.labels = labels;
+    }
+
+    /// Lines that differ from this one in nothing that decides are its twins.
+    fn learn_twin(&mut self, series: &[u8], make: usize, model: MemberId) -> Option<()> {
+        let Alike { makes, values, twins, .. } = &mut self.alike;
+        let Make { skeleton, family, fate: Fate::Folds(recipe) } = makes.get(make)? else { return None };
+        let f = self.families.get(*family);
+        if !matches!(recipe.keyed, Keyed::Spelling) || recipe.role != Role::Value || *f.name == *START_TIME {
+            return None;
+        }
+        let member = self.fold.members.get(model);
+        let class = self.fold.members.class(model);
+        skeleton.fit(series, values)?;
+        let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
+        let free: Vec<_> = free.map(|at| values[at].clone()).collect();
+        let joins = TwinJoins {
+            family: *family,
+            group: member.group()?,
+            cause: class.cause,
+            shadow: class.shadow,
+            make,
+            model,
+        };
+        twins.learn(series, &free, joins);
+        Some(())
     }
 
     /// Remembers what became of a series that was taken apart.
@@ -199,6 +259,7 @@ impl EndpointState {
         if decisions.find(hash, |(known, _)| *known == hash).is_none() {
             decisions.insert_unique(hash, (hash, decided), |(hash, _)| *hash);
         }
+        self.learn_twin(series, make, member);
     }
 
     /// `None` when nothing can be said of its like.
@@ -207,7 +268,7 @@ impl EndpointState {
         let is_untouched = self.families.get(family).tracking == Tracking::No;
         let fate = match is_untouched && self.fold.families[family.index()].groups.is_empty() {
             true => Fate::Passes,
-            false => Fate::Folds(self.recipe(&skeleton, family, role)?),
+            false => Fate::Folds(self.recipe(&skeleton, series, family, role)?),
         };
         let make = Make { skeleton, family, fate };
         let at = self.alike.learned % MOST_MAKES;
@@ -216,6 +277,7 @@ impl EndpointState {
             Some(oldest) => {
                 // Decisions carry the place of their make.
                 self.alike.decisions.clear();
+                self.alike.twins.clear();
                 *oldest = make;
             }
             None => self.alike.makes.push(make),
@@ -224,7 +286,7 @@ impl EndpointState {
         Some(at)
     }
 
-    fn recipe(&mut self, skeleton: &Skeleton, family: FamilyId, role: Role) -> Option<Recipe> {
+    fn recipe(&mut self, skeleton: &Skeleton, series: &[u8], family: FamilyId, role: Role) -> Option<Recipe> {
         let f = self.families.get(family);
         // Limits decide by what was there before; where they have decided nothing they let join.
         let is_limited = !f.collapsed.is_empty() || !f.plan.budget().observed.is_unlimited();
@@ -242,9 +304,13 @@ impl EndpointState {
             return None;
         }
         let names = super::meet::names_hash(&self.seed, sorted.iter().map(|(n, _)| &**n), &mut self.scratch.key);
-        let part = |(name, at): (Box<str>, usize)| Part { hash: self.seed.hash(name.as_bytes()), name, at };
-        let sorted = sorted.into_iter().map(part).collect();
-        Some(Recipe { role, sorted, deciding, reserved, names })
+        let labels: Vec<(&str, usize)> = sorted.iter().map(|(name, at)| (&**name, *at)).collect();
+        let usual = self.wordings.template(&self.seed, self.families.get(family), &labels);
+        skeleton.fit(series, &mut self.alike.values)?;
+        let key = usual.key(&self.seed, series, &self.alike.values, &mut self.scratch.key);
+        let keyed = if key == self.seed.hash(series) { Keyed::Spelling } else { Keyed::Template(usual) };
+        let sorted = sorted.into_iter().map(|(name, at)| Part { name, at }).collect();
+        Some(Recipe { role, sorted, keyed, deciding, reserved, names })
     }
 }
 

@@ -3,25 +3,17 @@
 
 use super::series::{NONE, What};
 use crate::engine::fold::{FamilyId, MemberId, field};
-use crate::engine::model::SeriesHash;
+use crate::engine::model::{SeriesHash, Spelled};
 
-/// 20 bytes. Halves of the hash, because eight aligned bytes would make it 24.
+/// 20 bytes. Halves of the hash, because eight aligned bytes would make it 24. The code of the
+/// spelling says what the subject is: a field, or one of those below.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     hash: [u32; 2],
-    /// The spelling that followed in the last scrape.
-    pub next: u32,
-    /// A family, a member, or a place in [`Dropped`]: `tag` says which.
+    /// A family, a member, or a place in [`Dropped`].
     subject: u32,
-    /// Bytes of the spelling, or [`UNPREDICTABLE`].
-    len: u16,
-    /// The lower bits are a stamp, the upper ones a field or a code.
-    tag: u16,
+    pub spelled: Spelled,
 }
-
-/// When a spelling was last seen, modulo [`STAMPS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(u16);
 
 /// Who leaves lines out, and of which family: as many as policies have such steps.
 #[derive(Debug, Default)]
@@ -29,39 +21,21 @@ pub(super) struct Dropped {
     entries: Vec<(FamilyId, u32)>,
 }
 
-const STAMP_BITS: u32 = 6;
-const STAMP_MASK: u16 = (1 << STAMP_BITS) - 1;
-/// Stamps come round after so many passes; 0 is never.
-const STAMPS: u32 = STAMP_MASK as u32;
-/// Stamps are wiped so often that none is older than a round.
-const WIPE: u32 = STAMPS / 2;
-
-const PASS: u16 = 0x3ff;
-const DROPPED: u16 = 0x3fe;
+const PASS: u16 = Spelled::MOST;
+const DROPPED: u16 = PASS - 1;
 /// Fields from here on are codes.
 const CODES: u16 = 0x3f0;
 /// The fields that are no numbers of a member, by their distance from the code of the first.
-const ASIDE: [u32; 3] = [field::OTHER, field::CREATED, field::QUANTILE];
+const ASIDE: [u32; 4] = [field::OTHER, field::CREATED, field::QUANTILE, field::SPLIT];
 
 const _: () = assert!(field::HIGHEST < CODES as u32);
 
-/// Spellings this long or longer, that more bytes could continue, or that hold a newline, are found
-/// by the table and never predicted.
-const UNPREDICTABLE: u16 = 1 << 15;
-
 impl Known {
-    pub fn new(hash: SeriesHash, series: &[u8], next: u32, what: What, dropped: &mut Dropped) -> Known {
-        let ends = matches!(series.last(), Some(b'}' | b' ' | b'\t'));
-        let is_plain = ends && memchr::memchr(b'\n', series).is_none();
-        let len = if is_plain { series.len() } else { usize::MAX };
-        Known::plain(hash, len, next, what, dropped)
-    }
-
-    /// A spelling of this length that holds no newline, and that no more bytes could continue.
-    pub fn plain(hash: SeriesHash, len: usize, next: u32, what: What, dropped: &mut Dropped) -> Known {
-        let len = u16::try_from(len).unwrap_or(UNPREDICTABLE).min(UNPREDICTABLE);
+    /// A spelling of this length; see [`predictable`].
+    pub fn new(hash: SeriesHash, len: usize, next: u32, what: What, dropped: &mut Dropped) -> Known {
         let (code, subject) = dropped.code(what);
-        Known { hash: [hash.0 as u32, (hash.0 >> 32) as u32], next, subject, len, tag: code << STAMP_BITS }
+        let spelled = Spelled::new(len, next, code);
+        Known { hash: [hash.0 as u32, (hash.0 >> 32) as u32], subject, spelled }
     }
 
     #[inline]
@@ -69,25 +43,9 @@ impl Known {
         SeriesHash(u64::from(self.hash[0]) | u64::from(self.hash[1]) << 32)
     }
 
-    /// Bytes of the spelling; more than any input has, when it must not be predicted.
-    #[inline]
-    pub fn len(&self) -> usize {
-        if self.len == UNPREDICTABLE { usize::MAX } else { usize::from(self.len) }
-    }
-
-    #[inline]
-    pub fn stamp(&self) -> Stamp {
-        Stamp(self.tag & STAMP_MASK)
-    }
-
-    #[inline]
-    pub fn set_stamp(&mut self, stamp: Stamp) {
-        self.tag = self.tag & !STAMP_MASK | stamp.0;
-    }
-
     #[inline]
     pub fn what(&self, dropped: &Dropped) -> What {
-        match self.tag >> STAMP_BITS {
+        match self.spelled.code() {
             PASS => What::Pass(FamilyId(self.subject)),
             DROPPED => {
                 let (family, cause) = dropped.entries[self.subject as usize];
@@ -100,8 +58,9 @@ impl Known {
 
     /// Nothing is known of it any more; its place goes when places are moved.
     pub fn forget(&mut self) {
-        (self.subject, self.len) = (NONE, UNPREDICTABLE);
-        self.tag = self.tag & STAMP_MASK | PASS << STAMP_BITS;
+        self.subject = NONE;
+        self.spelled.set_code(PASS);
+        self.spelled.forget();
     }
 
     pub fn is_forgotten(&self) -> bool {
@@ -117,18 +76,11 @@ impl Known {
     }
 }
 
-impl Stamp {
-    pub const NEVER: Stamp = Stamp(0);
-
-    /// The stamp of a pass.
-    pub fn of(pass: u32) -> Stamp {
-        Stamp((pass % STAMPS) as u16 + 1)
-    }
-
-    /// Whether all stamps are to be wiped before this pass.
-    pub fn wipes(pass: u32) -> bool {
-        pass.is_multiple_of(WIPE)
-    }
+/// The length of a spelling that can be predicted; spellings that more bytes could continue, or that
+/// hold a newline, are found by the table only.
+pub(super) fn predictable(series: &[u8]) -> usize {
+    let ends = matches!(series.last(), Some(b'}' | b' ' | b'\t'));
+    if ends && memchr::memchr(b'\n', series).is_none() { series.len() } else { usize::MAX }
 }
 
 impl Dropped {
@@ -162,6 +114,8 @@ impl Dropped {
 mod tests {
     use super::*;
 
+    use crate::engine::model::Stamp;
+
     #[test]
     fn what_was_decided_is_what_is_read() {
         let mut dropped = Dropped::default();
@@ -175,32 +129,23 @@ mod tests {
             noted(field::CREATED),
             noted(field::OTHER),
             noted(field::QUANTILE),
+            noted(field::SPLIT),
         ];
-        let knowns = all.map(|what| (what, Known::new(SeriesHash(u64::MAX - 5), b"a ", 0, what, &mut dropped)));
+        let knowns = all.map(|what| (what, Known::new(SeriesHash(u64::MAX - 5), 2, 0, what, &mut dropped)));
         for (what, mut known) in knowns {
-            known.set_stamp(Stamp::of(9));
-            assert_eq!((known.what(&dropped), known.stamp()), (what, Stamp::of(9)));
-            assert_eq!((known.hash(), known.len()), (SeriesHash(u64::MAX - 5), 2));
+            known.spelled.set_stamp(Stamp::of(9));
+            assert_eq!((known.what(&dropped), known.spelled.stamp()), (what, Stamp::of(9)));
+            assert_eq!((known.hash(), known.spelled.len()), (SeriesHash(u64::MAX - 5), 2));
         }
         assert_eq!(size_of::<Known>(), 20);
     }
 
     #[test]
-    fn a_stamp_is_wiped_before_it_comes_round() {
-        for pass in 1..1000 {
-            let again = (pass + 1..).find(|&p| Stamp::of(p) == Stamp::of(pass)).unwrap();
-            assert!((pass + 1..=again).any(Stamp::wipes), "{pass}");
-            assert_ne!(Stamp::of(pass), Stamp::NEVER);
-        }
-    }
-
-    #[test]
     fn long_or_open_spellings_are_not_predicted() {
-        let known =
-            |series: &[u8]| Known::new(SeriesHash(1), series, 0, What::Pass(FamilyId(0)), &mut Dropped::default());
-        assert_eq!(known(b"a{b=\"c\"}").len(), 8);
+        let known = |series: &[u8]| Spelled::new(predictable(series), 0, 0).len();
+        assert_eq!(known(b"a{b=\"c\"}"), 8);
         for series in [&b"a"[..], b"a{b=\"\n\"}", &[b'}'; 1 << 15]] {
-            assert_eq!(known(series).len(), usize::MAX);
+            assert_eq!(known(series), usize::MAX);
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use super::budgets::{Collapse, Origin};
 use super::families::SeriesCount;
-use super::meet::key;
 use super::observed::Shadow;
 use super::series::What;
-use super::state::{EndpointState, Scratch};
+use super::state::{Books, EndpointState, Scratch};
+use super::wordings::key;
 use super::{Limits, Scrape};
 use crate::engine::cardinality::{Admission, Arrival, Part};
 use crate::engine::fold::{FamilyId, MemberId};
@@ -71,11 +71,12 @@ impl EndpointState {
         if matches!(outcome, Outcome::Pass | Outcome::Dropped(_)) {
             return Ok(outcome);
         }
+        self.count_demand(id, scratch);
         let family = self.families.get(id);
         // The label set that the limit changes; most series meet none.
         let mut set = None;
         if !family.collapsed.is_empty() {
-            set = Some(key(&self.seed, family, &scratch.books.out, &mut scratch.key));
+            set = Some(key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key));
         }
         let enforced = family.collapsed.iter().filter(|c| c.manner == Manner::Enforced);
         let mut blame = fold_away(&mut scratch.books.out, enforced);
@@ -83,8 +84,10 @@ impl EndpointState {
         if let Standing::Refused(action) = standing {
             let cause = self.refusal(id, Manner::Enforced, action);
             let family = self.families.get(id);
-            let refused = *set.get_or_insert_with(|| key(&self.seed, family, &scratch.books.out, &mut scratch.key));
-            self.demanded(id, refused);
+            let refused = *set.get_or_insert_with(|| {
+                key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key)
+            });
+            self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
                 return Ok(Outcome::Dropped(cause));
             }
@@ -93,7 +96,7 @@ impl EndpointState {
         }
         self.observe_limits(id, member, terms, scratch)?;
         let (Some(blame), Some(set)) = (blame, set) else { return Ok(outcome) };
-        let is_news = self.demanded(id, set) == Arrival::New;
+        let is_news = self.keeps_out(id, set) == Arrival::New;
         if let Outcome::Changed(cause) = outcome {
             // What steps fold is theirs; what only the limit folds is the limit's.
             let number = self.causes.number(&cause, &self.families.get(id).name);
@@ -120,7 +123,7 @@ impl EndpointState {
         if limit.is_none() && crowd == 0 && !is_closed {
             return Ok(Standing::Stands);
         }
-        let out = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let out = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
         let (action, family_key) = (limits.action, family.hash.0);
         if self.fold.find_group(out).is_some() || !(is_closed || self.adds(member, out)) {
             return Ok(Standing::Stands);
@@ -184,7 +187,7 @@ impl EndpointState {
             None => self.fold.lone(out).is_none(),
             // Known, and not counted: folded until now, or read from the store.
             Some(id) if self.fold.is_new(id) => false,
-            Some(id) => self.fold.members.get(id).group().is_some() || self.fold.members.get(id).scrape == 0,
+            Some(id) => self.fold.members.get(id).group().is_some() || !self.fold.members.get(id).is_met(),
         }
     }
 
@@ -220,9 +223,27 @@ impl EndpointState {
         }
     }
 
-    fn demanded(&mut self, id: FamilyId, set: SeriesHash) -> Arrival {
+    fn keeps_out(&mut self, id: FamilyId, set: SeriesHash) -> Arrival {
         let family = self.families.get(id).hash.0;
-        self.budgets.demanded(family, set.0)
+        self.budgets.keeps_out(family, set.0)
+    }
+
+    /// Where a limit is effective, the label set there would be without it counts.
+    fn count_demand(&mut self, id: FamilyId, scratch: &mut Scratch) {
+        let family = self.families.get(id);
+        let Books { out, held, .. } = &mut scratch.books;
+        let is_open = family.collapsed.iter().all(|c| c.manner == Manner::Observed);
+        if is_open && held.is_empty() && self.budgets.gate(family.hash.0, Manner::Enforced).is_none() {
+            return;
+        }
+        let set = if held.is_empty() {
+            key(&self.seed, &mut self.wordings, family, out, &mut scratch.key)
+        } else {
+            let mut wanted = out.clone();
+            held.drain(..).rev().for_each(|(name, value)| wanted.set(&name, &value));
+            key(&self.seed, &mut self.wordings, family, &wanted, &mut scratch.key)
+        };
+        self.budgets.demanded(family.hash.0, set.0);
     }
 
     /// What observing limits would do.
@@ -255,7 +276,7 @@ impl EndpointState {
         };
         if let Some(cause) = blame {
             let family = self.families.get(id);
-            let key = (!is_dropped).then(|| key(&self.seed, family, &out, &mut scratch.key));
+            let key = (!is_dropped).then(|| key(&self.seed, &mut self.wordings, family, &out, &mut scratch.key));
             let cause = self.causes.number(&cause, &family.name);
             let is_alone = scratch.books.out == scratch.labels;
             let is_news = self.observed_demand(id, scratch) == Arrival::New || is_alone;
@@ -267,10 +288,10 @@ impl EndpointState {
     /// Whether an observing limit meets this label set for the first time.
     fn observed_demand(&mut self, id: FamilyId, scratch: &mut Scratch) -> Arrival {
         let family = self.families.get(id);
-        let set = key(&self.seed, family, &scratch.books.out, &mut scratch.key);
+        let set = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
         // Apart from what enforced limits meet.
         let family = family.hash.0.rotate_left(1);
-        self.budgets.demanded(family, set.0)
+        self.budgets.keeps_out(family, set.0)
     }
 
     /// Who refuses a series a place, and how.

@@ -61,19 +61,26 @@ pub(super) struct TypeLine {
     pub text: Vec<u8>,
 }
 
+/// Bytes that may be searched again with every push.
+const SHORT: usize = 4096;
+
 /// The guard's own names: a body that has them comes from another guard.
 const ANNOTATION: &str = "cardinality_guard_scrape_";
 
 impl Guard {
     /// Reads all complete lines. `last`: nothing follows.
     pub(super) fn read(&mut self, last: bool) -> Result<(), ScrapeError> {
+        let begin = self.at;
         while self.at < self.input.len() || last {
             self.read_ahead();
             if self.read_beside()? == Beside::Read {
                 continue;
             }
+            if !last && self.at > begin && self.is_cut() {
+                break;
+            }
             let input = &self.input[self.at..];
-            if let Some((id, len)) = self.state.series.predict(input) {
+            if let Some((id, len)) = self.state.series.predict(&self.state.fold.members, input) {
                 match self.tokens.tail(input, len, last) {
                     Ok(Some(tail)) => {
                         self.known(id, &tail)?;
@@ -95,6 +102,14 @@ impl Guard {
             self.at += end;
         }
         Ok(())
+    }
+
+    /// Whether the line at hand is a short one whose end is still to come: whole, it can be read as
+    /// all others are. (Where lines come in crumbs, each byte is looked at once.)
+    fn is_cut(&self) -> bool {
+        let rest = &self.input[self.at..];
+        let longest = self.tokens.longest_plain().map_or(0, |longest| longest.min(SHORT));
+        rest.len() < longest && memchr::memchr(b'\n', rest).is_none()
     }
 
     /// A comment or blank line leaves as it came.
@@ -133,17 +148,19 @@ impl Guard {
     /// A series whose spelling the forecast did not have next.
     fn sample(&mut self, sample: &Sample) -> Result<usize, ScrapeError> {
         let series = &self.input[self.at..self.at + sample.series_end];
-        let id = match self.state.series.find(series) {
+        let EndpointState { series: known, fold, .. } = &mut *self.state;
+        let id = match known.find(&fold.members, series) {
             Ok(id) => id,
             Err(hash) => {
-                let met = self.meet()?;
+                let met = self.meet(sample.series_end)?;
                 if let Some(lone) = met.uplifted {
                     self.body.uplifted.push(lone);
                 }
                 let series = &self.input[self.at..self.at + sample.series_end];
                 let Place { family, role } = met.place;
                 self.state.learn_alike(series, self.tokens.labels(), family, role, met.what);
-                self.state.series.insert(hash, series, met.what)
+                let EndpointState { series: known, fold, .. } = &mut *self.state;
+                known.insert(&mut fold.members, hash, series, met.what)
             }
         };
         self.known(id, &sample.tail)?;
@@ -151,11 +168,12 @@ impl Guard {
     }
 
     /// Decides the series at hand; a limit may have to be relieved first, once for each label.
-    fn meet(&mut self) -> Result<Met, ScrapeError> {
+    fn meet(&mut self, series_end: usize) -> Result<Met, ScrapeError> {
         loop {
             let patience = if self.is_leaving { Patience::None } else { Patience::Wait };
             let terms = Terms::of(&self.scrape, patience);
-            match self.state.meet(self.tokens.name(), self.tokens.labels(), terms) {
+            let series = &self.input[self.at..self.at + series_end];
+            match self.state.meet(series, self.tokens.name(), self.tokens.labels(), terms) {
                 Ok(met) => {
                     self.can_fold(met.what)?;
                     return Ok(met);
@@ -169,7 +187,7 @@ impl Guard {
     #[inline]
     pub(super) fn known(&mut self, id: KnownId, tail: &Tail) -> Result<(), ScrapeError> {
         let state = &mut *self.state;
-        let seen = state.series.came(id);
+        let seen = state.series.came(&mut state.fold.members, id);
         let what = state.series.what(id);
         let family = match what {
             What::Pass(family) | What::Dropped { family, .. } => family,
@@ -292,6 +310,7 @@ impl Guard {
         self.body.current = family;
         let Some(id) = family else { return Ok(()) };
         let (scrape, position) = (self.state.scrape, self.output.position());
+        self.state.series.open(id);
         let family = self.state.families.get_mut(id);
         family.scrape = scrape;
         let block = &mut family.block;

@@ -11,9 +11,10 @@ use super::process::START_TIME;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::types::{Role, Scope};
+use super::wordings::key;
 use crate::engine::exposition::write_name_and_labels;
 use crate::engine::fold::{FamilyId, GaugeFold, GroupId, GroupSeed, Hold, MemberId, MemberSeed, field};
-use crate::engine::model::{Kind, LabelSet, Seed, SeriesHash};
+use crate::engine::model::{Kind, LabelSet, Seed};
 use crate::engine::policy::{Action, Aggregate, Cause, Decision, FoldSettings, Outcome, Plan, SeriesRef};
 
 /// What became of a new series.
@@ -25,11 +26,18 @@ pub(super) struct Met {
 }
 
 impl EndpointState {
-    /// Decides a series by its name and labels. A limit may want relief first.
-    pub(super) fn meet(&mut self, name: &str, labels: &LabelSet, terms: Terms<'_>) -> Result<Met, Trouble> {
+    /// Decides a series by its name and labels; `series` is how it is written. A limit may want relief
+    /// first.
+    pub(super) fn meet(
+        &mut self,
+        series: &[u8],
+        name: &str,
+        labels: &LabelSet,
+        terms: Terms<'_>,
+    ) -> Result<Met, Trouble> {
         let sample = self.sample(name, terms.plan);
         let mut scratch = std::mem::take(&mut self.scratch);
-        let met = self.meet_in(sample, name, labels, terms, &mut scratch);
+        let met = self.meet_in(sample, series, name, labels, terms, &mut scratch);
         self.scratch = scratch;
         met
     }
@@ -57,6 +65,7 @@ impl EndpointState {
     fn meet_in(
         &mut self,
         sample: Sample,
+        series: &[u8],
         name: &str,
         labels: &LabelSet,
         terms: Terms<'_>,
@@ -74,11 +83,15 @@ impl EndpointState {
         let reserved = reserved.as_ref().map(|(n, v)| (*n, v.as_str()));
         let decision = self.decide(id, SeriesRef { name, reserved, labels: &scratch.labels }, &mut scratch.books)?;
         let family = self.families.get(id);
-        let key = key(&self.seed, family, &scratch.labels, &mut scratch.key);
+        if role == Role::Value {
+            self.wordings.learn(&self.seed, family, &scratch.labels, series);
+        }
+        let key = key(&self.seed, &mut self.wordings, family, &scratch.labels, &mut scratch.key);
         let metric = family.name.clone();
         self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
+        scratch.books.held = decision.held;
         let outcome = self.limited(id, outcome, key, terms, scratch)?;
         let shadow = self.shadows.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
@@ -171,9 +184,21 @@ impl EndpointState {
     ) -> What {
         let seeds = self.seed;
         let member = self.member(seed, || names_hash(&seeds, labels.iter().map(|(name, _)| name), buffer));
+        if role != Role::Value && self.is_split(seed.family, member, group) {
+            return What::Noted { member, field: field::SPLIT };
+        }
         self.fold.regroup(member, group);
         let field = self.field_of(role, reserved.map(|(_, value)| value), seed.family, member);
         What::Noted { member, field }
+    }
+
+    /// Whether another line of the member was sent to another group in this scrape. Only relabel
+    /// rules can do that, by reading what tells the lines of a member apart.
+    fn is_split(&mut self, family: FamilyId, member: MemberId, group: Option<GroupId>) -> bool {
+        if !self.families.get(family).plan.may_split() {
+            return false;
+        }
+        !self.sent.insert(member) && self.fold.members.get(member).group() != group
     }
 
     /// The group of the output label set. A lone member with just these labels joins it.
@@ -186,7 +211,7 @@ impl EndpointState {
         scratch: &mut Scratch,
     ) -> (GroupId, Option<MemberId>) {
         let f = self.families.get(family);
-        let key = key(&self.seed, f, &scratch.books.out, &mut scratch.key);
+        let key = key(&self.seed, &mut self.wordings, f, &scratch.books.out, &mut scratch.key);
         labels_as_written(&scratch.books.out, &mut scratch.body);
         let seed = GroupSeed {
             key,
@@ -218,7 +243,7 @@ impl EndpointState {
         let mut cause = first;
         for further in &decision.further {
             let family = self.families.get(id);
-            let key = key(&self.seed, family, &further.labels, &mut scratch.key);
+            let key = key(&self.seed, &mut self.wordings, family, &further.labels, &mut scratch.key);
             let number = self.causes.number(cause, &family.name);
             scratch.books.note.way.push((key, number));
             scratch.books.note.is_stale = !further.is_news;
@@ -231,7 +256,8 @@ impl EndpointState {
     fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
         for observed in &decision.observed {
             let labels = observed.labels.as_ref();
-            let key = labels.map(|l| key(&self.seed, self.families.get(family), l, &mut scratch.key));
+            let key =
+                labels.map(|l| key(&self.seed, &mut self.wordings, self.families.get(family), l, &mut scratch.key));
             let cause = self.causes.number(&observed.cause, metric);
             scratch.books.note.shadows.push(Shadow { key, cause, is_news: observed.is_news });
         }
@@ -245,39 +271,6 @@ pub(super) fn take_reserved(role: Role, labels: &mut LabelSet) -> Option<(&'stat
     let value = labels.value(at).to_owned();
     labels.remove_at(at);
     Some((name, value))
-}
-
-/// What stands for a family and a label set, whether that is a member's or a group's: a hash of
-/// hashes, so that those of names, and of values that are needed elsewhere, are made once.
-pub(super) struct KeyWriter<'b> {
-    buffer: &'b mut Vec<u8>,
-}
-
-impl<'b> KeyWriter<'b> {
-    #[inline]
-    pub fn new(family: &Family, buffer: &'b mut Vec<u8>) -> KeyWriter<'b> {
-        buffer.clear();
-        buffer.extend_from_slice(&family.hash.0.to_le_bytes());
-        KeyWriter { buffer }
-    }
-
-    /// In the order of their names.
-    #[inline]
-    pub fn label(&mut self, name: SeriesHash, value: SeriesHash) {
-        let both = u128::from(name.0) | u128::from(value.0) << 64;
-        self.buffer.extend_from_slice(&both.to_le_bytes());
-    }
-
-    #[inline]
-    pub fn hash(self, seed: &Seed) -> SeriesHash {
-        seed.hash(self.buffer)
-    }
-}
-
-pub(super) fn key(seed: &Seed, family: &Family, labels: &LabelSet, buffer: &mut Vec<u8>) -> SeriesHash {
-    let mut key = KeyWriter::new(family, buffer);
-    labels.iter().for_each(|(name, value)| key.label(seed.hash(name.as_bytes()), seed.hash(value.as_bytes())));
-    key.hash(seed)
 }
 
 pub(super) fn names_hash<'n>(seed: &Seed, names: impl Iterator<Item = &'n str>, buffer: &mut Vec<u8>) -> u64 {

@@ -32,7 +32,9 @@ mod snapshot;
 mod state;
 mod survey;
 mod turnout;
+mod twins;
 mod types;
+mod wordings;
 
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
@@ -61,6 +63,7 @@ use output::Output;
 use series::Keep;
 use show::ShownLines;
 use state::Watermark;
+use twins::Kin;
 
 /// One scrape under way.
 pub struct Guard {
@@ -81,6 +84,7 @@ pub struct Guard {
     /// The output is leaving before the body's end.
     /// Lines read ahead, and how many are to be: see `ahead`.
     ready: Vec<Ready>,
+    kin: Vec<Kin>,
     haste: usize,
     is_leaving: bool,
     is_ending: bool,
@@ -160,6 +164,22 @@ impl Default for Limits {
     }
 }
 
+/// How the output of a body leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    Written,
+    /// Behind what was written: the annotation, or nothing.
+    AsItCame,
+}
+
+/// What the output of a body is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Written,
+    /// The body is still there as it came: when nothing in it changed, only the annotation is wanted.
+    Apart,
+}
+
 /// How the end of the body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
@@ -211,6 +231,7 @@ impl Guard {
     pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
         state.take_plan(&scrape.plan);
         state.fold.clock.advance(scrape.now);
+        state.sent.clear();
         if let Some(commons) = &scrape.commons {
             state.join_commons(commons, scrape.limits.target_series);
         }
@@ -230,6 +251,7 @@ impl Guard {
             body: Body::default(),
             shown: ShownLines::default(),
             ready: Vec::new(),
+            kin: Vec::new(),
             haste: 1,
             is_leaving: false,
             is_ending: false,
@@ -240,12 +262,23 @@ impl Guard {
 
     /// Takes the next bytes of the body, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
-        self.received += bytes.len() as u64;
+        self.input.extend_from_slice(bytes);
+        self.pushed(bytes.len())
+    }
+
+    /// Where the next bytes may be appended, instead of being copied there by [`Guard::push`];
+    /// nothing else may be done to it, and [`Guard::pushed`] must be told.
+    pub fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.input
+    }
+
+    /// So many bytes were appended to [`Guard::tail`].
+    pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
+        self.received += bytes as u64;
         let limit = self.scrape.limits.body_size;
         if limit > 0 && self.received >= limit {
             return Err(ScrapeError::BodySize(limit));
         }
-        self.input.extend_from_slice(bytes);
         self.read(false)?;
         let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
@@ -296,24 +329,49 @@ impl Guard {
     }
 
     /// The body is complete: appends the rest of the output and commits, all or nothing.
-    pub fn finish(mut self, end: BodyEnd, out: &mut Vec<u8>) -> (Box<EndpointState>, Result<Report, ScrapeError>) {
+    pub fn finish(self, end: BodyEnd, out: &mut Vec<u8>) -> (Box<EndpointState>, Result<Report, ScrapeError>) {
+        let (state, ended) = self.finish_as(end, Wanted::Written, out);
+        (state, ended.map(|(report, _)| report))
+    }
+
+    /// The same, as who asks wants it: who still has the body needs no copy of what is unchanged.
+    pub fn finish_as(
+        mut self,
+        end: BodyEnd,
+        wanted: Wanted,
+        out: &mut Vec<u8>,
+    ) -> (Box<EndpointState>, Result<(Report, Leaves), ScrapeError>) {
         if let Err(error) = self.read_to_end(end) {
             return (self.abort(), Err(error));
         }
         if self.received == 0 {
             // A zero-byte body stays one, and commits nothing but the clock.
-            return (self.give_back(), Ok(Report::default()));
+            return (self.give_back(), Ok((Report::default(), Leaves::Written)));
         }
         self.count_turnout();
         let mut tail = Vec::new();
         self.show_rest(&mut tail);
+        let leaves = match wanted {
+            Wanted::Apart if tail.is_empty() && self.is_untouched() => Leaves::AsItCame,
+            Wanted::Apart | Wanted::Written => Leaves::Written,
+        };
         let report = self.commit();
         if self.scrape.annotate == Annotate::Yes && !self.is_annotated() {
             write_annotation(&mut tail, &report);
         }
-        self.write_rest(tail, out);
+        match leaves {
+            Leaves::AsItCame => out.extend_from_slice(&tail),
+            Leaves::Written => self.write_rest(tail, out),
+        }
         self.state.spare = self.input;
-        (self.state, Ok(report))
+        (self.state, Ok((report, leaves)))
+    }
+
+    /// Whether the output is the body, all of it, and none of it has left.
+    fn is_untouched(&self) -> bool {
+        let eof = self.body.eof.as_ref().map_or(0, Vec::len) as u64;
+        let whole = self.output.prefix(self.output.position());
+        self.output.base() == 0 && whole.is_some_and(|len| len as u64 + eof == self.received)
     }
 
     /// The body failed: gives the state back as it was before this scrape.
@@ -373,7 +431,9 @@ impl Guard {
     }
 
     fn forget_spellings(&mut self) {
-        self.state.series.clear();
+        let state = &mut *self.state;
+        state.series.clear(&mut state.fold.members);
+        state.alike.clear();
         self.watermark = self.watermark.without_series();
     }
 
@@ -416,7 +476,10 @@ impl Guard {
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
-            state.series.retain(keep, moved.as_ref().map(|m| m.members.as_slice()));
+            state.series.retain(&mut state.fold.members, keep, moved.as_ref().map(|m| m.members.as_slice()));
+        }
+        if moved.is_some() {
+            state.alike.clear();
         }
         if moved.is_some() || state.last_sweep > swept {
             state.recount();
@@ -433,6 +496,7 @@ impl Guard {
     fn report(&self) -> Report {
         let (state, tally) = (&self.state, &self.state.fold.tally);
         let dropped_lines = |number: usize| self.body.dropped.get(number).map_or(0, |d| d.0);
+        let demand = state.demands();
         let numbers = tally.by_cause.len().max(self.body.dropped.len());
         let mut report = Report {
             received: self.body.received - tally.duplicates,
@@ -440,7 +504,7 @@ impl Guard {
             dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
                 + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
             frozen: self.shown.frozen,
-            headroom: state.headroom(Terms::of(&self.scrape, Patience::None)),
+            headroom: state.headroom(Terms::of(&self.scrape, Patience::None), &demand),
             collapsed_labels: state.budgets.enforced_collapses() as u64,
             epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
             members: state.fold.members.len() as u64,
@@ -463,7 +527,7 @@ impl Guard {
         let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
         report.bad_samples = BadSample::ALL.into_iter().zip(bad).filter(|(_, n)| *n > 0).collect();
         state.shadows.report(&state.causes, &mut report);
-        state.report_families(&mut report);
+        state.report_families(&demand, &mut report);
         report
     }
 

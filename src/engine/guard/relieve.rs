@@ -9,10 +9,11 @@ use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
 use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away, limits};
 use super::lines::LoneLine;
-use super::meet::{key, labels_as_written, take_reserved};
+use super::meet::{labels_as_written, take_reserved};
 use super::observed::Shadow;
 use super::series::{Forget, What};
 use super::state::EndpointState;
+use super::wordings::key;
 use super::{Guard, ScrapeError};
 use crate::engine::cardinality::{Arrival, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
@@ -274,7 +275,7 @@ impl Guard {
     fn meet_again(&mut self, name: &str, labels: &LabelSet) -> Result<(), ScrapeError> {
         let terms = Terms::of(&self.scrape, Patience::Wait);
         loop {
-            match self.state.meet(name, labels, terms) {
+            match self.state.meet(&[], name, labels, terms) {
                 Ok(met) => {
                     self.body.uplifted.extend(met.uplifted);
                     return Ok(());
@@ -344,8 +345,14 @@ impl EndpointState {
     /// moves between accumulators: the old groups freeze (rules 5.1, 5.7).
     pub(super) fn regroup_family(&mut self, id: FamilyId) {
         let groups = self.fold.families[id.index()].groups.clone();
+        let hash = self.families.get(id).hash.0;
+        // Where another limit was effective before, what folded was counted finer.
+        let counts = self.budgets.demand(hash).is_none();
         let heirs: HashMap<GroupId, Heir> =
             groups.into_iter().filter_map(|group| Some((group, self.heir(id, group)?))).collect();
+        if counts {
+            heirs.values().for_each(|heir| self.budgets.demanded(hash, heir.set.0));
+        }
         if !heirs.is_empty() {
             let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
             for (member, old) in self.fold.regroup_all(id, &groups) {
@@ -376,9 +383,9 @@ impl EndpointState {
             let Some(mut labels) = labels.filter(|_| !g.superseded) else { continue };
             let Some(cause) = fold_away(&mut labels, collapses.iter()) else { continue };
             let family = self.families.get(id);
-            let key = key(&self.seed, family, &labels, &mut Vec::new());
+            let key = key(&self.seed, &mut self.wordings, family, &labels, &mut Vec::new());
             let cause = self.causes.number(&cause, &family.name);
-            let is_news = self.budgets.demanded(hash.rotate_left(1), set) == Arrival::New;
+            let is_news = self.budgets.keeps_out(hash.rotate_left(1), set) == Arrival::New;
             shadows.insert(group, Shadow { key: Some(key), cause, is_news });
         }
         for at in 0..self.fold.members.len() as u32 {
@@ -401,13 +408,13 @@ impl EndpointState {
         let cause = fold_away(&mut labels, self.budgets.collapses().iter().filter(mine))?;
         let cause = self.causes.number(&cause, &family.name);
         let mut buffer = Vec::new();
-        let key = key(&self.seed, family, &labels, &mut buffer);
+        let key = key(&self.seed, &mut self.wordings, family, &labels, &mut buffer);
         labels_as_written(&labels, &mut buffer);
         let old = self.fold.groups.get(group);
         let (hash, set) = (family.hash.0, old.key);
         let seed = old.heir(key, &buffer, cause);
         let heir = self.fold.group(seed);
-        let is_stale = self.budgets.demanded(hash, set.0) != Arrival::New;
+        let is_stale = self.budgets.keeps_out(hash, set.0) != Arrival::New;
         Some(Heir { group: heir, set, cause, is_stale })
     }
 }

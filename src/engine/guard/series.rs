@@ -2,21 +2,44 @@
 //!
 //! The next scrape looks like the last one: every known spelling remembers which one came after
 //! it, so reading a known series is hashing as many bytes as it has and comparing. A miss falls
-//! back to a table; insertions and deletions repair the chain as they are met.
+//! back to a table; insertions and deletions repair the chain as they are met. The table is made
+//! when it is first asked: series that nobody looks for are never entered.
+//!
+//! Most members are one series each, spelled as the member's key says: then the member's own record
+//! holds what is known of the spelling, and there is none here.
 
 use std::collections::HashSet;
 
-use super::known::{Dropped, Known, Stamp};
-use crate::engine::fold::{FamilyId, MemberId};
-use crate::engine::model::{Index, Seed, SeriesHash};
+use super::known::{Dropped, Known, predictable};
+use crate::engine::fold::{FamilyId, MemberId, Members, field};
+use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp};
 
-/// A spelling's position.
+/// A spelling's position, here or among the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownId(u32);
 
+/// Where a spelling is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Here(usize),
+    Member(MemberId),
+}
+
 impl KnownId {
-    pub const fn index(self) -> usize {
-        self.0 as usize
+    /// Marks positions among the members.
+    const MEMBER: u32 = 1 << 31;
+
+    #[inline]
+    const fn of(member: MemberId) -> KnownId {
+        KnownId(member.0 | KnownId::MEMBER)
+    }
+
+    #[inline]
+    pub const fn place(self) -> Place {
+        match self.0 & KnownId::MEMBER {
+            0 => Place::Here(self.0 as usize),
+            _ => Place::Member(MemberId(self.0 & !KnownId::MEMBER)),
+        }
     }
 }
 
@@ -37,14 +60,26 @@ pub struct Series {
     all: Vec<Known>,
     dropped: Dropped,
     index: Index,
+    /// So many of the first spellings are in the index.
+    indexed: usize,
     first: u32,
     last: u32,
     now: Stamp,
+    /// The spelling each family began with when it came last.
+    heads: Vec<u32>,
+    /// The family that has just begun.
+    opening: Option<FamilyId>,
+    /// Members that were there before the pass.
+    members: usize,
+    /// Those of them whose spelling became known in it.
+    learned: Vec<MemberId>,
 }
 
 pub(super) const NONE: u32 = u32::MAX;
 /// Spellings kept beyond twice those of the last scrape.
 const SPARE: usize = 4096;
+/// Spellings entered into the index after one look at memory far away.
+const CHUNK: usize = 64;
 
 /// Whether a line is the first of its spelling in this body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +90,20 @@ pub enum Seen {
 
 impl Series {
     pub fn new(seed: Seed) -> Series {
-        let (all, index) = (Vec::new(), Index::default());
-        Series { seed, all, dropped: Dropped::default(), index, first: NONE, last: NONE, now: Stamp::of(1) }
+        Series {
+            seed,
+            all: Vec::new(),
+            dropped: Dropped::default(),
+            index: Index::default(),
+            indexed: 0,
+            first: NONE,
+            last: NONE,
+            now: Stamp::of(1),
+            heads: Vec::new(),
+            opening: None,
+            members: 0,
+            learned: Vec::new(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -64,35 +111,89 @@ impl Series {
     }
 
     /// A pass begins, its number never the same twice: what comes first is what came first.
-    pub fn rewind(&mut self, pass: u32) {
-        self.last = NONE;
+    pub fn rewind(&mut self, members: &mut Members, pass: u32) {
+        (self.last, self.opening) = (NONE, None);
         self.now = Stamp::of(pass);
+        self.members = members.len();
+        self.learned = Vec::new();
         if Stamp::wipes(pass) {
-            self.all.iter_mut().for_each(|k| k.set_stamp(Stamp::NEVER));
+            self.all.iter_mut().for_each(|k| k.spelled.set_stamp(Stamp::NEVER));
+            members.wipe();
         }
+    }
+
+    /// The lines of a family begin.
+    pub fn open(&mut self, family: FamilyId) {
+        self.opening = Some(family);
+    }
+
+    /// Where a family begins after another that went on differently, the forecast is what it began
+    /// with the last time, if `input` begins so.
+    #[inline]
+    pub fn find_head(&mut self, members: &mut Members, input: &[u8]) {
+        let Some(&head) = self.opening.and_then(|family| self.heads.get(family.index())) else { return };
+        let (head, expected) = (KnownId(head), self.next(members));
+        let fits = |id| self.fits(members, id, input).is_some();
+        if head != expected && !fits(expected) && fits(head) {
+            self.expect(members, head);
+        }
+    }
+
+    /// The family that has just begun, if one has, began with this one.
+    #[inline]
+    pub fn began_with(&mut self, id: KnownId) {
+        if let Some(family) = self.opening {
+            self.remember_head(family, id.0);
+        }
+    }
+
+    /// What comes next, if the forecast is right.
+    pub fn next(&self, members: &Members) -> KnownId {
+        KnownId(self.expected(members))
+    }
+
+    #[cold]
+    fn remember_head(&mut self, family: FamilyId, head: u32) {
+        if self.heads.len() <= family.index() {
+            self.heads.resize(family.index() + 1, NONE);
+        }
+        self.heads[family.index()] = head;
+        self.opening = None;
     }
 
     /// The expected spelling, if `input` begins with it.
     #[inline]
-    pub fn predict(&self, input: &[u8]) -> Option<(KnownId, usize)> {
-        let id = self.expected();
-        let known = self.all.get(id as usize)?;
-        let len = known.len();
+    pub fn predict(&self, members: &Members, input: &[u8]) -> Option<(KnownId, usize)> {
+        let id = self.next(members);
+        self.fits(members, id, input).map(|len| (id, len))
+    }
+
+    /// The length of a spelling, if `input` begins with it.
+    fn fits(&self, members: &Members, id: KnownId, input: &[u8]) -> Option<usize> {
+        let (spelled, hash) = self.spelled(members, id)?;
+        let len = spelled.len();
         let (series, rest) = input.split_at_checked(len)?;
         let next = *rest.first()?;
         // A bare name goes on unless what follows its blanks is a value.
         if series.last() != Some(&b'}') && matches!(next, b' ' | b'\t' | b'{') {
             return None;
         }
-        (self.seed.hash(series) == known.hash()).then_some((KnownId(id), len))
+        (self.seed.hash(series) == hash).then_some(len)
     }
 
     /// Looks a spelling up; when it is not known, its hash is what [`Series::insert`] wants.
-    pub fn find(&self, series: &[u8]) -> Result<KnownId, SeriesHash> {
-        self.find_hash(self.seed.hash(series))
+    pub fn find(&mut self, members: &Members, series: &[u8]) -> Result<KnownId, SeriesHash> {
+        self.find_hash(members, self.seed.hash(series))
     }
 
-    pub fn find_hash(&self, hash: SeriesHash) -> Result<KnownId, SeriesHash> {
+    pub fn find_hash(&mut self, members: &Members, hash: SeriesHash) -> Result<KnownId, SeriesHash> {
+        let is_spelled = |member: &MemberId| members.spelled(member.index()).is_some_and(|(s, _)| !s.is_empty());
+        if let Some(member) = members.find(hash).filter(is_spelled) {
+            return Ok(KnownId::of(member));
+        }
+        if self.indexed < self.all.len() {
+            self.enter_all();
+        }
         self.index.find(hash, |i| self.all[i as usize].hash()).map(KnownId).ok_or(hash)
     }
 
@@ -103,97 +204,172 @@ impl Series {
     }
 
     /// Remembers a spelling that [`Series::find`] does not know.
-    pub fn insert(&mut self, hash: SeriesHash, series: &[u8], what: What) -> KnownId {
-        let known = Known::new(hash, series, self.expected(), what, &mut self.dropped);
-        self.push(hash, known)
+    pub fn insert(&mut self, members: &mut Members, hash: SeriesHash, series: &[u8], what: What) -> KnownId {
+        self.insert_plain(members, hash, predictable(series), what)
     }
 
     /// The same for one of this length that holds no newline and ends in a `}`.
     #[inline]
-    pub fn insert_plain(&mut self, hash: SeriesHash, len: usize, what: What) -> KnownId {
-        let known = Known::plain(hash, len, self.expected(), what, &mut self.dropped);
-        self.push(hash, known)
-    }
-
-    #[inline]
-    fn push(&mut self, hash: SeriesHash, known: Known) -> KnownId {
-        let id = self.all.len() as u32;
+    pub fn insert_plain(&mut self, members: &mut Members, hash: SeriesHash, len: usize, what: What) -> KnownId {
+        let next = self.expected(members);
+        if let What::Noted { member, field: field::VALUE } = what
+            && members.key(member) == hash
+        {
+            members.spell(member, len, next);
+            if member.index() < self.members {
+                self.learned.push(member);
+            }
+            return KnownId::of(member);
+        }
+        let known = Known::new(hash, len, next, what, &mut self.dropped);
+        let id = self.all.len();
         self.all.push(known);
-        let all = &self.all;
-        self.index.insert(hash, id, |i| all[i as usize].hash());
-        KnownId(id)
+        KnownId(id as u32)
+    }
+
+    /// A spelling of this length that nobody knows, without a newline and with a `}` at its end, comes
+    /// now.
+    #[inline]
+    pub fn follow(&mut self, members: &mut Members, hash: SeriesHash, len: usize, what: What) {
+        let id = self.insert_plain(members, hash, len, what);
+        self.came(members, id);
+    }
+
+    /// Enters what is not in the index yet.
+    #[cold]
+    fn enter_all(&mut self) {
+        let Series { all, index, indexed, .. } = self;
+        if *indexed == 0 {
+            *index = Index::with_capacity(all.len());
+        }
+        for (chunk, from) in all[*indexed..].chunks(CHUNK).zip((*indexed..).step_by(CHUNK)) {
+            chunk.iter().for_each(|known| index.touch(known.hash()));
+            for (known, at) in chunk.iter().zip(from as u32..).filter(|(known, _)| !known.is_forgotten()) {
+                index.insert(known.hash(), at, |i| all[i as usize].hash());
+            }
+        }
+        *indexed = all.len();
     }
 
     #[inline]
-    fn expected(&self) -> u32 {
-        match self.all.get(self.last as usize) {
-            Some(last) => last.next,
+    fn spelled<'a>(&'a self, members: &'a Members, id: KnownId) -> Option<(&'a Spelled, SeriesHash)> {
+        match id.place() {
+            Place::Here(at) => self.all.get(at).map(|known| (&known.spelled, known.hash())),
+            Place::Member(member) => members.spelled(member.index()),
+        }
+    }
+
+    #[inline]
+    fn spelled_mut<'a>(&'a mut self, members: &'a mut Members, id: KnownId) -> Option<&'a mut Spelled> {
+        match id.place() {
+            Place::Here(at) => self.all.get_mut(at).map(|known| &mut known.spelled),
+            Place::Member(member) => members.spelled_mut(member.index()),
+        }
+    }
+
+    #[inline]
+    fn expected(&self, members: &Members) -> u32 {
+        match self.spelled(members, KnownId(self.last)) {
+            Some((last, _)) => last.next,
             None => self.first,
         }
     }
 
+    #[inline]
+    fn expect(&mut self, members: &mut Members, next: KnownId) {
+        match self.spelled_mut(members, KnownId(self.last)) {
+            Some(last) => last.next = next.0,
+            None => self.first = next.0,
+        }
+    }
+
     /// What is expected from here on, one after the other.
-    pub fn ahead(&mut self) -> Ahead<'_> {
-        let (next, last) = (self.expected(), &mut self.last);
-        Ahead { all: &mut self.all, seed: &self.seed, dropped: &self.dropped, now: self.now, next, last }
+    pub fn ahead<'a>(&'a mut self, members: &'a mut Members) -> Ahead<'a> {
+        let (next, last) = (self.expected(members), &mut self.last);
+        Ahead { all: &mut self.all, members, seed: &self.seed, dropped: &self.dropped, now: self.now, next, last }
     }
 
     /// This spelling came now: the one before it points to it from here on.
     #[inline]
-    pub fn came(&mut self, id: KnownId) -> Seen {
-        match self.all.get_mut(self.last as usize) {
-            Some(last) => last.next = id.0,
-            None => self.first = id.0,
-        }
+    pub fn came(&mut self, members: &mut Members, id: KnownId) -> Seen {
+        self.expect(members, id);
+        self.began_with(id);
         self.last = id.0;
-        let known = &mut self.all[id.0 as usize];
-        let seen = if known.stamp() == self.now { Seen::Again } else { Seen::First };
-        known.set_stamp(self.now);
-        seen
+        let now = self.now;
+        match self.spelled_mut(members, id) {
+            Some(spelled) if spelled.stamp() != now => {
+                spelled.set_stamp(now);
+                Seen::First
+            }
+            _ => Seen::Again,
+        }
     }
 
     /// What this spelling would be if it came now.
     #[inline]
-    pub fn would_be(&self, id: KnownId) -> Seen {
-        if self.all[id.index()].stamp() == self.now { Seen::Again } else { Seen::First }
+    pub fn would_be(&self, members: &Members, id: KnownId) -> Seen {
+        let is_here = self.spelled(members, id).is_none_or(|(spelled, _)| spelled.stamp() == self.now);
+        if is_here { Seen::Again } else { Seen::First }
     }
 
     #[inline]
     pub fn what(&self, id: KnownId) -> What {
-        self.all[id.index()].what(&self.dropped)
+        match id.place() {
+            Place::Here(at) => self.all[at].what(&self.dropped),
+            Place::Member(member) => What::Noted { member, field: field::VALUE },
+        }
     }
 
-    pub fn clear(&mut self) {
-        *self = Series { now: self.now, ..Series::new(self.seed) };
+    pub fn clear(&mut self, members: &mut Members) {
+        members.forget_spellings(|_, _| true);
+        let fresh = Series::new(self.seed);
+        *self = Series { now: self.now, members: self.members, ..fresh };
     }
 
     /// Forgets spellings of which `fits` is true: they are decided again. Their positions stay.
-    pub fn forget(&mut self, which: Forget, fits: impl Fn(What) -> bool) {
+    pub fn forget(&mut self, members: &mut Members, which: Forget, fits: impl Fn(&Members, What) -> bool) {
+        let now = self.now;
+        let is_due = |spelled: &Spelled| which == Forget::All || spelled.stamp() != now;
         for at in 0..self.all.len() {
             let known = &mut self.all[at];
-            let is_due = which == Forget::All || known.stamp() != self.now;
-            if !is_due || known.is_forgotten() || !fits(known.what(&self.dropped)) {
+            if !is_due(&known.spelled) || known.is_forgotten() || !fits(members, known.what(&self.dropped)) {
                 continue;
             }
             known.forget();
-            self.index.remove(self.all[at].hash(), at as u32);
-        }
-    }
-
-    /// Forgets the spellings that came after the first `len`.
-    pub fn truncate(&mut self, len: usize) {
-        for at in len..self.all.len() {
-            self.index.remove(self.all[at].hash(), at as u32);
-        }
-        self.all.truncate(len);
-        for known in &mut self.all {
-            if known.next as usize >= len {
-                known.next = NONE;
+            if at < self.indexed {
+                self.index.remove(self.all[at].hash(), at as u32);
             }
         }
-        if self.first as usize >= len {
-            self.first = NONE;
+        let of_member = |members: &Members, member: MemberId| {
+            let spelled = members.spelled(member.index()).is_some_and(|(spelled, _)| is_due(spelled));
+            spelled && fits(members, What::Noted { member, field: field::VALUE })
+        };
+        members.forget_spellings(of_member);
+    }
+
+    /// Forgets the spellings that came after the first `len`; `members` are those from before.
+    pub fn truncate(&mut self, members: &mut Members, len: usize) {
+        for at in len..self.indexed {
+            self.index.remove(self.all[at].hash(), at as u32);
         }
+        self.indexed = self.indexed.min(len);
+        self.all.truncate(len);
+        for member in std::mem::take(&mut self.learned) {
+            members.spelled_mut(member.index()).into_iter().for_each(Spelled::forget);
+        }
+        let most = members.len();
+        let stays = |next: u32| match KnownId(next).place() {
+            Place::Here(at) => at < len,
+            Place::Member(member) => member.index() < most,
+        };
+        self.relink(members, |next| if stays(next) { next } else { NONE });
+    }
+
+    fn relink(&mut self, members: &mut Members, new: impl Fn(u32) -> u32) {
+        self.all.iter_mut().for_each(|known| known.spelled.next = new(known.spelled.next));
+        members.relink(&new);
+        self.heads.iter_mut().for_each(|head| *head = new(*head));
+        self.first = new(self.first);
     }
 
     /// Families with series that passed or were left out: their values are not remembered.
@@ -211,14 +387,14 @@ impl Series {
     }
 
     /// Keeps what `keep` says, and follows members to where they went.
-    pub fn retain(&mut self, keep: Keep, moved: Option<&[Option<MemberId>]>) {
+    pub fn retain(&mut self, members: &mut Members, keep: Keep, moved: Option<&[Option<MemberId>]>) {
         let mut positions = vec![NONE; self.all.len()];
         let mut kept = 0_u32;
         let mut position = positions.iter_mut();
         let (now, dropped) = (self.now, &self.dropped);
         self.all.retain_mut(|known| {
-            let stays =
-                !known.is_forgotten() && (keep == Keep::All || known.stamp() == now) && known.follow(moved, dropped);
+            let is_wanted = keep == Keep::All || known.spelled.stamp() == now;
+            let stays = !known.is_forgotten() && is_wanted && known.follow(moved, dropped);
             if let (Some(position), true) = (position.next(), stays) {
                 *position = kept;
                 kept += 1;
@@ -226,21 +402,28 @@ impl Series {
             stays
         });
         self.all.shrink_to(self.all.len() + self.all.len() / 4);
-        let new = |old: u32| positions.get(old as usize).copied().unwrap_or(NONE);
-        self.all.iter_mut().for_each(|k| k.next = new(k.next));
-        (self.first, self.last) = (new(self.first), NONE);
-        let all = &self.all;
-        self.index.rebuild(all.len(), |i| all[i as usize].hash());
+        let member = |member: MemberId| match moved {
+            Some(moved) => moved.get(member.index()).copied().flatten(),
+            None => Some(member),
+        };
+        self.relink(members, |old| match KnownId(old).place() {
+            Place::Here(at) => positions.get(at).copied().unwrap_or(NONE),
+            Place::Member(old) => member(old).map_or(NONE, |new| KnownId::of(new).0),
+        });
+        (self.last, self.learned) = (NONE, Vec::new());
+        (self.index, self.indexed) = (Index::default(), 0);
     }
 
     pub fn memory(&self) -> usize {
-        self.all.capacity() * size_of::<Known>() + self.index.memory() + self.dropped.memory()
+        // What was never written to takes no memory.
+        self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
     }
 }
 
 /// A walk along the forecast.
 pub struct Ahead<'a> {
     all: &'a mut [Known],
+    pub members: &'a mut Members,
     seed: &'a Seed,
     dropped: &'a Dropped,
     now: Stamp,
@@ -253,20 +436,36 @@ impl Ahead<'_> {
     /// this body. Whether a bare name goes on is for the caller to see.
     #[inline]
     pub fn look(&self, input: &[u8]) -> Option<(usize, What)> {
-        let known = self.all.get(self.next as usize)?;
-        let len = known.len();
+        match KnownId(self.next).place() {
+            Place::Here(at) => {
+                let known = self.all.get(at)?;
+                Some((self.fits(&known.spelled, known.hash(), input)?, known.what(self.dropped)))
+            }
+            Place::Member(member) => {
+                let (spelled, hash) = self.members.spelled(member.index())?;
+                Some((self.fits(spelled, hash, input)?, What::Noted { member, field: field::VALUE }))
+            }
+        }
+    }
+
+    #[inline]
+    fn fits(&self, spelled: &Spelled, hash: SeriesHash, input: &[u8]) -> Option<usize> {
+        let len = spelled.len();
         let series = input.get(..len)?;
-        let is_here = known.stamp() != self.now && self.seed.hash(series) == known.hash();
-        is_here.then(|| (len, known.what(self.dropped)))
+        (spelled.stamp() != self.now && self.seed.hash(series) == hash).then_some(len)
     }
 
     /// It came.
     #[inline]
     pub fn take(&mut self) {
-        if let Some(known) = self.all.get_mut(self.next as usize) {
-            known.set_stamp(self.now);
+        let spelled = match KnownId(self.next).place() {
+            Place::Here(at) => self.all.get_mut(at).map(|known| &mut known.spelled),
+            Place::Member(member) => self.members.spelled_mut(member.index()),
+        };
+        if let Some(spelled) = spelled {
+            spelled.set_stamp(self.now);
             *self.last = self.next;
-            self.next = known.next;
+            self.next = spelled.next;
         }
     }
 }
@@ -293,19 +492,23 @@ mod tests {
 
     thread_local!(static PASS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
 
+    fn none() -> Members {
+        Members::default()
+    }
+
     fn pass(series: &mut Series) {
         PASS.set(PASS.get() + 1);
-        series.rewind(PASS.get());
+        series.rewind(&mut Members::default(), PASS.get());
     }
 
     fn learn(series: &mut Series, spellings: &[&str]) {
         pass(series);
         for s in spellings {
-            let id = match series.find(s.as_bytes()) {
+            let id = match series.find(&none(), s.as_bytes()) {
                 Ok(id) => id,
-                Err(hash) => series.insert(hash, s.as_bytes(), What::Pass(FamilyId(0))),
+                Err(hash) => series.insert(&mut none(), hash, s.as_bytes(), What::Pass(FamilyId(0))),
             };
-            series.came(id);
+            series.came(&mut none(), id);
         }
     }
 
@@ -315,18 +518,18 @@ mod tests {
         let mut hits = 0;
         for s in spellings {
             let line = format!("{s}1\n");
-            match series.predict(line.as_bytes()) {
+            match series.predict(&none(), line.as_bytes()) {
                 Some((id, len)) => {
                     assert_eq!(len, s.len());
-                    series.came(id);
+                    series.came(&mut none(), id);
                     hits += 1;
                 }
                 None => {
-                    let id = match series.find(s.as_bytes()) {
+                    let id = match series.find(&none(), s.as_bytes()) {
                         Ok(id) => id,
-                        Err(hash) => series.insert(hash, s.as_bytes(), What::Pass(FamilyId(0))),
+                        Err(hash) => series.insert(&mut none(), hash, s.as_bytes(), What::Pass(FamilyId(0))),
                     };
-                    series.came(id);
+                    series.came(&mut none(), id);
                 }
             }
         }
@@ -357,7 +560,7 @@ mod tests {
         learn(&mut series, &["a "]);
         for line in ["ab 1\n", "a {x=\"1\"} 1\n", "a  1\n", "a\t1\n", "a{x=\"1\"} 1\n", "a "] {
             pass(&mut series);
-            assert_eq!(series.predict(line.as_bytes()), None, "{line:?}");
+            assert_eq!(series.predict(&none(), line.as_bytes()), None, "{line:?}");
         }
     }
 
@@ -366,7 +569,7 @@ mod tests {
         let mut series = Series::new(Seed::new(1));
         learn(&mut series, &["a ", "b ", "c ", "d "]);
         predicted(&mut series, &["a ", "c ", "d "]);
-        series.retain(Keep::Present, None);
+        series.retain(&mut none(), Keep::Present, None);
         assert_eq!(series.len(), 3);
         assert_eq!(predicted(&mut series, &["a ", "c ", "d "]), 3);
     }
@@ -377,7 +580,10 @@ mod tests {
         learn(&mut series, &["a ", "b "]);
         for _ in 0..200 {
             pass(&mut series);
-            assert_eq!([0, 1, 0].map(|id| series.came(KnownId(id))), [Seen::First, Seen::First, Seen::Again]);
+            assert_eq!(
+                [0, 1, 0].map(|id| series.came(&mut none(), KnownId(id))),
+                [Seen::First, Seen::First, Seen::Again]
+            );
         }
     }
 
@@ -387,10 +593,10 @@ mod tests {
         let noted = |member| What::Noted { member: MemberId(member), field: 5 };
         pass(&mut series);
         for (at, name) in ["a ", "b ", "c "].into_iter().enumerate() {
-            let id = series.insert(series.seed.hash(name.as_bytes()), name.as_bytes(), noted(at as u32));
-            series.came(id);
+            let id = series.insert(&mut none(), series.seed.hash(name.as_bytes()), name.as_bytes(), noted(at as u32));
+            series.came(&mut none(), id);
         }
-        series.retain(Keep::All, Some(&[Some(MemberId(0)), None, Some(MemberId(1))]));
+        series.retain(&mut none(), Keep::All, Some(&[Some(MemberId(0)), None, Some(MemberId(1))]));
         assert_eq!((series.what(KnownId(0)), series.what(KnownId(1)), series.len()), (noted(0), noted(1), 2));
     }
 }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
-use super::families::Tracking;
+use super::families::{Families, Tracking};
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
+use super::wordings::{Wording, Wordings};
 use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
 use crate::engine::model::{Format, Kind, Seed};
 use crate::engine::policy::Plan;
@@ -44,6 +45,7 @@ struct Named {
     name: String,
     kind: u8,
     is_tracked: u8,
+    wordings: Vec<Wording>,
 }
 
 /// Why bytes are no state.
@@ -100,12 +102,13 @@ impl EndpointState {
     }
 
     fn piece(&self, extent: Extent) -> Piece {
-        let tracking = |id: FamilyId| self.families.get(id).tracking as u64;
+        let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
             let is_tracked = u8::from(family.tracking != Tracking::No);
-            (id.0, Named { name: family.name.to_string(), kind, is_tracked }, row)
+            let wordings = self.wordings.of(family).to_vec();
+            (id.0, Named { name: family.name.to_string(), kind, is_tracked, wordings }, row)
         };
         let format = FORMATS.iter().position(|f| *f == self.format).unwrap_or_default() as u8;
         let birth = Birth { format, seed: self.seed.raw().to_le_bytes() };
@@ -116,7 +119,7 @@ impl EndpointState {
             last_sweep: self.last_sweep,
             hold_seconds: self.clients.hold_seconds(),
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
-            families: self.fold.family_rows(extent, tracking).into_iter().map(name).collect(),
+            families: self.fold.family_rows(extent, outside).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
             budgets: (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets)),
         }
@@ -124,8 +127,8 @@ impl EndpointState {
 
     fn note_written(&mut self) {
         self.budgets.is_written = true;
-        let families = &self.families;
-        self.fold.written(|id| families.get(id).tracking as u64);
+        let (families, wordings) = (&self.families, &self.wordings);
+        self.fold.written(|id| outside(families, wordings, id));
     }
 
     fn take_up(&mut self, piece: Piece) -> Result<(), RestoreError> {
@@ -158,6 +161,7 @@ impl EndpointState {
             return Err(Misfit);
         }
         let family = self.families.get(id);
+        self.wordings.read(&self.seed, family, named.wordings).ok_or(Misfit)?;
         if *family.name != *place.family || family.kind != kind {
             return Err(Misfit);
         }
@@ -167,6 +171,12 @@ impl EndpointState {
         self.families.get_mut(id).tracking = if named.is_tracked == 0 { Tracking::No } else { Tracking::Yes };
         self.fold.read_family(id, row)
     }
+}
+
+/// What is written about a family beside what folding knows.
+fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
+    let family = families.get(id);
+    family.tracking as u64 | (wordings.of(family).len() as u64) << 8
 }
 
 impl Piece {

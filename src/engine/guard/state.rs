@@ -11,10 +11,11 @@ use super::demography::LabelRow;
 use super::families::Families;
 use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
-use super::series::{KnownId, Series};
+use super::series::{KnownId, Place, Series};
 use super::types::Types;
+use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, Fold};
+use crate::engine::fold::{Clients, Fold, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
 
@@ -32,6 +33,7 @@ pub struct EndpointState {
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
     pub(super) shadows: Shadows,
+    pub(super) wordings: Wordings,
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
@@ -55,6 +57,8 @@ pub struct EndpointState {
     pub(super) epoch_seconds: Option<f64>,
     pub(super) alike: Alike,
     pub(super) scratch: Scratch,
+    /// Members of this scrape of which a line was sent to a group, where others may be sent elsewhere.
+    pub(super) sent: HashSet<MemberId>,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
 }
@@ -73,6 +77,8 @@ pub(super) struct Scratch {
 pub(super) struct Books {
     pub out: LabelSet,
     pub note: Note,
+    /// Labels that steps changed for want of room, as they were.
+    pub held: Vec<(Arc<str>, Box<str>)>,
 }
 
 /// Where a rollback goes back to.
@@ -92,7 +98,10 @@ impl Watermark {
     /// Whether a spelling came up in the pass.
     #[inline]
     pub fn is_new_series(&self, id: KnownId) -> bool {
-        id.index() >= self.series
+        match id.place() {
+            Place::Here(at) => at >= self.series,
+            Place::Member(member) => member.index() >= self.members,
+        }
     }
 
     /// Members that were there before the pass.
@@ -115,6 +124,7 @@ impl EndpointState {
             process: ProcessWatch::default(),
             causes: Causes::default(),
             shadows: Shadows::default(),
+            wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
             released: 0,
@@ -129,6 +139,7 @@ impl EndpointState {
             epoch_seconds: None,
             alike: Alike::default(),
             scratch: Scratch::default(),
+            sent: HashSet::new(),
             spare: Vec::new(),
         })
     }
@@ -167,21 +178,26 @@ impl EndpointState {
         self.fold.groups.scrape = self.scrape;
         self.fold.begin();
         self.types.begin(self.scrape);
-        self.series.rewind(self.scrape);
+        self.series.rewind(&mut self.fold.members, self.scrape);
         self.shadows.begin();
-        self.alike.clear();
         self.budgets.begin();
+        self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
     }
 
     /// Forgets the pass.
     pub(super) fn rollback(&mut self, watermark: Watermark) {
+        self.alike.clear();
+        let moved = self.fold.has_moved_groups();
         self.fold.rollback();
-        self.series.truncate(watermark.series);
+        self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
         self.families.truncate(watermark.families);
         self.rollback_limits();
+        if moved {
+            self.recount();
+        }
     }
 
     /// Takes up the plan of the scrape at hand. Members stay, whatever the new plan makes of them
@@ -192,8 +208,9 @@ impl EndpointState {
             return;
         }
         self.plan = next;
+        self.alike.clear();
         let mut anew = self.series.unremembered();
-        self.series.clear();
+        self.series.clear(&mut self.fold.members);
         self.shadows.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));

@@ -32,15 +32,17 @@ impl EndpointState {
         turnout
     }
 
-    pub(super) fn report_families(&self, report: &mut Report) {
+    /// `demand` is that of every family.
+    pub(super) fn report_families(&self, demand: &[u64], report: &mut Report) {
         let present = |id: &FamilyId| self.families.get(*id).turnout.scrape == self.scrape;
-        report.families = self.families.ids().filter(present).map(|id| self.report_family(id)).collect();
+        report.families =
+            self.families.ids().filter(present).map(|id| self.report_family(id, demand[id.index()])).collect();
         report.collapsed = self.budgets.collapses().iter().map(|c| self.collapsed(c)).collect();
         report.released = self.released;
         report.labels = self.label_rows.clone();
     }
 
-    fn report_family(&self, id: FamilyId) -> FamilyReport {
+    fn report_family(&self, id: FamilyId, demand: u64) -> FamilyReport {
         let family = self.families.get(id);
         let limits = &family.plan.budget().enforced;
         FamilyReport {
@@ -50,7 +52,7 @@ impl EndpointState {
             forwarded: family.turnout.forwarded,
             limit: limits.series.as_ref().map(|limit| limit.series),
             total: limits.total.as_ref().map(|limit| limit.series),
-            demand: self.demand_of(id).max(family.turnout.forwarded),
+            demand: demand.max(family.turnout.forwarded),
         }
     }
 

@@ -1,46 +1,62 @@
 //! An index from a 64-bit seeded hash to a position in a vector in which the hash stands itself.
 //!
-//! A bucket is a cache line of twelve entries, so that finding a hash, or that it is not there, and
+//! A bucket is a cache line of fifteen entries, so that finding a hash, or that it is not there, and
 //! taking it up costs one access to memory that is far away. What does not fit goes to the next.
+//! An entry is four bytes: as many bits as positions need, the rest are of the hash.
 
 use super::SeriesHash;
 
 /// Entries of a bucket.
-const WAYS: usize = 12;
+const WAYS: usize = 15;
 
 #[derive(Debug, Default)]
 pub struct Index {
     buckets: Vec<Bucket>,
     len: usize,
+    /// Bits of an entry that are its position, counted from 1.
+    bits: u32,
 }
 
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Bucket {
-    /// A byte of the hash, never 0; 0: free.
-    tags: [u8; WAYS],
+    /// 0: free.
+    ways: [u32; WAYS],
+    /// How many are not.
+    taken: u16,
     /// Whether entries of this bucket ever had to go to the next.
-    overflows: u32,
-    at: [u32; WAYS],
+    overflows: u16,
 }
 
-const FREE: Bucket = Bucket { tags: [0; WAYS], overflows: 0, at: [0; WAYS] };
+const FREE: Bucket = Bucket { ways: [0; WAYS], taken: 0, overflows: 0 };
+
+/// What an entry of a hash looks like.
+#[derive(Clone, Copy)]
+struct Look {
+    tag: u32,
+    mask: u32,
+}
 
 impl Index {
     pub fn with_capacity(entries: usize) -> Index {
         let buckets = if entries == 0 { 0 } else { entries.div_ceil(FULL) + 1 };
-        Index { buckets: vec![FREE; buckets], len: 0 }
+        Index::of(buckets, entries)
+    }
+
+    fn of(buckets: usize, positions: usize) -> Index {
+        Index { buckets: vec![FREE; buckets], len: 0, bits: bits(positions.max(buckets * WAYS)) }
     }
 
     #[inline]
     pub fn find(&self, key: SeriesHash, key_at: impl Fn(u32) -> SeriesHash) -> Option<u32> {
-        let tag = tag(key);
+        let look = self.look(key);
         let mut home = self.home(key);
         for _ in 0..self.buckets.len() {
             let bucket = self.buckets.get(home)?;
-            for way in bucket.ways(tag) {
-                if key_at(bucket.at[way]) == key {
-                    return Some(bucket.at[way]);
+            for way in bucket.ways(look) {
+                let at = look.position(bucket.ways[way]);
+                if key_at(at) == key {
+                    return Some(at);
                 }
             }
             if bucket.overflows == 0 {
@@ -54,18 +70,21 @@ impl Index {
     /// The key must not be there yet.
     #[inline]
     pub fn insert(&mut self, key: SeriesHash, at: u32, key_at: impl Fn(u32) -> SeriesHash) {
-        if self.len >= self.buckets.len() * FULL {
-            self.grow(key_at);
+        if self.len >= self.buckets.len() * FULL || bits(at as usize) > self.bits {
+            self.grow(at, key_at);
         }
         self.place(key, at);
     }
 
     pub fn remove(&mut self, key: SeriesHash, at: u32) {
+        let look = self.look(key);
         let mut home = self.home(key);
         for _ in 0..self.buckets.len() {
             let bucket = &mut self.buckets[home];
-            if let Some(way) = (0..WAYS).find(|&way| bucket.tags[way] != 0 && bucket.at[way] == at) {
-                bucket.tags[way] = 0;
+            let entry = look.entry(at);
+            if let Some(way) = bucket.ways.iter().position(|way| *way == entry) {
+                bucket.ways[way] = 0;
+                bucket.taken -= 1;
                 self.len -= 1;
                 return;
             }
@@ -79,12 +98,13 @@ impl Index {
     /// Starts again with the keys at `0..len`. Room that was needed before is kept: it is mostly
     /// needed again.
     pub fn rebuild(&mut self, len: usize, key_at: impl Fn(u32) -> SeriesHash) {
-        let fresh = Index::with_capacity(len);
-        if (fresh.buckets.len()..=fresh.buckets.len() * MOST_ROOM).contains(&self.buckets.len()) {
+        let needed = if len == 0 { 0 } else { len.div_ceil(FULL) + 1 };
+        if (needed..=needed * MOST_ROOM).contains(&self.buckets.len()) {
             self.buckets.fill(FREE);
-            self.len = 0;
+            (self.len, self.bits) = (0, self.bits.max(bits(len)));
         } else {
-            *self = fresh;
+            *self = Index::default();
+            *self = Index::with_capacity(len);
         }
         self.take_up((0..len as u32).map(|at| (key_at(at), at)));
     }
@@ -105,17 +125,26 @@ impl Index {
         ((u128::from(key.0) * self.buckets.len() as u128) >> 64) as usize
     }
 
+    /// The bits of the hash that `home` looks at last.
+    #[inline]
+    fn look(&self, key: SeriesHash) -> Look {
+        let mask = u32::MAX.checked_shl(self.bits).unwrap_or(0);
+        Look { tag: (key.0 as u32).checked_shl(self.bits).unwrap_or(0), mask }
+    }
+
     fn next(&self, home: usize) -> usize {
         if home + 1 == self.buckets.len() { 0 } else { home + 1 }
     }
 
     #[inline]
     fn place(&mut self, key: SeriesHash, at: u32) {
+        let entry = self.look(key).entry(at);
         let mut home = self.home(key);
         loop {
             let bucket = &mut self.buckets[home];
-            if let Some(way) = bucket.ways(0).next() {
-                (bucket.tags[way], bucket.at[way]) = (tag(key), at);
+            if let Some(way) = bucket.free() {
+                bucket.ways[way] = entry;
+                bucket.taken += 1;
                 self.len += 1;
                 return;
             }
@@ -124,14 +153,27 @@ impl Index {
         }
     }
 
-    /// Half as much again: twice would leave half of it empty.
+    /// By an eighth, and small ones by half: twice would leave half of it empty. Whatever is there is
+    /// placed again each time, which new entries have to pay for.
     #[cold]
-    fn grow(&mut self, key_at: impl Fn(u32) -> SeriesHash) {
+    fn grow(&mut self, at: u32, key_at: impl Fn(u32) -> SeriesHash) {
         let old = std::mem::take(self);
-        *self = Index { buckets: vec![FREE; (old.buckets.len() + old.buckets.len() / 2).max(4)], len: 0 };
-        let taken = |bucket: &Bucket, way: usize| (bucket.tags[way] != 0).then_some(bucket.at[way]);
-        let entries = old.buckets.iter().flat_map(|bucket| (0..WAYS).filter_map(move |way| taken(bucket, way)));
-        self.take_up(entries.map(|at| (key_at(at), at)));
+        let full = old.len >= old.buckets.len() * FULL;
+        let more = if old.buckets.len() < SMALL { old.buckets.len() / 2 } else { old.buckets.len() / 8 };
+        let buckets = (old.buckets.len() + if full { more } else { 0 }).max(4);
+        *self = Index::of(buckets, (at as usize + at as usize / 2).max(at as usize + 1));
+        let look = old.look(SeriesHash(0));
+        // Buckets keep their order, so that what is written stays near; what is read is read together.
+        for bucket in &old.buckets {
+            let mut entries = [(SeriesHash(0), 0); WAYS];
+            let mut taken = 0;
+            for way in bucket.ways.into_iter().filter(|way| *way != 0) {
+                let at = look.position(way);
+                entries[taken] = (key_at(at), at);
+                taken += 1;
+            }
+            entries[..taken].iter().for_each(|(key, at)| self.place(*key, *at));
+        }
     }
 
     /// Places many entries, waiting for memory once for a chunk of them.
@@ -154,46 +196,50 @@ const MOST_ROOM: usize = 3;
 /// Entries placed at once when many are.
 const CHUNK: usize = 128;
 /// Entries of a bucket that may be taken on average.
-const FULL: usize = 9;
+const FULL: usize = 13;
+/// Buckets of an index that grows fast.
+const SMALL: usize = 1 << 17;
+
+/// Bits that positions up to this one need, counted from 1.
+#[inline]
+const fn bits(position: usize) -> u32 {
+    let bits = usize::BITS - (position + 1).leading_zeros();
+    if bits < 32 { bits } else { 32 }
+}
+
+impl Look {
+    #[inline]
+    fn entry(self, at: u32) -> u32 {
+        self.tag | (at + 1)
+    }
+
+    #[inline]
+    fn position(self, entry: u32) -> u32 {
+        (entry & !self.mask) - 1
+    }
+}
 
 impl Bucket {
-    /// The ways that have this tag, lowest first.
+    /// The ways that look like this, lowest first. Mostly there is none, which all ways together say
+    /// at once.
     #[inline]
-    fn ways(&self, tag: u8) -> Ways {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = self.tags;
-        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let high = u64::from(u32::from_le_bytes(rest)) | !u64::from(u32::MAX);
-        let all = u64::from_le_bytes([tag; 8]);
-        let high = zero_bytes(high ^ all) & u64::from(u32::MAX);
-        Ways(u128::from(zero_bytes(low ^ all)) | u128::from(high) << 64)
+    fn ways(&self, look: Look) -> impl Iterator<Item = usize> {
+        let fits = move |way: u32| u32::from(way != 0) & u32::from((way ^ look.tag) & look.mask == 0);
+        let fit = self.ways.iter().fold(0, |any, way| any | fits(*way));
+        let first = if fit == 0 { WAYS } else { 0 };
+        (first..WAYS).filter(move |way| fits(self.ways[*way]) == 1)
     }
-}
 
-/// A bit for each way, at the top of its byte.
-struct Ways(u128);
-
-impl Iterator for Ways {
-    type Item = usize;
-
+    /// Ways are taken from the first on, so that their number is the next; unless some were given
+    /// back.
     #[inline]
-    fn next(&mut self) -> Option<usize> {
-        let way = self.0.trailing_zeros() as usize / 8;
-        self.0 &= self.0.wrapping_sub(1);
-        (way < WAYS).then_some(way)
+    fn free(&self) -> Option<usize> {
+        match self.ways.get(usize::from(self.taken)) {
+            Some(0) => Some(self.taken.into()),
+            Some(_) => self.ways.iter().position(|way| *way == 0),
+            None => None,
+        }
     }
-}
-
-/// Marks the bytes that are 0 and no others.
-#[inline]
-const fn zero_bytes(word: u64) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    !(((word & LOW) + LOW) | word | LOW)
-}
-
-/// The bits that `home` looks at last.
-#[inline]
-fn tag(key: SeriesHash) -> u8 {
-    (key.0 as u8).max(1)
 }
 
 #[cfg(test)]
@@ -248,15 +294,19 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_takes_seven_bytes_and_a_half() {
+    fn an_entry_takes_five_bytes_and_a_half() {
         assert_eq!(size_of::<Bucket>(), 64);
         let keys: Vec<SeriesHash> =
-            (0..100_000u64).map(|k| crate::engine::model::Seed::new(1).hash(&k.to_le_bytes())).collect();
+            (0..500_000u64).map(|k| crate::engine::model::Seed::new(1).hash(&k.to_le_bytes())).collect();
         let mut index = Index::default();
         index.rebuild(keys.len(), |at| keys[at as usize]);
-        assert!(index.memory() <= keys.len() * 15 / 2, "{}", index.memory());
+        assert!(index.memory() <= keys.len() * 5 + 64, "{}", index.memory());
+        let mut grown = Index::default();
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(index.find(*key, |at| keys[at as usize]), Some(at as u32));
+            grown.insert(*key, at as u32, |at| keys[at as usize]);
+            let most = if at < 2 * SMALL * FULL { (at + 60) * 15 / 2 } else { at * 28 / 5 };
+            assert!(grown.memory() <= most, "{at}: {}", grown.memory());
         }
     }
 }

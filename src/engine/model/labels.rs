@@ -92,7 +92,7 @@ impl LabelSet {
         self.entries[i].value.of(&self.text)
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
         self.entries.iter().map(|e| (e.name.of(&self.text), e.value.of(&self.text)))
     }
 

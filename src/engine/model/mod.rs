@@ -6,6 +6,7 @@ mod kind;
 mod labels;
 mod rank;
 mod seed;
+mod spelled;
 
 pub use format::Format;
 pub use index::Index;
@@ -13,3 +14,4 @@ pub use kind::Kind;
 pub use labels::{DuplicateLabel, LabelSet};
 pub use rank::{Rank, TRIED_LAST};
 pub use seed::{Seed, SeriesHash};
+pub use spelled::{Spelled, Stamp};

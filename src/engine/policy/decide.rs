@@ -55,7 +55,8 @@ pub(super) fn walk<T: Trace>(
     let FamilyPlan { policies, links, reach, names, settings, scratch, budget } = plan;
     let books = Books { ledger, policy: "", manner: Manner::Enforced, newly_refused: false };
     let keep = &budget.keep;
-    let mut editor = Editor { policies, links, names, scratch, series, keep, books, trace, fresh: Fresh::No, any: 0 };
+    let (fresh, any, held) = (Fresh::No, 0, Vec::new());
+    let mut editor = Editor { policies, links, names, scratch, series, keep, books, trace, fresh, any, held };
     let mut so_far = SoFar::default();
     let ended = links.iter().enumerate().find_map(|(at, link)| {
         let planned = &policies[link.policy];
@@ -77,11 +78,14 @@ pub(super) fn walk<T: Trace>(
             }
         }
     });
-    let mut decision = Decision { observed: so_far.observed, further: so_far.further, ..Decision::default() };
+    let SoFar { observed, further, .. } = &mut so_far;
+    let (observed, further) = (std::mem::take(observed), std::mem::take(further));
+    let mut decision = Decision { observed, further, held: editor.held, ..Decision::default() };
     match ended {
         Some(Ended::Passed) => {
             out.copy_from(series.labels);
             decision.further.clear();
+            decision.held.clear();
             // What passes would have kept its labels, whoever wanted to change them before.
             decision.observed.retain(|observed| observed.labels.is_none());
         }
@@ -189,6 +193,8 @@ struct Editor<'p, T> {
     fresh: Fresh,
     /// The steps (of the first 64) that may act on some label.
     any: u64,
+    /// Labels that enforced steps changed for want of room, as they were.
+    held: Vec<(Arc<str>, Box<str>)>,
 }
 
 impl<'p, T: Trace> Editor<'p, T> {
@@ -283,6 +289,9 @@ impl<'p, T: Trace> Editor<'p, T> {
                 continue;
             }
             let name = self.names.text(seen, out.name(at));
+            if step.is_budget() && self.books.manner == Manner::Enforced {
+                self.held.push((name.clone(), out.value(at).into()));
+            }
             if applied == Applied::Rewritten {
                 out.set(&name, &self.scratch.value);
                 at += 1;

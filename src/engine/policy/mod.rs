@@ -122,6 +122,8 @@ pub struct Decision {
     pub observed: Vec<Observed>,
     /// Policies that changed the series after the first one had.
     pub further: Vec<Further>,
+    /// Labels that steps changed for want of room, as they were.
+    pub held: Vec<(Arc<str>, Box<str>)>,
 }
 
 /// A later change of a series that an earlier policy has changed.

@@ -29,11 +29,13 @@ pub struct Budgets {
     by_key: HashMap<BookKey, u32>,
     collapses: Vec<Collapse>,
     gates: HashMap<(FamilyKey, Manner), Gate>,
-    /// Label sets that limits fold or keep out, as they would have been.
+    /// Label sets that limits fold or keep out, as limits met them.
+    kept_out: HashMap<FamilyKey, Lately>,
+    /// Label sets there would be without limits, of families where one is effective.
     demand: HashMap<FamilyKey, Lately>,
     /// Endpoint clock of the last look at what is due.
     pub aged: f64,
-    /// Endpoint clock at which the generations of `demand` were last changed.
+    /// Endpoint clock at which the generations of both were last changed.
     pub turned: f64,
     undo: Vec<Undo>,
     /// Values and label sets that were not known before the scrape at hand: whoever asks for them again
@@ -42,6 +44,8 @@ pub struct Budgets {
     fresh_sets: HashSet<(FamilyKey, u64)>,
     /// Collapses and gates as they were, once this scrape has changed them.
     before: Option<Box<Before>>,
+    /// How often collapses or gates changed.
+    changes: u64,
     /// Whether anything has to be written down.
     pub(super) is_written: bool,
 }
@@ -54,6 +58,16 @@ pub struct Book {
     pub places: Places,
     pub limit: u64,
     pub ttl_seconds: f64,
+    /// Whether it was asked last by who acts on it. Not written down: after a restart each series asks
+    /// anew.
+    acts: Acts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Acts {
+    #[default]
+    Yes,
+    No,
 }
 
 impl Book {
@@ -109,8 +123,10 @@ impl Budgets {
         }
         if let Some(before) = self.before.take() {
             (self.collapses, self.gates) = *before;
+            self.changes += 1;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
+            self.kept_out.retain(|family, _| effective.iter().any(|e| [*e, e.rotate_left(1)].contains(family)));
         }
     }
 
@@ -127,6 +143,10 @@ impl Budgets {
         let book = &mut books[at as usize];
         (book.limit, book.ttl_seconds) = (limit, book.ttl_seconds.max(ttl_seconds));
         at
+    }
+
+    fn asked_by(&mut self, book: u32, manner: Manner) {
+        self.books[book as usize].acts = if manner == Manner::Enforced { Acts::Yes } else { Acts::No };
     }
 
     /// What becomes of the value.
@@ -199,6 +219,11 @@ impl Budgets {
         ended
     }
 
+    /// How often collapses or gates changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether a collapse was decided in the scrape at hand.
     pub fn is_new(&self, collapse: &Collapse) -> bool {
         self.before.as_ref().is_some_and(|before| !before.0.iter().any(|c| c.is_same(collapse)))
@@ -224,9 +249,9 @@ impl Budgets {
         mine.map(|(_, &at)| self.books[at as usize].ratio()).fold(0.0, f64::max)
     }
 
-    /// The same for every book.
+    /// The same for every book that somebody acts on.
     pub fn ratios(&self) -> impl Iterator<Item = f64> {
-        self.books.iter().map(Book::ratio)
+        self.books.iter().filter(|book| book.acts == Acts::Yes).map(Book::ratio)
     }
 
     pub fn gate(&self, family: FamilyKey, manner: Manner) -> Option<&Gate> {
@@ -267,12 +292,17 @@ impl Budgets {
     }
 
     /// A label set that a limit changed or kept out: whether there is such a one for the first time.
-    pub fn demanded(&mut self, family: FamilyKey, set: u64) -> Arrival {
-        let arrival = self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
+    pub fn keeps_out(&mut self, family: FamilyKey, set: u64) -> Arrival {
+        let arrival = self.kept_out.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
         if arrival == Arrival::New && self.fresh_sets.len() < EXACT_DEMAND as usize {
             self.fresh_sets.insert((family, set));
         }
         if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
+    }
+
+    /// A label set there would be without limits.
+    pub fn demanded(&mut self, family: FamilyKey, set: u64) {
+        self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
     }
 
     /// Label sets there would be, of families where a limit has become effective.
@@ -280,22 +310,30 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
+    /// Families whose demand is counted.
+    pub fn in_demand(&self) -> impl Iterator<Item = FamilyKey> {
+        self.demand.keys().copied()
+    }
+
     /// A time to live has passed: what does not come again is not in demand.
     pub fn turn(&mut self) {
-        self.demand.values_mut().for_each(Lately::turn);
-        self.demand.retain(|_, demand| !demand.is_empty());
+        for sets in [&mut self.demand, &mut self.kept_out] {
+            sets.values_mut().for_each(Lately::turn);
+            sets.retain(|_, sets| !sets.is_empty());
+        }
     }
 
     /// Bytes on the heap.
     pub fn memory(&self) -> usize {
         let books: usize = self.books.iter().map(|b| b.places.memory() + size_of::<Book>()).sum();
         let gates: usize = self.gates.values().map(Gate::memory).sum();
-        let demand: usize = self.demand.values().map(Lately::memory).sum();
+        let demand: usize = self.demand.values().chain(self.kept_out.values()).map(Lately::memory).sum();
         books + gates + demand + self.collapses.capacity() * size_of::<Collapse>()
     }
 
     fn remember(&mut self) {
         self.is_written = false;
+        self.changes += 1;
         if self.before.is_none() {
             self.before = Some(Box::new((self.collapses.clone(), self.gates.clone())));
         }

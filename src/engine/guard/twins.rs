@@ -1,0 +1,219 @@
+//! Series that are written as one before them is, but for the values of labels that go: of an
+//! exploding label they come by the thousand. A line is compared with what came last, its hash is its
+//! key, and it joins the same group; nothing is asked.
+
+use super::ahead::Beside;
+use super::series::What;
+use super::state::EndpointState;
+use super::{Guard, ScrapeError};
+use crate::engine::exposition::{Plain, Span, plain, plain_value};
+use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed, Pending, field};
+use crate::engine::model::{Seed, SeriesHash};
+
+/// Those met so far.
+#[derive(Debug, Default)]
+pub(super) struct Twins {
+    all: Vec<Twin>,
+    /// The twin of the last line that had one.
+    recent: usize,
+}
+
+/// A series whose fate is known, without the values that decide nothing.
+#[derive(Debug)]
+pub(super) struct Twin {
+    /// What is written before, between and behind those values.
+    text: Box<[u8]>,
+    /// Where each piece of text ends that a value follows.
+    ends: Box<[usize]>,
+    /// What its like are joined to.
+    pub joins: Joins,
+    /// The twin that came after this one.
+    next: usize,
+}
+
+/// What a member becomes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joins {
+    pub family: FamilyId,
+    pub group: GroupId,
+    pub cause: u32,
+    pub shadow: u32,
+    /// The make it is of.
+    pub make: usize,
+    /// A member that is like those to come.
+    pub model: MemberId,
+}
+
+/// A line that has a twin, read ahead.
+#[derive(Clone, Debug)]
+pub(super) struct Kin {
+    pub twin: usize,
+    /// Where the series part ends.
+    pub len: usize,
+    pub plain: Plain,
+    /// Of the series part, which is its member's key: only usual spellings have twins.
+    pub hash: SeriesHash,
+}
+
+/// More are not learned in one pass: other values explode as well.
+const MOST_TWINS: usize = 64;
+/// So many are tried when the forecast is wrong.
+const MOST_TRIED: usize = 8;
+/// More values that decide nothing are not usual.
+const MOST_VALUES: usize = 4;
+/// So many lines are looked at before the first is taken up: their places in memory are far away.
+const MOST_HASTE: usize = 64;
+
+impl Guard {
+    /// Reads lines that have a twin, up to one whose series is known: what follows it may be known
+    /// too.
+    pub(super) fn read_twins(&mut self, longest: usize) -> Result<Beside, ScrapeError> {
+        let mut kin = std::mem::take(&mut self.kin);
+        self.look_for_twins(longest, &mut kin);
+        let joined = self.join_twins(&kin);
+        if !kin.is_empty() {
+            self.haste = if joined == kin.len() { (joined * 2).min(MOST_HASTE) } else { 1 };
+        }
+        let read = match kin.get(joined) {
+            _ if joined > 0 => Ok(Beside::Read),
+            None => Ok(Beside::No),
+            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(&self.state.fold.members, *hash) {
+                Ok(id) => self.read_plain(id, plain),
+                Err(_) => Ok(Beside::No),
+            },
+        };
+        kin.clear();
+        self.kin = kin;
+        read
+    }
+
+    /// The next lines as far as they have twins in the family at hand, and none has another between.
+    fn look_for_twins(&mut self, longest: usize, kin: &mut Vec<Kin>) {
+        let EndpointState { alike, seed, .. } = &mut *self.state;
+        let Some(family) = self.body.current else { return };
+        let mut at = self.at;
+        while kin.len() < self.haste
+            && let Some(input) = self.input.get(at..)
+            && let Some(one) = alike.twins.read(input, longest, seed)
+            && alike.twins.get(one.twin).joins.family == family
+        {
+            at += one.plain.end;
+            kin.push(one);
+        }
+        // All at once, so that the machine waits once.
+        kin.iter().for_each(|one| self.state.fold.members.touch(one.hash));
+    }
+
+    /// Joins them up to the first that is known; says how many.
+    fn join_twins(&mut self, kin: &[Kin]) -> usize {
+        let mut joined = 0;
+        let Some(family) = self.body.current else { return 0 };
+        for one in kin {
+            let input = &self.input[self.at..];
+            if self.state.join_twin(input, one).is_none() {
+                break;
+            }
+            if self.state.census_left > 0 {
+                let make = self.state.alike.twins.get(one.twin).joins.make;
+                self.state.count_kin(family, make, &self.input[self.at..]);
+            } else {
+                self.state.families.get_mut(family).uncounted += 1;
+            }
+            self.at += one.plain.end;
+            joined += 1;
+        }
+        if joined > 0 {
+            self.tokens.accept_plain(joined as u64);
+            self.body.received += joined as u64;
+            self.has_samples(family);
+            self.mark();
+        }
+        joined
+    }
+}
+
+impl Twins {
+    pub fn clear(&mut self) {
+        self.all.clear();
+        self.recent = 0;
+    }
+
+    pub fn get(&self, at: usize) -> &Twin {
+        &self.all[at]
+    }
+
+    /// From here on lines like this one are read by comparing: `values` are those that decide
+    /// nothing.
+    pub fn learn(&mut self, series: &[u8], values: &[Span], joins: Joins) {
+        if values.is_empty() || values.len() > MOST_VALUES || self.all.len() == MOST_TWINS {
+            return;
+        }
+        let (mut text, mut ends, mut from) = (Vec::new(), Vec::new(), 0);
+        for value in values {
+            text.extend_from_slice(&series[from..value.start]);
+            ends.push(text.len());
+            from = value.end;
+        }
+        text.extend_from_slice(&series[from..]);
+        let twin = Twin { text: text.into(), ends: ends.into(), joins, next: self.recent };
+        self.all.push(twin);
+        self.follow(self.all.len() - 1);
+    }
+
+    /// Reads the line that `input` begins with, when it has a twin.
+    #[inline]
+    pub fn read(&mut self, input: &[u8], longest: usize, seed: &Seed) -> Option<Kin> {
+        let twin = self.all.get(self.recent)?.next;
+        let (twin, len) = match self.all.get(twin).and_then(|twin| twin.fit(input)) {
+            Some(len) => (twin, len),
+            None => self.search(input)?,
+        };
+        let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
+        self.follow(twin);
+        Some(Kin { twin, len, plain, hash: seed.hash(&input[..len]) })
+    }
+
+    fn search(&self, input: &[u8]) -> Option<(usize, usize)> {
+        let tried = self.all.iter().take(MOST_TRIED).enumerate();
+        tried.into_iter().find_map(|(at, twin)| Some((at, twin.fit(input)?)))
+    }
+
+    fn follow(&mut self, twin: usize) {
+        if let Some(recent) = self.all.get_mut(self.recent) {
+            recent.next = twin;
+        }
+        self.recent = twin;
+    }
+}
+
+impl Twin {
+    /// Where the series part ends that `input` begins with, when this is its twin.
+    #[inline]
+    fn fit(&self, input: &[u8]) -> Option<usize> {
+        let (mut at, mut from) = (0, 0);
+        for &end in &self.ends {
+            let piece = self.text.get(from..end)?;
+            input.get(at..)?.starts_with(piece).then_some(())?;
+            at += piece.len();
+            at += plain_value(input.get(at..)?)?;
+            from = end;
+        }
+        let piece = self.text.get(from..)?;
+        input.get(at..)?.starts_with(piece).then_some(())?;
+        Some(at + piece.len())
+    }
+}
+
+impl EndpointState {
+    /// Takes up a line whose series nobody has met; `None` when somebody has.
+    #[inline]
+    pub(super) fn join_twin(&mut self, input: &[u8], kin: &Kin) -> Option<()> {
+        let Joins { family, group, cause, shadow, model, .. } = self.alike.twins.get(kin.twin).joins;
+        let seed = MemberSeed { key: kin.hash, family, cause, shadow };
+        let member = self.fold.join_new(seed, group, model)?;
+        self.series.follow(&mut self.fold.members, kin.hash, kin.len, What::Noted { member, field: field::VALUE });
+        let value = kin.plain.value(input);
+        self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
+        Some(())
+    }
+}
