@@ -138,7 +138,7 @@ def drive(fleet):
 def show(fleet, pace):
     ledger.connect().set("pace", pace)
     ports = fleet.plan.ports
-    print(f"mistakes: {', '.join(fleet.plan.mistakes) or 'none'}; {pace:g} jobs a second to each queue")
+    print(f"mistakes: {', '.join(fleet.plan.mistakes) or 'none'}; {pace:g} job(s) a second to each queue")
     for name, what in {
         "prometheus": "Prometheus, through the guard",
         "direct": "another one beside it, direct",

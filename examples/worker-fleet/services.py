@@ -53,6 +53,7 @@ def environment(plan):
         "REDIS_URL": f"redis://127.0.0.1:{plan.ports['redis']}/0",
         "MISTAKES": ",".join(plan.mistakes),
         "LINGER": str(plan.linger),
+        "FLEET_FILES": str(plan.files),
         "PYTHONPATH": str(HERE),
         "PYTHONUNBUFFERED": "1",
     }

@@ -28,7 +28,8 @@ impl Fleet {
         command.args(["--drive", "--guard", env!("CARGO_BIN_EXE_cardinality-guard"), "--interval", "1"]);
         command.args(["--linger", "4", "--worker-timeout", "8", "--purge-after", "8", "--inspect-seconds", "0"]);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("no Python environment in .venv: run make setup ({error})"));
+        let mut child =
+            child.unwrap_or_else(|error| panic!("no Python environment in .venv: run make setup ({error})"));
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut fleet = Fleet { child, input, output, said: Value::Null };

@@ -106,7 +106,8 @@ fn run() -> Seen {
     fleet.pace(PACE);
     let growth = (0..STEPS).map(|_| step(&guarded, &direct)).collect();
     let books = settled(&mut fleet, &guarded);
-    let recorded = ["job_queue:jobs:rate5m", "job_queue:jobs_failed:ratio_rate5m", "job_queue:job_runtime_seconds:p99_5m"];
+    let recorded =
+        ["job_queue:jobs:rate5m", "job_queue:jobs_failed:ratio_rate5m", "job_queue:job_runtime_seconds:p99_5m"];
     let recorded = recorded.map(|name| (name, values(&guarded, name))).into();
     let increased_direct = values(&direct, INCREASED);
     let beyond = "job_histogram:observations_beyond_range:ratio_rate5m{histogram='worker_child_lifetime_seconds'}";

@@ -7,8 +7,9 @@ use crate::files::{Shape, shapes};
 use crate::run::{RULE_WINDOW_SECONDS, seen};
 use crate::table;
 
-/// Boundaries that the exporters' histograms have around what the jobs take (0.02 s, 1 in 20 0.32 s).
-const SLOW_BUCKET: std::ops::RangeInclusive<f64> = 0.25..=0.5;
+/// Boundaries that all exporters' histograms have around what slow jobs take: 0.32 s, on a busy machine
+/// more.
+const BOUNDARIES: [f64; 5] = [0.25, 0.5, 1.0, 2.5, 5.0];
 
 #[test]
 fn series_stay_few_and_flat_while_the_exporters_explode() {
@@ -37,10 +38,11 @@ fn every_rate_failure_and_p99_is_the_one_of_the_jobs() {
         assert!((counted / ended - 1.0).abs() < 0.02, "{place:?}: {counted} jobs for {ended}");
         let failed = jobs.failed as f64 / ended;
         assert!((failures[place] - failed).abs() < 0.001, "{place:?}: {} fail, not {failed}", failures[place]);
-        // Which of two neighbours is the 99th in a hundred may differ; the bucket may not.
-        let (least, most) = (jobs.quantile(0.97), jobs.quantile(1.0));
-        assert!(SLOW_BUCKET.contains(&least) && SLOW_BUCKET.contains(&most), "{place:?}: {least} to {most}");
-        assert!(SLOW_BUCKET.contains(&p99[place]), "{place:?}: {}", p99[place]);
+        // One of the slow ones, of which there are 5 in 100. What is around a job takes a little, too.
+        let (least, most) = (jobs.quantile(0.97), 1.25 * jobs.quantile(1.0));
+        let floor = BOUNDARIES.into_iter().rfind(|boundary| *boundary <= least).unwrap();
+        let ceiling = BOUNDARIES.into_iter().find(|boundary| *boundary >= most).unwrap();
+        assert!((floor..=ceiling).contains(&p99[place]), "{place:?}: {} for {least} to {most}", p99[place]);
     }
 }
 
@@ -101,13 +103,17 @@ fn a_gauge_that_outlives_its_process_is_told() {
 fn what_stands_in_looks_like_what_was_captured() {
     let mistakes = ["jid", "tenant_id"];
     for (name, fixtures) in [
-        ("celery-exporter", ["celery/celery_exporter_baseline.text.prom", "celery/celery_exporter_k8s_producer_churn.text.prom.gz"]),
+        (
+            "celery-exporter",
+            ["celery/celery_exporter_baseline.text.prom", "celery/celery_exporter_k8s_producer_churn.text.prom.gz"],
+        ),
         ("sidekiq", ["sidekiq/yabeda_baseline.text.prom"; 2]),
         ("bullmq", ["bullmq/poller_good.text.prom", "bullmq/poller_mistake_job_id.text.prom.gz"]),
     ] {
         let captured: BTreeSet<_> = fixtures.iter().flat_map(|file| shapes(&bodies::body(file), &[])).collect();
         let here = shapes(&seen().bodies[name], &mistakes);
-        let family = |shape: &&Shape| ["celery_", "sidekiq_", "bullmq_"].iter().any(|prefix| shape.0.starts_with(prefix));
+        let family =
+            |shape: &&Shape| ["celery_", "sidekiq_", "bullmq_"].iter().any(|prefix| shape.0.starts_with(prefix));
         let ours: Vec<_> = here.iter().filter(family).collect();
         assert!(ours.len() >= 5, "{name}: {here:?}");
         for shape in ours {

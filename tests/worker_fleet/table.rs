@@ -22,7 +22,10 @@ fn series(out: &mut String, seen: &Seen) -> std::fmt::Result {
 }
 
 fn jobs(out: &mut String, seen: &Seen) -> std::fmt::Result {
-    writeln!(out, "| job and queue | jobs that ended | counted without the guard | with it | part that failed | recorded | recorded p99 |")?;
+    writeln!(
+        out,
+        "| job and queue | jobs that ended | counted without the guard | with it | part that failed | recorded | recorded p99 |"
+    )?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|")?;
     for (place, jobs) in &seen.books.0 {
         let direct = seen.increased_direct.get(place).copied().unwrap_or(0.0);

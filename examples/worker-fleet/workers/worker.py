@@ -35,7 +35,7 @@ GIVEN = arguments()
 SYSTEM = "prefork" if GIVEN.children else "single"
 if GIVEN.children:
     # Read by prometheus_client when it is imported. Empty at each start, as it asks for.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="prefork-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="prefork-", dir=os.environ.get("FLEET_FILES"))
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
 

@@ -72,12 +72,22 @@ fn write_metric(view: &View<'_>, known: &Known, metric: &Metric, at: usize, page
 /// What a look at the values has shown.
 fn write_misleading(metric: &Metric, page: &mut String) -> fmt::Result {
     if let Some(ratio) = metric.beyond_range {
-        write!(page, "<p><span class=\"warn\">{:.0} % of what it observes is beyond its last bucket</span>: ", ratio * 100.0)?;
-        writeln!(page, "a quantile there is shown as the last boundary. It needs boundaries that cover its range.</p>")?;
+        write!(
+            page,
+            "<p><span class=\"warn\">{:.0} % of what it observes is beyond its last bucket</span>: ",
+            ratio * 100.0
+        )?;
+        writeln!(
+            page,
+            "a quantile there is shown as the last boundary. It needs boundaries that cover its range.</p>"
+        )?;
     }
     if let Some(gauges) = &metric.outlived {
         let (series, label) = (count(gauges.series), Text(&gauges.label));
-        write!(page, "<p><span class=\"warn\">{series} of its series have not moved, nor has anything else with their ")?;
+        write!(
+            page,
+            "<p><span class=\"warn\">{series} of its series have not moved, nor has anything else with their "
+        )?;
         writeln!(page, "<code>{label}</code></span>, while others did: the process is gone, its gauges are not.</p>")?;
     }
     Ok(())
