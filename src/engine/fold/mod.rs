@@ -41,7 +41,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Stamp};
+use crate::engine::model::{SeriesHash, Spelled, Stamp};
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -225,15 +225,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
-    /// A member of one number that joins a group as another did before it, this scrape; `None` when
-    /// there is one with its key.
+    /// A member of one number joins a group as another did before it, in this scrape: its label set
+    /// is spelled as it stands there, in so many bytes. `None` when there is one with its key.
     #[inline]
-    pub fn join_new(&mut self, seed: MemberSeed, group: GroupId, model: MemberId) -> Option<MemberId> {
-        if self.members.find(seed.key).is_some() {
+    pub fn join_new(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> Option<MemberId> {
+        if self.members.find(key).is_some() {
             return None;
         }
-        let id = self.members.insert(seed, 1);
-        self.members.set_group(id, Some(group));
+        let id = self.members.insert_like(key, model, spelled);
         if !self.names.is_empty()
             && let Some(&names) = self.names.get(&model)
         {
@@ -370,10 +369,12 @@ impl Fold {
         !self.places_before.is_empty()
     }
 
-    /// Whether a line of a member makes an output line that was not counted before.
-    pub fn stands(&self, id: MemberId, at: u32) -> bool {
+    /// Whether a line of a member makes an output line that was not counted before; who stands for
+    /// itself and was not seen since is not counted any more.
+    pub fn stands(&self, id: MemberId, at: u32, since: u32) -> bool {
         let member = self.members.get(id);
-        let is_counted = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let is_counted = was_there && (member.group().is_some() || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 

@@ -219,20 +219,11 @@ impl EndpointState {
         if !matches!(recipe.keyed, Keyed::Spelling) || recipe.role != Role::Value || *f.name == *START_TIME {
             return None;
         }
-        let member = self.fold.members.get(model);
-        let class = self.fold.members.class(model);
+        self.fold.members.get(model).group()?;
         skeleton.fit(series, values)?;
         let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
         let free: Vec<_> = free.map(|at| values[at].clone()).collect();
-        let joins = TwinJoins {
-            family: *family,
-            group: member.group()?,
-            cause: class.cause,
-            shadow: class.shadow,
-            make,
-            model,
-        };
-        twins.learn(series, &free, joins);
+        twins.learn(series, &free, TwinJoins { family: *family, make, model });
         Some(())
     }
 

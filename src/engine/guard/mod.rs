@@ -34,6 +34,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod withhold;
 mod wordings;
 
 pub use budgets::Origin;
@@ -46,6 +47,7 @@ pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
+pub use withhold::{Acquaintance, Withheld};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -258,6 +260,10 @@ impl Guard {
             settled_as: None,
             watermark,
         }
+    }
+
+    pub fn format(&self) -> Format {
+        self.state.format
     }
 
     /// Takes the next bytes of the body, cut anywhere.

@@ -310,6 +310,12 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
+    /// Takes up decisions that were written down. What is in demand is not among them, and goes on.
+    pub fn take_over(&mut self, rows: BudgetRows) {
+        let demand = std::mem::take(&mut self.demand);
+        *self = Budgets { demand, ..rows.give() };
+    }
+
     /// Families whose demand is counted.
     pub fn in_demand(&self) -> impl Iterator<Item = FamilyKey> {
         self.demand.keys().copied()
