@@ -28,7 +28,7 @@ impl Meant {
             () if has("tls_server_config:") => Meant::Web,
             () if has("job_name:") => Meant::Prometheus,
             () if has("alert:") => Meant::Rules,
-            () if lines().any(|line| line == "targets:" || line == "web:") => Meant::Settings,
+            () if lines().any(|line| ["targets:", "web:", "storage:"].contains(&line)) => Meant::Settings,
             () => panic!("{}: what is this block for?\n{}", block.place, block.text),
         }
     }

@@ -71,12 +71,13 @@ fn every_reason_is_explained() {
     let page = text(PAGE);
     let mut reasons = 0;
     let mut missing = Vec::new();
-    let guard = text("src/engine/guard/mod.rs");
+    let guard = text("src/engine/guard/scrape.rs");
     let scrape_errors = guard.split("pub enum ScrapeError").nth(1).unwrap().split("\n}\n").next().unwrap();
     let proxy = std::fs::read_dir(root().join("src/proxy")).unwrap().flatten().map(|entry| entry.path());
     let proxy = proxy.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
     let sources = SOURCES.iter().map(|path| text(path)).chain([scrape_errors.to_owned()]).chain(proxy);
-    for reason in sources.flat_map(|source| worded(&source)) {
+    // `ScrapeError::StartedOver` never leaves the guard.
+    for reason in sources.flat_map(|source| worded(&source)).filter(|reason| reason != "the body is read again") {
         reasons += 1;
         let explained = page.lines().any(|line| pieces(&reason).iter().all(|piece| line.contains(piece.as_str())));
         if !explained {
