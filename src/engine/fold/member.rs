@@ -332,7 +332,7 @@ impl Members {
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
         self.all.push(Record::new(seed, value, role));
-        self.index.insert(key, id, |i| self.all[i as usize].key);
+        self.index.append(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
 
@@ -342,7 +342,7 @@ impl Members {
         let id = self.all.len() as u32;
         let role = self.all[model.index()].role;
         self.all.push(Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
-        self.index.insert(key, id, |i| self.all[i as usize].key);
+        self.index.append(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
 
@@ -408,6 +408,11 @@ impl Members {
             None => u64::from(!self.last_one(id).is_nan()),
             Some(at) => self.many.numbers[at].iter().filter(|v| !v.is_nan()).count() as u64,
         }
+    }
+
+    /// When each was last in a committed scrape.
+    pub(super) fn seen(&self) -> impl Iterator<Item = u32> {
+        self.all.iter().map(|record| record.seen)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Remembered> {

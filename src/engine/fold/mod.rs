@@ -42,8 +42,8 @@ pub use untouched::Seam;
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::{SeriesHash, Spelled, Stamp};
-use fingerprints::Fingerprints;
 use class::RoleId;
+use fingerprints::Fingerprints;
 
 /// Which number of a member a line holds.
 pub mod field {

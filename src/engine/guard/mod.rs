@@ -33,6 +33,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod walk;
 mod wordings;
 
 pub use budgets::Origin;
@@ -222,6 +223,8 @@ impl ScrapeError {
 const STEP: u64 = 1 << 20;
 /// How often a body may be read again because its end explains its beginning.
 const MOST_PASSES: usize = 3;
+/// Lines of members that pass alone for which memory is kept.
+const MOST_LONE: usize = 1 << 17;
 /// Output leaves in steps of this size.
 const LEAST_DRAIN: u64 = 64 << 10;
 
@@ -236,6 +239,7 @@ impl Guard {
         let limits = SyntaxLimits { sample_size: scrape.limits.sample_size, labels: scrape.limits.labels };
         let mut input = std::mem::take(&mut state.spare);
         input.clear();
+        let body = Body { lone: std::mem::take(&mut state.lone), ..Body::default() };
         Guard {
             tokens: Tokens::new(state.format, limits),
             state,
@@ -245,7 +249,7 @@ impl Guard {
             received: 0,
             retained: Retained::Whole,
             output: Output::default(),
-            body: Body::default(),
+            body,
             shown: ShownLines::default(),
             ready: Vec::new(),
             kin: Vec::new(),
@@ -380,6 +384,16 @@ impl Guard {
     /// The state as it was when the pass began.
     fn give_back(mut self) -> Box<EndpointState> {
         self.state.rollback(self.watermark);
+        self.spare_buffers()
+    }
+
+    /// The next scrape writes to memory that is there already, unless it is so much that others had
+    /// better have it meanwhile.
+    fn spare_buffers(mut self) -> Box<EndpointState> {
+        self.body.lone.clear();
+        if self.body.lone.capacity() <= MOST_LONE {
+            self.state.lone = self.body.lone;
+        }
         self.state.spare = self.input;
         self.state
     }

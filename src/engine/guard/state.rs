@@ -9,6 +9,7 @@ use super::causes::Causes;
 use super::commons::{Commons, Learned};
 use super::demography::LabelRow;
 use super::families::Families;
+use super::lines::LoneLine;
 use super::observed::{Note, Shadows, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Place, Series};
@@ -59,6 +60,8 @@ pub struct EndpointState {
     pub(super) scratch: Scratch,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
+    /// And one for its lines of members that pass alone.
+    pub(super) lone: Vec<LoneLine>,
 }
 
 /// Buffers for meeting a new series.
@@ -138,6 +141,7 @@ impl EndpointState {
             alike: Alike::default(),
             scratch: Scratch::default(),
             spare: Vec::new(),
+            lone: Vec::new(),
         })
     }
 
@@ -152,6 +156,7 @@ impl EndpointState {
             + self.families.memory()
             + self.fold.memory()
             + self.budgets.memory()
+            + self.lone.capacity() * size_of::<LoneLine>()
     }
 
     /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.
