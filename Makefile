@@ -2,9 +2,12 @@
 
 CARGO ?= cargo
 MINUTES ?= 5
+REPLICAS ?= 3
+ENDPOINTS ?= 100000
+SERIES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
+.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy bench-memory bench-shared simulate instructions lint fmt dist
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +39,17 @@ soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench engine --bench state
 
+bench-shared: ## What a store that several guards share costs a scrape (needs redis-server)
+	$(CARGO) bench --bench shared
+
+simulate: ## A fleet over several guards with a store: make simulate REPLICAS=3 ENDPOINTS=100000 SERIES=100
+	$(CARGO) bench --bench simulate -- $(REPLICAS) $(ENDPOINTS) $(SERIES)
+
 bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
 	$(CARGO) bench --bench proxy
+
+bench-memory: ## What the process takes of memory, against limits (some minutes; Linux)
+	$(CARGO) bench --bench memory
 
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions

@@ -24,7 +24,8 @@ const MB: f64 = 1024.0 * 1024.0;
 const DROP: &str = "policies: [{name: jobs, labels: [{label: job_id, action: drop}]}]\n";
 const NOTHING: &str = "policies: []\n";
 /// Whatever comes is remembered.
-const UNLIMITED: &str = "builtin_policy: false\nscrape: {body_size_limit: 0, endpoint_series_limit: 0, members_limit: 0}\n";
+const UNLIMITED: &str =
+    "builtin_policy: false\nscrape: {body_size_limit: 0, endpoint_series_limit: 0, members_limit: 0}\n";
 /// As the guard is without a word from anybody.
 const DEFAULT: &str = "";
 

@@ -198,6 +198,24 @@ fn growth_below_the_limit_is_left_alone_and_the_headroom_shows_it() {
     assert!((report.headroom.unwrap() - 0.2).abs() < 1e-9, "{:?}", report.headroom);
 }
 
+/// Who only watches has no limit to come near to.
+#[test]
+fn what_is_observed_takes_no_headroom() {
+    for observed in [
+        "{name: budget, mode: observe, series_limit: 10}",
+        "{name: step, mode: observe, labels: [{label: shop, action: collapse, limit: 10}]}",
+        "{name: step, mode: observe, labels: [{label: shop, action: limit, limit: 10}]}",
+    ] {
+        let mut endpoint = Endpoint::new(&format!("policies:\n  - {observed}\n"));
+        let mut body = String::from("# TYPE calls_total counter\n");
+        (0..80).for_each(|i| writeln!(body, "calls_total{{shop=\"s{i}\"}} 5").unwrap());
+        for _ in 0..2 {
+            let (out, report) = endpoint.told(&body);
+            assert_eq!((out.as_str(), report.headroom), (body.as_str(), None), "{observed}");
+        }
+    }
+}
+
 #[test]
 fn kept_labels_are_never_folded_and_what_no_label_explains_overflows() {
     let policy = "

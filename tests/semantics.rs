@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardinality_guard::engine::guard::{
-    Annotate, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, ScrapeError, Start,
+    Annotate, BadSample, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, ScrapeError, Start,
 };
 use cardinality_guard::engine::model::{Format, Seed};
 use cardinality_guard::engine::policy::{Builtin, Mode, Plan, Policies, Source};
@@ -897,4 +897,28 @@ fn rule_0_9_folds_stand_under_their_own_type_whatever_the_order_of_metadata() {
     let mut e = Endpoint::new(DROP);
     e.scrape("b{job_id=\"1\"} 2\n# TYPE a gauge\na{job_id=\"1\"} 1\n");
     assert_eq!(e.scrape("# TYPE a gauge\na{job_id=\"1\"} 1\nb{job_id=\"1\"} 2\n"), "# TYPE a gauge\na 1\nb 2\n");
+}
+
+/// A rule that reads what tells the lines of a histogram apart takes the histogram apart.
+#[test]
+fn rule_3_4_a_member_whose_lines_go_to_several_groups_is_bad_in_every_scrape() {
+    const SPLIT: &str = "policies:\n  - {name: ids, labels: [{label: job_id, action: drop}]}\n  - name: split\n    \
+         metric_relabel_configs: [{source_labels: [le], regex: '1', target_label: speed, replacement: fast}]\n";
+    let bodies = |n: f64| format!("{H}{}# TYPE c counter\nc_total{{job_id=\"a\"}} {n}\n", h("a", [n, n, n], n));
+    let mut e = Endpoint::new(SPLIT);
+    for n in [1.0, 5.0, 9.0] {
+        let (out, report) = e.try_scrape(&bodies(n), BodyEnd::Framed).unwrap();
+        assert_eq!(report.bad_samples, [(BadSample::Inconsistent, 1)], "{out}");
+        assert!(!out.contains(" 5") && !out.contains("h_count 4"), "{out}");
+        assert_eq!(value(&out, "c_total"), n - 1.0, "the others go on");
+    }
+    // Under a policy that leaves it whole it is as good as born.
+    e.reload(DROP);
+    assert_eq!(value(&e.scrape(&bodies(10.0)), "h_count"), 10.0);
+    let (out, report) = e.try_scrape(&bodies(12.0), BodyEnd::Framed).unwrap();
+    assert_eq!((report.bad_samples.len(), value(&out, "h_count")), (0, 12.0), "{out}");
+    // Lines known from before a reload that takes it apart are bad, too.
+    e.reload(SPLIT);
+    let (_, report) = e.try_scrape(&bodies(13.0), BodyEnd::Framed).unwrap();
+    assert_eq!(report.bad_samples, [(BadSample::Inconsistent, 1)]);
 }

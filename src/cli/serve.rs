@@ -130,6 +130,7 @@ impl ServeArgs {
 async fn serve(reloader: Arc<Reloader>, shared: Arc<Shared>) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("listening to signals")?;
     let (phase, phases) = watch::channel(Phase::Serving);
+    shared.endpoints().begin_sharing().await;
     let doors = doors(&shared, &reloader, &phases).await?;
     info!("serving");
     let mut drained = phases;
@@ -226,7 +227,7 @@ fn warn_of_moved_listeners(before: &Settings, after: &Settings) {
 
 /// Nor can the memory.
 fn warn_of_moved_storage(before: &Settings, after: &Settings) {
-    if before.storage.path != after.storage.path {
-        warn!("storage.path has changed: restart to have it so");
+    if (&before.storage.path, &before.storage.url) != (&after.storage.path, &after.storage.url) {
+        warn!("storage.path or storage.url has changed: restart to have it so");
     }
 }

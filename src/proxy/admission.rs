@@ -27,6 +27,14 @@ pub struct Admitted {
     pub place: Place,
 }
 
+/// Whether a scrape changes what is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateUse {
+    Full,
+    /// Bytes pass.
+    None,
+}
+
 /// One of `max_concurrent`; free again when dropped.
 pub struct Place {
     _permit: Option<OwnedSemaphorePermit>,
@@ -50,12 +58,21 @@ impl Default for Admission {
 impl Admission {
     /// Waits for its turn within the deadline. `limit` is `max_concurrent` (0 = off); as many
     /// again may wait.
-    pub async fn enter(&self, endpoint: &Endpoint, limit: usize, deadline: &Deadline) -> Result<Admitted, Failure> {
+    pub async fn enter(
+        &self,
+        endpoint: &Endpoint,
+        limit: usize,
+        deadline: &Deadline,
+        of_state: StateUse,
+    ) -> Result<Admitted, Failure> {
         let gate = self.gate(limit);
-        let lease = match endpoint.try_lease() {
+        let mut lease = match endpoint.try_lease() {
             Some(lease) => lease,
             None => gate.wait(endpoint.lease(), Stage::Endpoint, deadline).await?,
         };
+        if of_state == StateUse::Full && lease.is_shared() {
+            gate.wait(lease.claim(), Stage::Endpoint, deadline).await?;
+        }
         Ok(Admitted { lease, place: gate.place(deadline).await? })
     }
 

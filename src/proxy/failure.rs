@@ -51,6 +51,8 @@ pub enum Failure {
     Scrape(#[from] ScrapeError),
     #[error("{}", out_of_time_words(*.0, *.1))]
     OutOfTime(Stage, Duration),
+    #[error("the store that the guards share was lost after output had begun")]
+    NotShared,
     #[error("internal error")]
     Internal,
 }
@@ -136,6 +138,7 @@ impl Failure {
             | Failure::ContentEncoding(_)
             | Failure::Gunzip(_)
             | Failure::Scrape(_)
+            | Failure::NotShared
             | Failure::Internal => StatusCode::BAD_GATEWAY,
         }
     }
@@ -160,6 +163,7 @@ impl Failure {
             Failure::Scrape(error) if error.is_limit() => ScrapeResult::Limit,
             Failure::Scrape(_) => ScrapeResult::Malformed,
             Failure::OutOfTime(..) => ScrapeResult::Timeout,
+            Failure::NotShared => ScrapeResult::Aborted,
             Failure::Internal => ScrapeResult::Panic,
         }
     }

@@ -8,7 +8,8 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Leaves, Scrape, Wanted};
 use crate::engine::model::Format;
-use crate::state::{ActiveTarget, Buffers, Connection, Lease, Origin, TargetCommons};
+use crate::state::replicas::View;
+use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Origin, Showing, TargetCommons};
 use crate::telemetry::Telemetry;
 
 use super::account::Account;
@@ -39,6 +40,17 @@ pub struct Flow {
     pub buffers: Buffers,
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
+    pub left: Left,
+    /// What other guards know of the target, and are to be told.
+    pub view: Option<Arc<View>>,
+    pub clock: Clock,
+}
+
+/// Whether output is on its way to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    Some,
 }
 
 /// What becomes of the bytes.
@@ -107,6 +119,7 @@ impl Flow {
 
     /// Sends the rest as it comes, behind what has begun. A failure from now on cuts the connection.
     pub fn stream(mut self, begun: Vec<u8>, encoder: Encoder) -> Next {
+        self.left = Left::Some;
         // Nobody can be given it any more.
         self.source.iter_mut().for_each(Source::keep_no_longer);
         self.next(begun, encoder)
@@ -159,8 +172,13 @@ impl Flow {
         let filled = source.fill(&mut first, &self.deadline).await?;
         if filled == Filled::More {
             let format = content::format(self.content_type.as_ref(), self.target.settings.fallback_scrape_protocol)?;
-            let loaded = timeout_at(self.deadline.exporter(), lease.load(format)).await;
+            let loaded = timeout_at(self.deadline.exporter(), lease.load(format, self.clock.now())).await;
             loaded.map_err(|_| self.deadline.passed(Stage::Body))?;
+            if lease.is_cut_off(format) {
+                // Lines will have to be taken out, so none may leave before the end.
+                (scrape.limits.hold_output, self.release) = (u64::MAX, Release::Whole);
+                source.keep_no_longer();
+            }
             lease.begin(format, scrape.clone());
             *begun = Begun::Yes;
             #[cfg(test)]
@@ -205,10 +223,23 @@ impl Flow {
         };
         let target = &self.target.settings.name;
         self.telemetry.scrape_committed(target, &report);
+        match held.lease.keep().await {
+            Showing::Everything => {}
+            Showing::Without(withheld) => {
+                let is_whole = leaves == Leaves::Written || withheld.is_nothing();
+                if self.left == Left::Some || !is_whole {
+                    return Err(Failure::NotShared);
+                }
+                *out = withheld.cut(out);
+                return Ok(leaves);
+            }
+        }
         for learned in self.commons.learn(&report, wall_seconds).enforced() {
             self.telemetry.label_collapsed(target, learned);
         }
-        held.lease.keep().await;
+        if let Some(view) = &self.view {
+            view.publish().await;
+        }
         Ok(leaves)
     }
 

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use crate::engine::guard::{Annotate, Limits, Scrape, Start};
 use crate::engine::policy::Mode;
 use crate::settings::ScrapeSettings;
+use crate::state::replicas::View;
 use crate::state::{ActiveTarget, Config, EndpointKey, Lease, Room, Shared};
 
 use super::accept::{self, Members, Protobuf, Taken};
 use super::account::Account;
-use super::admission::{Admission, Admitted};
+use super::admission::{Admission, Admitted, StateUse};
 use super::allow::{self, Grant};
 use super::body::Body;
 use super::connect::Connector;
@@ -26,7 +27,7 @@ use super::deadline::Deadline;
 use super::encode::{self, Encoder};
 use super::failure::Failure;
 use super::fetch::{self, Reply};
-use super::flow::{Begun, Flow, Held, Release, Treatment, Turn};
+use super::flow::{Begun, Flow, Held, Left, Release, Treatment, Turn};
 use super::lookup::Lookup;
 use super::patience::Patience;
 use super::request::Asking;
@@ -69,6 +70,7 @@ impl Scraper {
             return Ok(Response::new(Body::whole(Bytes::new())));
         }
         let mut admitted = self.admit(&config, &grant, &ask.account, &deadline).await?;
+        let view = self.view(&grant).await;
         let asked_at = std::time::Instant::now();
         let reply = self.fetch(&config, &grant, &ask, &mut admitted.lease, &deadline).await;
         ask.account.received(asked_at.elapsed(), 0);
@@ -91,7 +93,7 @@ impl Scraper {
         let commons = self.shared.commons(&grant.target.settings.name);
         let flow = Flow {
             source: Some(Source::new(wire, coding, settings.body_size_limit, kept)),
-            treatment: self.treatment(&grant.target, settings, &ask, kept),
+            treatment: self.treatment(&grant.target, settings, &ask, kept, view.clone()),
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
             target: grant.target,
             content_type: head.headers.get(CONTENT_TYPE).cloned(),
@@ -103,6 +105,9 @@ impl Scraper {
             asked_at,
             buffers: self.shared.endpoints().buffers().clone(),
             held: Some(held),
+            left: Left::Nothing,
+            view,
+            clock: self.shared.clock(),
         };
         answer(flow, &ask, &head.headers).await
     }
@@ -121,7 +126,11 @@ impl Scraper {
         let endpoint = self.shared.endpoints().ask(&grant.endpoint, now, settings.max_endpoints);
         endpoint.belongs_to(&grant.target.settings.name);
         account.witness(endpoint.witness());
-        self.admission.enter(&endpoint, settings.max_concurrent, deadline).await
+        let of_state = match grant.target.mode {
+            Mode::Pass => StateUse::None,
+            Mode::Observe | Mode::Enforce => StateUse::Full,
+        };
+        self.admission.enter(&endpoint, settings.max_concurrent, deadline, of_state).await
     }
 
     /// Beyond `memory_limit` who has been absent the longest goes, and when that is not enough a new
@@ -188,7 +197,22 @@ impl Scraper {
         fetch::fetch(&self.connector, grant, config, lease, request, deadline).await
     }
 
-    fn treatment(&self, target: &ActiveTarget, settings: &ScrapeSettings, ask: &Ask, kept: Kept) -> Treatment {
+    /// What other guards know of the target.
+    async fn view(&self, grant: &Grant) -> Option<Arc<View>> {
+        match grant.target.mode {
+            Mode::Pass => None,
+            Mode::Observe | Mode::Enforce => self.shared.view(&grant.target.settings.name, &grant.endpoint).await,
+        }
+    }
+
+    fn treatment(
+        &self,
+        target: &ActiveTarget,
+        settings: &ScrapeSettings,
+        ask: &Ask,
+        kept: Kept,
+        view: Option<Arc<View>>,
+    ) -> Treatment {
         if target.mode == Mode::Pass {
             return Treatment::Pass;
         }
@@ -216,7 +240,10 @@ impl Scraper {
             client: self.client(ask),
             annotate: if settings.annotate { Annotate::Yes } else { Annotate::No },
             start: Start::Baseline,
-            commons: Some(self.shared.commons(&target.settings.name)),
+            commons: Some(match view {
+                Some(view) => view,
+                None => self.shared.commons(&target.settings.name),
+            }),
         };
         Treatment::Guard { scrape, begun: Begun::NotYet }
     }
@@ -256,9 +283,7 @@ async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Respo
             let (bytes, how) = encode::whole(bytes, taken, &flow.buffers);
             (Body::whole(bytes), how, None)
         }
-        Turn::AsItCame(before, packed) => {
-            (Body::parts(encode::packed(&before, packed, &flow.buffers)), Taken::Gzip, None)
-        }
+        Turn::AsItCame(before, packed) => (Body::parts(encode::packed(&before, packed)), Taken::Gzip, None),
         Turn::Begun(bytes) => {
             let (encoder, deadline) = (Encoder::new(taken, &flow.buffers), flow.deadline);
             let length = exporter.get(CONTENT_LENGTH).filter(|_| passes);

@@ -36,7 +36,7 @@ impl Default for Web {
 
 impl Default for Storage {
     fn default() -> Storage {
-        Storage { path: Some(PathBuf::from("data")), endpoint_ttl: Duration::from_secs(6 * 3600) }
+        Storage { path: Some(PathBuf::from("data")), url: None, endpoint_ttl: Duration::from_secs(6 * 3600) }
     }
 }
 

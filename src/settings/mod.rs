@@ -8,6 +8,7 @@ mod load;
 mod read;
 mod redact;
 mod server_tls;
+mod storage_url;
 mod targets;
 mod units;
 mod web_file;
@@ -23,6 +24,7 @@ use crate::engine::policy::Mode;
 pub use self::layer::Flag;
 pub use self::load::{Digest, LoadError, Loaded, Loader};
 pub use self::server_tls::ServerTls;
+pub use self::storage_url::{StorageUrl, StoreForm};
 pub use self::web_file::{Users, WebFile};
 
 /// Checked settings; fields are named as the keys of the file. Limits: 0 = off.
@@ -53,6 +55,8 @@ pub struct Web {
 pub struct Storage {
     /// `None`: memory only.
     pub path: Option<PathBuf>,
+    /// In place of `path`: what several guards share.
+    pub url: Option<StorageUrl>,
     pub endpoint_ttl: Duration,
 }
 
@@ -126,7 +130,7 @@ pub enum Credentials {
 }
 
 /// A value that never shows in `/config`, logs or panics.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
 
 impl std::fmt::Debug for Secret {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layer::Layer;
-use super::{ScrapeSettings, Settings, Storage, Web, targets};
+use super::{ScrapeSettings, Settings, Storage, StorageUrl, Web, storage_url, targets};
 use crate::engine::policy::yaml::{Checker, Fields, Mark, Node};
 use crate::engine::policy::{Finding, Mode};
 
@@ -85,12 +85,24 @@ impl<'a> Reader<'a> {
     }
 
     fn storage(&mut self, storage: &mut Storage, node: &Node) {
-        let Some(fields) = self.check.fields(node, &["path", "endpoint_ttl"]) else { return };
+        let Some(fields) = self.check.fields(node, &["path", "url", "endpoint_ttl"]) else { return };
         // Relative to the working directory, not to the file: data lives where the guard runs.
         if let Some(text) = fields.get("path").and_then(|node| self.check.text(node)) {
             storage.path = if text.is_empty() { None } else { Some(PathBuf::from(text)) };
         }
+        if let Some(node) = fields.get("url") {
+            self.storage_url(storage, node);
+        }
         self.duration(fields, "endpoint_ttl", Zero::Refused, &mut storage.endpoint_ttl);
+    }
+
+    /// It may hold a password, so that no message repeats it.
+    fn storage_url(&mut self, storage: &mut Storage, node: &Node) {
+        let Some(text) = self.check.text(node) else { return };
+        storage.url = StorageUrl::parse(text);
+        if storage.url.is_none() && !text.is_empty() {
+            self.check.error_with_help(node.at, "this is no URL of a store", storage_url::HELP);
+        }
     }
 
     fn scrape(&mut self, scrape: &mut ScrapeSettings, node: &Node) {

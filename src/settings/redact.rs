@@ -40,6 +40,7 @@ struct WebView {
 #[derive(Serialize)]
 struct StorageView {
     path: String,
+    url: &'static str,
     endpoint_ttl: String,
 }
 
@@ -134,6 +135,7 @@ impl From<&Storage> for StorageView {
     fn from(storage: &Storage) -> StorageView {
         StorageView {
             path: storage.path.as_deref().map_or_else(String::new, |path| path.display().to_string()),
+            url: if storage.url.is_some() { SECRET } else { "" },
             endpoint_ttl: write_duration(storage.endpoint_ttl),
         }
     }

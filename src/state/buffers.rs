@@ -17,8 +17,11 @@ const MOST_IDLE: usize = 2;
 const WORTH_KEEPING: std::ops::RangeInclusive<usize> = 128 << 10..=16 << 20;
 
 impl Buffers {
+    /// The largest: whoever takes one holds a body in it.
     pub fn take(&self) -> Vec<u8> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let largest = (0..idle.len()).max_by_key(|&at| idle[at].capacity());
+        largest.map(|at| idle.swap_remove(at)).unwrap_or_default()
     }
 
     pub fn give(&self, mut buffer: Vec<u8>) {
@@ -29,6 +32,10 @@ impl Buffers {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE {
             idle.push(buffer);
+        } else if let Some(smallest) = idle.iter_mut().min_by_key(|kept| kept.capacity())
+            && smallest.capacity() < buffer.capacity()
+        {
+            *smallest = buffer;
         }
     }
 
@@ -77,5 +84,14 @@ mod tests {
             buffers.give(Vec::with_capacity(size));
         }
         assert_eq!(buffers.idle.lock().unwrap().len(), MOST_IDLE);
+    }
+
+    #[test]
+    fn the_largest_are_kept_and_the_largest_goes_first() {
+        let buffers = Buffers::default();
+        for size in [1 << 20, 4 << 20, 2 << 20, 1 << 20] {
+            buffers.give(Vec::with_capacity(size));
+        }
+        assert_eq!([(); 3].map(|()| buffers.take().capacity()), [4 << 20, 2 << 20, 0]);
     }
 }

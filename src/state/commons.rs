@@ -21,6 +21,31 @@ pub struct TargetCommons {
     all: Arc<Share>,
     families: DashMap<String, Arc<Share>>,
     lore: Mutex<Lore>,
+    tidings: Mutex<Tidings>,
+}
+
+/// What goes to and fro between guards.
+#[derive(Debug, Default)]
+struct Tidings {
+    to_tell: Vec<Word>,
+    /// Words of others that were heard.
+    heard: u64,
+}
+
+/// Something that one guard tells the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    Learned(Learned),
+    /// Of a metric, or all.
+    Released(Option<String>),
+}
+
+/// Whether what is heard happened while this guard was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    News,
+    /// Before it was: endpoints that remember it need not be told again.
+    Old,
 }
 
 #[derive(Debug, Default)]
@@ -82,11 +107,63 @@ impl TargetCommons {
                 note(events, Event { wall_seconds, learned: collapsed.learned.clone(), what: Happening::Collapsed });
             }
         }
+        locked(&self.tidings).tell(news.iter().cloned().map(Word::Learned));
         News(news)
+    }
+
+    /// What another guard tells.
+    pub fn hear(&self, word: Word, age: Age, wall_seconds: f64) {
+        match word {
+            Word::Learned(learned) => {
+                let mut lore = self.lock();
+                if lore.learned.len() < MOST_LEARNED && !lore.learned.contains(&learned) {
+                    lore.learned = lore.learned.iter().chain([&learned]).cloned().collect();
+                    note(&mut lore.events, Event { wall_seconds, learned, what: Happening::Collapsed });
+                }
+            }
+            Word::Released(metric) if age == Age::News => drop(self.end(metric.as_deref(), wall_seconds)),
+            Word::Released(metric) => {
+                let mut lore = self.lock();
+                let stays = |l: &&Learned| metric.as_deref().is_some_and(|metric| *l.metric != *metric);
+                lore.learned = lore.learned.iter().filter(stays).cloned().collect();
+            }
+        }
+    }
+
+    /// What others have not been told yet.
+    pub fn take_words(&self) -> Vec<Word> {
+        std::mem::take(&mut locked(&self.tidings).to_tell)
+    }
+
+    /// They could not be told.
+    pub fn put_back(&self, words: Vec<Word>) {
+        let mut tidings = locked(&self.tidings);
+        let since = std::mem::replace(&mut tidings.to_tell, words);
+        tidings.tell(since);
+    }
+
+    pub fn heard(&self) -> u64 {
+        locked(&self.tidings).heard
+    }
+
+    /// There are so many words now, and all were heard. When there are fewer than there were, they
+    /// were lost, and what is known here is told again.
+    pub fn has_heard(&self, words: u64) {
+        let learned = self.lock().learned.clone();
+        let mut tidings = locked(&self.tidings);
+        if words < tidings.heard {
+            tidings.tell(learned.iter().cloned().map(Word::Learned));
+        }
+        tidings.heard = words;
     }
 
     /// Ends the collapses of a metric, or all, at every endpoint. Says which labels are there again.
     pub fn release(&self, metric: Option<&str>, wall_seconds: f64) -> Vec<Learned> {
+        locked(&self.tidings).tell([Word::Released(metric.map(str::to_owned))]);
+        self.end(metric, wall_seconds)
+    }
+
+    fn end(&self, metric: Option<&str>, wall_seconds: f64) -> Vec<Learned> {
         let mut lore = self.lock();
         let Lore { learned, releases, events } = &mut *lore;
         let number = releases.last().map_or(0, |last| last.number) + 1;
@@ -108,7 +185,7 @@ impl TargetCommons {
     }
 
     fn lock(&self) -> MutexGuard<'_, Lore> {
-        self.lore.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.lore)
     }
 }
 
@@ -135,6 +212,19 @@ impl News {
     pub fn enforced(&self) -> impl Iterator<Item = &Learned> {
         self.0.iter().filter(|learned| learned.manner == Manner::Enforced)
     }
+}
+
+impl Tidings {
+    /// Without others to tell there is no end to what could be told: the last words are enough.
+    fn tell(&mut self, words: impl IntoIterator<Item = Word>) {
+        self.to_tell.extend(words);
+        let excess = self.to_tell.len().saturating_sub(MOST_LEARNED);
+        self.to_tell.drain(..excess);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn note(events: &mut VecDeque<Event>, event: Event) {

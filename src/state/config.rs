@@ -13,7 +13,8 @@ use crate::telemetry::Telemetry;
 use super::commons::{AllCommons, TargetCommons};
 use super::history::History;
 use super::modes::{Override, Overrides};
-use super::{Clock, Endpoints};
+use super::replicas::View;
+use super::{Clock, EndpointKey, Endpoints};
 
 /// Checked settings and compiled policies, and what follows from the two.
 #[derive(Debug)]
@@ -174,6 +175,13 @@ impl Shared {
     /// What the endpoints of a target share.
     pub fn commons(&self, target: &str) -> Arc<TargetCommons> {
         self.commons.of(target)
+    }
+
+    /// The same as one scrape sees it, where several guards share their state. `None`: they do not,
+    /// or the store cannot be asked.
+    pub async fn view(&self, target: &str, endpoint: &EndpointKey) -> Option<Arc<View>> {
+        let replicas = self.endpoints.replicas()?;
+        View::of(replicas, target, self.commons(target), endpoint).await.map(Arc::new)
     }
 
     pub fn endpoints(&self) -> &Endpoints {

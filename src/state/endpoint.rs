@@ -3,12 +3,12 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::engine::guard::{
-    Absences, BodyEnd, EndpointState, Guard, Jumps, Leaves, Report, Scrape, ScrapeError, Wanted,
+    Absences, BodyEnd, EndpointState, Guard, Jumps, Leaves, Report, Scrape, ScrapeError, Wanted, Withheld,
 };
 use crate::engine::model::{Format, Seed};
 
@@ -19,6 +19,7 @@ use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
+use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replicas};
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -39,11 +40,17 @@ pub struct Lease {
     at_work: Option<Guard>,
     /// What was committed and is not kept yet.
     committed: Option<Format>,
+    /// The right to scrape it of all guards, where several share their state.
+    claim: Option<Claim>,
+    /// When its turn had come.
+    asked: Instant,
     gauges: Arc<Gauges>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
+    /// Where several guards share their state, and under which name.
+    shared: Option<(Arc<Replicas>, EndpointKey)>,
     text: Memory,
     openmetrics: Memory,
     connection: Option<Connection>,
@@ -54,8 +61,26 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Memory {
     state: Option<Box<EndpointState>>,
-    /// `None`: in memory only.
-    keeper: Option<Keeper>,
+    kept: Kept,
+    /// What other guards have not been told.
+    asides: Asides,
+}
+
+/// What outlives the process.
+#[derive(Debug, Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    Alone(Keeper),
+    Shared(Entry),
+}
+
+/// Whether a committed scrape may be shown whole.
+#[derive(Debug)]
+pub enum Showing {
+    Everything,
+    /// The store that the guards share was not told: these lines must stay out.
+    Without(Withheld),
 }
 
 impl Endpoint {
@@ -74,10 +99,21 @@ impl Endpoint {
     pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
         let memory = |format| {
             let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
-            Memory { state: None, keeper: Some(keeper) }
+            Memory { kept: Kept::Alone(keeper), ..Memory::default() }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
-        Endpoint::holding(Slot { text, openmetrics, connection: None, buffers: buffers.clone() }, held)
+        Endpoint::holding(Slot { text, openmetrics, buffers: buffers.clone(), ..Slot::default() }, held)
+    }
+
+    /// An endpoint that any of several guards may scrape.
+    pub(super) fn shared(replicas: &Arc<Replicas>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
+        let memory = |format| {
+            let entry = Entry::new(replicas.clone(), StateName::new(key, format), format);
+            Memory { kept: Kept::Shared(entry), ..Memory::default() }
+        };
+        let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
+        let shared = Some((replicas.clone(), key.clone()));
+        Endpoint::holding(Slot { shared, text, openmetrics, connection: None, buffers: buffers.clone() }, held)
     }
 
     /// Waits for its turn.
@@ -123,26 +159,64 @@ impl Endpoint {
 
 impl Lease {
     fn new(slot: OwnedMutexGuard<Slot>, gauges: &Arc<Gauges>) -> Lease {
-        Lease { slot, at_work: None, committed: None, gauges: gauges.clone() }
+        Lease { slot, at_work: None, committed: None, claim: None, asked: Instant::now(), gauges: gauges.clone() }
     }
 
-    /// Reads what the store kept, the first time. Before [`Lease::begin`]; whoever stops waiting
-    /// may come again.
-    pub async fn load(&mut self, format: Format) {
-        let memory = self.slot.memory(format);
-        if let (None, Some(keeper)) = (&memory.state, &mut memory.keeper)
-            && let Some(state) = keeper.load().await
+    /// Whether other guards may scrape it, too.
+    pub fn is_shared(&self) -> bool {
+        self.slot.shared.is_some()
+    }
+
+    /// Waits for the scrapes of other guards, where several share their state, before the exporter
+    /// is asked. Where nobody can be asked for the turn the scrape goes on without.
+    pub async fn claim(&mut self) {
+        if let Some((replicas, key)) = &self.slot.shared
+            && let Claiming::Claimed(claim) = replicas.claim(key).await
         {
-            memory.state = Some(state);
+            self.claim = Some(claim);
+        }
+        self.asked = Instant::now();
+    }
+
+    /// Reads what the store kept, the first time; what other guards have committed, each time.
+    /// Before [`Lease::begin`]; whoever stops waiting may come again.
+    pub async fn load(&mut self, format: Format, now: Duration) {
+        let memory = self.slot.memory(format);
+        match &mut memory.kept {
+            Kept::Nothing => {}
+            Kept::Alone(keeper) => {
+                if memory.state.is_none() {
+                    memory.state = keeper.load().await;
+                }
+            }
+            Kept::Shared(entry) => memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now).await,
         }
     }
 
-    /// Hands what was committed to the store, before its last byte leaves.
-    pub async fn keep(&mut self) {
-        let Some(format) = self.committed.take() else { return };
+    /// Whether it is known already that a commit will not be told to other guards.
+    pub fn is_cut_off(&mut self, format: Format) -> bool {
+        matches!(&self.slot.memory(format).kept, Kept::Shared(entry) if !entry.is_in_step())
+    }
+
+    /// Hands what was committed to the store, before its last byte leaves. Says what may be shown.
+    pub async fn keep(&mut self) -> Showing {
+        let Some(format) = self.committed.take() else { return Showing::Everything };
         let memory = self.slot.memory(format);
-        if let (Some(state), Some(keeper)) = (&mut memory.state, &mut memory.keeper) {
-            keeper.keep(state).await;
+        let Some(state) = &mut memory.state else { return Showing::Everything };
+        let keeping = match &mut memory.kept {
+            Kept::Nothing => Keeping::Kept,
+            Kept::Alone(keeper) => {
+                keeper.keep(state).await;
+                Keeping::Kept
+            }
+            Kept::Shared(entry) => entry.keep(self.claim.take().as_ref(), state).await,
+        };
+        match keeping {
+            Keeping::Kept => Showing::Everything,
+            Keeping::Withheld(acquaintance) => {
+                memory.asides.keep();
+                Showing::Without(state.withheld(acquaintance))
+            }
         }
     }
 
@@ -151,7 +225,7 @@ impl Lease {
         self.abort();
         for format in [Format::Text, Format::OpenMetrics] {
             let memory = self.slot.memory(format);
-            if let Some(keeper) = &mut memory.keeper {
+            if let Kept::Alone(keeper) = &mut memory.kept {
                 keeper.close(memory.state.as_deref_mut()).await;
             }
         }
@@ -161,14 +235,24 @@ impl Lease {
     /// then drive.
     pub fn begin(&mut self, format: Format, scrape: Scrape) {
         self.abort();
-        let state = self.slot.memory(format).state.take();
+        let memory = self.slot.memory(format);
+        let mut state = memory.state.take();
+        if let Kept::Shared(entry) = &memory.kept {
+            match entry.is_in_step() {
+                true => state = state.map(|state| memory.asides.replay(state, entry.committed_at(), &scrape)),
+                // A little earlier than it was, if anything.
+                false => memory.asides.begin(&scrape, scrape.now.saturating_sub(self.asked.elapsed())),
+            }
+        }
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
         state.lend(self.slot.buffers.take());
         self.at_work = Some(Guard::begin(state, scrape));
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
-        self.at_work.as_mut().map_or(Ok(()), |guard| guard.push(bytes))
+        let Some(guard) = &mut self.at_work else { return Ok(()) };
+        self.slot.memory(guard.format()).asides.note(bytes);
+        guard.push(bytes)
     }
 
     /// Where the next bytes may be put without a copy, and [`Lease::pushed`] told so. `None` before
@@ -178,7 +262,10 @@ impl Lease {
     }
 
     pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
-        self.at_work.as_mut().map_or(Ok(()), |guard| guard.pushed(bytes))
+        let Some(guard) = &mut self.at_work else { return Ok(()) };
+        let (format, tail) = (guard.format(), guard.tail());
+        self.slot.memory(format).asides.note(&tail[tail.len().saturating_sub(bytes)..]);
+        guard.pushed(bytes)
     }
 
     pub fn drain(&mut self, out: &mut Vec<u8>) {

@@ -18,6 +18,7 @@ use super::buffers::Buffers;
 use super::gauges::Held;
 use super::keeper::Vault;
 use super::relief::Relief;
+use super::replicas::Replicas;
 use super::store::{StateName, StateStore};
 
 /// What is really fetched.
@@ -35,6 +36,7 @@ pub struct Endpoints {
     table: DashMap<EndpointKey, Arc<Endpoint>>,
     telemetry: Arc<Telemetry>,
     vault: OnceLock<Arc<Vault>>,
+    replicas: OnceLock<Arc<Replicas>>,
     held: Held,
     buffers: Buffers,
     pub(super) relief: Relief,
@@ -58,6 +60,23 @@ impl Endpoints {
         let _ = self.vault.set(Arc::new(Vault::new(store, self.telemetry.clone())));
     }
 
+    /// From now on any of several guards may scrape any endpoint. Before the first scrape, and once.
+    pub fn share_in(&self, replicas: Arc<Replicas>) {
+        let _ = self.replicas.set(replicas);
+    }
+
+    /// What other guards share with this one.
+    pub(super) fn replicas(&self) -> Option<&Arc<Replicas>> {
+        self.replicas.get()
+    }
+
+    /// Finds out whether what is shared can be asked, before anybody waits for it.
+    pub async fn begin_sharing(&self) {
+        if let Some(replicas) = self.replicas.get() {
+            replicas.begin().await;
+        }
+    }
+
     /// The endpoint of this key, made if need be. Beyond `max` (0 = off) the one that was not
     /// asked for the longest goes.
     pub fn ask(&self, key: &EndpointKey, now: Duration, max: usize) -> Arc<Endpoint> {
@@ -65,9 +84,10 @@ impl Endpoints {
             known.ask(now);
             return known.clone();
         }
-        let make = || match self.vault.get() {
-            Some(vault) => Arc::new(Endpoint::kept(vault, key, &self.held, &self.buffers)),
-            None => Arc::new(Endpoint::new(&self.held, &self.buffers)),
+        let make = || match (self.replicas.get(), self.vault.get()) {
+            (Some(replicas), _) => Arc::new(Endpoint::shared(replicas, key, &self.held, &self.buffers)),
+            (None, Some(vault)) => Arc::new(Endpoint::kept(vault, key, &self.held, &self.buffers)),
+            (None, None) => Arc::new(Endpoint::new(&self.held, &self.buffers)),
         };
         let endpoint = self.table.entry(key.clone()).or_insert_with(make).clone();
         endpoint.ask(now);
@@ -102,6 +122,9 @@ impl Endpoints {
 
     /// The process ends and no scrape is under way: what is kept is whole and final.
     pub async fn close(&self) {
+        if let Some(replicas) = self.replicas.get() {
+            replicas.leave().await;
+        }
         if self.vault.get().is_none() {
             return;
         }

@@ -36,6 +36,8 @@ pub(super) struct Keeper {
     then: Then,
     loading: Option<JoinHandle<Result<Option<Restored>, Trouble>>>,
     writing: Option<Write>,
+    /// Bytes that the last piece had, and some: the next one grows to no more.
+    usual: usize,
 }
 
 /// Whether the store was asked yet.
@@ -99,7 +101,7 @@ impl Vault {
 
 impl Keeper {
     pub(super) fn new(vault: Arc<Vault>, name: StateName) -> Keeper {
-        Keeper { vault, name, memory: Memory::Unread, then: Then::Replace, loading: None, writing: None }
+        Keeper { vault, name, memory: Memory::Unread, then: Then::Replace, loading: None, writing: None, usual: 0 }
     }
 
     /// What is kept, the first time; whoever stops waiting may ask again.
@@ -130,7 +132,7 @@ impl Keeper {
         if self.writing.is_some() && self.wait().await == Waited::Slow {
             return;
         }
-        let mut piece = Vec::new();
+        let mut piece = Vec::with_capacity(self.usual);
         let extent = match self.then {
             Then::Append => state.changes(&mut piece),
             Then::Replace => {
@@ -138,6 +140,7 @@ impl Keeper {
                 Extent::Whole
             }
         };
+        self.usual = piece.len() + piece.len() / 8;
         let wanted = Arc::new(AtomicBool::new(true));
         let (name, still_wanted) = (self.name.clone(), wanted.clone());
         let job = tokio::spawn(self.vault.clone().blocking(move |store| match extent {

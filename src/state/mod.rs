@@ -14,6 +14,7 @@ mod history;
 mod keeper;
 mod modes;
 mod relief;
+pub mod replicas;
 pub mod store;
 
 pub use buffers::Buffers;
@@ -21,7 +22,7 @@ pub use clock::Clock;
 pub use commons::{Event, Happening, TargetCommons};
 pub use config::{ActiveTarget, Config, Shared};
 pub use connection::{Connection, ConnectionUse, Io, Origin};
-pub use endpoint::{Endpoint, Lease};
+pub use endpoint::{Endpoint, Lease, Showing};
 pub use endpoints::{EndpointKey, Endpoints};
 pub use gauges::Witness;
 pub use history::{FINE, History, Point};

@@ -26,6 +26,15 @@ pub(super) struct Ledger {
     foreseen: Foreseen,
     reload: Reload,
     loaded_at: Option<SystemTime>,
+    /// `None`: no store is shared.
+    store: Option<StoreStanding>,
+}
+
+/// Whether the store that several guards share answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreStanding {
+    Up,
+    Away,
 }
 
 /// How the last attempt to load the configuration ended.
@@ -56,6 +65,7 @@ impl Default for Ledger {
             foreseen: Foreseen::default(),
             reload: Reload::Failed,
             loaded_at: None,
+            store: None,
         }
     }
 }
@@ -113,6 +123,10 @@ impl Ledger {
 
     pub(super) fn modes_changed(&mut self, modes: Vec<(String, Mode)>) {
         self.foreseen.targets = modes;
+    }
+
+    pub(super) fn state_store(&mut self, standing: StoreStanding) {
+        self.store = Some(standing);
     }
 
     pub(super) fn config_failed(&mut self) {
@@ -234,7 +248,9 @@ impl Ledger {
             Reload::Failed => 0.0,
         };
         let loaded_at = self.loaded_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let store = self.store.map(|standing| (vec![], f64::from(u8::from(standing == StoreStanding::Up))));
         vec![
+            gauges(&names::STATE_STORE_UP, store),
             gauges(&names::MODE, modes),
             gauges(&names::RELOAD_SUCCESSFUL, [(vec![], successful)]),
             gauges(&names::RELOAD_TIMESTAMP, [(vec![], loaded_at.map_or(0.0, |at| at.as_secs_f64()))]),

@@ -32,7 +32,7 @@ pub use self::outcomes::LastOutcome;
 pub use self::printable::Printable;
 
 use self::diary::Diary;
-use self::ledger::Ledger;
+use self::ledger::{Ledger, StoreStanding};
 use self::outcomes::{Outcomes, Worth};
 
 /// How a scrape ended: the `result` label of `cardinality_guard_scrapes_total`.
@@ -165,6 +165,15 @@ impl Telemetry {
         }
     }
 
+    /// Other guards were not told what a scrape changed.
+    pub fn state_not_shared(&self, reason: &'static str, endpoint: &str, detail: &str) {
+        locked(&self.ledger).state_error(reason);
+        if locked(&self.told).insert(reason) {
+            let (endpoint, detail) = (Printable(endpoint), Printable(detail));
+            error!(reason, %endpoint, %detail, "state is not shared: folded counters are left out of an answer");
+        }
+    }
+
     /// What was kept of an endpoint was set aside; it starts anew.
     pub fn state_not_resumed(&self, reason: &'static str, endpoint: &str, detail: &str) {
         locked(&self.ledger).state_error(reason);
@@ -174,6 +183,19 @@ impl Telemetry {
         } else {
             debug!(reason, %endpoint, %detail, "state is not resumed");
         }
+    }
+
+    /// The store that the guards share can be asked.
+    pub fn state_store_answers(&self) {
+        locked(&self.ledger).state_store(StoreStanding::Up);
+        info!("the shared store answers");
+    }
+
+    /// It cannot.
+    pub fn state_store_lost(&self, why: &str) {
+        locked(&self.ledger).state_store(StoreStanding::Away);
+        let why = Printable(why);
+        error!(%why, "the shared store cannot be asked: folded counters are left out until it can");
     }
 
     /// Settings and policies were loaded and are in force.

@@ -157,11 +157,16 @@ pub(super) static MODE: Family =
 pub(super) static STATE_ERRORS: Family = counter(
     "cardinality_guard_state_write_errors_total",
     &["reason"],
-    "State that could not be written (slow, full, io) or was not resumed (all others), by reason.",
+    "State that could not be written (slow, full, io, away) or was not resumed (all others), by reason.",
 );
 /// Why state was not written, or not resumed.
-pub(super) const STATE_REASONS: [&str; 9] =
-    ["slow", "full", "io", "unreadable", "version", "stale", "future", "boot", "touched"];
+pub(super) const STATE_REASONS: [&str; 11] =
+    ["slow", "full", "io", "unreadable", "version", "stale", "future", "boot", "touched", "away", "behind"];
+pub(super) static STATE_STORE_UP: Family = gauge(
+    "cardinality_guard_state_store_up",
+    &[],
+    "1 while the store that several guards share answers (storage.url), 0 while it does not.",
+);
 pub(super) static RELOAD_SUCCESSFUL: Family = gauge(
     "cardinality_guard_config_last_reload_successful",
     &[],

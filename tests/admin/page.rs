@@ -41,7 +41,8 @@ fn an_explosion_is_named_within_two_refreshes_and_the_copied_policy_ends_it() {
 
     let refreshes = "performance.getEntriesByType('resource').filter(e => e.initiatorType === 'fetch').length";
     let before = browser.eval(refreshes).as_u64().unwrap();
-    stage.scrape(&exploding("order_ref", 400));
+    let series = |answer: &crate::http::Answer| answer.text().matches("\njobs_total{").count();
+    assert_eq!(series(&stage.scrape(&exploding("order_ref", 400))), 400, "no policy knows that label");
     eventually("the page names it", &true, || heading(&mut browser).contains("order_ref"));
     assert!(browser.eval(refreshes).as_u64().unwrap() <= before + 2);
     let named = heading(&mut browser);
@@ -57,8 +58,7 @@ fn an_explosion_is_named_within_two_refreshes_and_the_copied_policy_ends_it() {
     let copied = browser.eval("navigator.clipboard.readText()").as_str().unwrap().to_owned();
     assert_eq!(copied.trim_end(), stage.get("/api/v1/suggest?target=worker").text().trim_end());
     stage.guard.reload(&copied);
-    let left = stage.scrape(&exploding("order_ref", 400)).text().matches("\njobs_total{").count();
-    assert_eq!(left, 3, "one for each queue");
+    assert_eq!(series(&stage.scrape(&exploding("order_ref", 400))), 3, "one for each queue");
     eventually("the page has calmed down", &"Nothing explodes.".to_owned(), || browser.text_of("#status"));
     assert!(browser.text_of(".events").contains("configuration loaded"));
     assert_eq!(browser.complaints(), [""; 0]);

@@ -17,6 +17,7 @@ mod budgets;
 mod demo;
 mod folding;
 mod identity;
+mod packed;
 mod rollback;
 mod secured;
 mod with_prometheus;

@@ -281,3 +281,20 @@ async fn trailers_say_nothing() {
     assert_eq!((answer.status, answer.text()), (200, "a 1\n".into()), "{}", answer.reason);
     assert_eq!(answer.header("content-type"), Some("text/plain"));
 }
+
+#[tokio::test]
+async fn what_stands_behind_a_body_is_ignored_and_its_connection_is_not_used_again() {
+    let another = response("Content-Type: text/plain\r\nContent-Length: 4\r\n", b"b 2\n");
+    for body in [
+        plain("Content-Length: 4\r\n", b"a 1\n"),
+        plain("Transfer-Encoding: chunked\r\n", &[chunk(b"a 1\n"), b"0\r\n\r\n".to_vec()].concat()),
+    ] {
+        let exporter = Exporter::says([body, another.clone()].concat()).await;
+        let guard = Guard::before(&exporter).await;
+        for _ in 0..3 {
+            let answer = guard.scrape().await;
+            assert_eq!((answer.status, answer.text()), (200, "a 1\n".into()), "{}", answer.reason);
+        }
+        assert_eq!(exporter.connections(), 3);
+    }
+}

@@ -46,6 +46,11 @@ impl Endpoint {
         self.now += Duration::from_secs(seconds);
     }
 
+    /// When the scrape before the next one would have been.
+    pub fn set_time(&mut self, now: Duration) {
+        self.now = now;
+    }
+
     pub fn state(&mut self) -> &mut EndpointState {
         self.state.as_mut().expect("a scrape gives its state back")
     }

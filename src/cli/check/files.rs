@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::places::{place, warning};
 use crate::cli::failure::Usage;
+use crate::cli::units::counted;
 use crate::engine::policy::yaml::{self, Node, Value};
 use crate::engine::policy::{Builtin, Doubt, Finding, Policies, Severity, Source};
 use crate::settings::{Loaded, Loader};
@@ -86,11 +87,11 @@ impl Checked {
         let files = &sources[1..];
         let listen: Vec<String> = settings.web.listen_address.iter().map(ToString::to_string).collect();
         self.words.push_str(&format!(
-            "{}: settings: listens on {}, {} targets, {} policy files, the built-in policy {}\n",
+            "{}: settings: listens on {}, {}, {}, the built-in policy {}\n",
             path.display(),
             listen.join(", "),
-            settings.targets.len(),
-            files.len(),
+            counted(settings.targets.len() as u64, "target"),
+            counted(files.len() as u64, "policy file"),
             if settings.builtin_policy { "after them" } else { "off" },
         ));
         self.tell(&policies, files);

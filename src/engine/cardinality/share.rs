@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The sum of everybody's part.
 #[derive(Debug, Default)]
-pub struct Share(AtomicU64);
+pub struct Share {
+    total: AtomicU64,
+    /// What the endpoint it was made for is known to have of it.
+    had: u64,
+}
 
 /// One endpoint's part. It goes with its owner.
 #[derive(Debug)]
@@ -15,8 +19,13 @@ pub struct Part {
 }
 
 impl Share {
+    /// One that so many others make up, who are not here; the endpoint it is for had so many itself.
+    pub fn of_others(others: u64, had: u64) -> Share {
+        Share { total: AtomicU64::new(others), had }
+    }
+
     pub fn total(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.total.load(Ordering::Relaxed)
     }
 }
 
@@ -28,9 +37,9 @@ impl Part {
     /// The part is this much now.
     pub fn set(&mut self, own: u64) {
         if own >= self.own {
-            self.share.0.fetch_add(own - self.own, Ordering::Relaxed);
+            self.share.total.fetch_add(own - self.own, Ordering::Relaxed);
         } else {
-            self.share.0.fetch_sub(self.own - own, Ordering::Relaxed);
+            self.share.total.fetch_sub(self.own - own, Ordering::Relaxed);
         }
         self.own = own;
     }
@@ -38,6 +47,11 @@ impl Part {
     /// What the others make up.
     pub fn others(&self) -> u64 {
         self.share.total().saturating_sub(self.own)
+    }
+
+    /// What it was known to be before anybody counted here: who stood then still stands.
+    pub fn had(&self) -> u64 {
+        self.share.had
     }
 
     /// Whether it is a part of this very sum.

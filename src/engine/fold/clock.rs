@@ -34,6 +34,15 @@ impl EndpointClock {
         *self = EndpointClock { seconds, last: None, before: (seconds, None) };
     }
 
+    /// The last good scrape was somebody else's, so long before `now`: what has passed since counts.
+    pub fn last_was(&mut self, ago: Duration, now: Duration) {
+        let ago = ago.min(LONGEST_STEP);
+        self.last = Some(now.saturating_sub(ago));
+        // Of the time before this process began to watch only the sum is of interest.
+        self.seconds += ago.saturating_sub(now).as_secs_f64();
+        self.before = (self.seconds, self.last);
+    }
+
     /// Where it stood at the last good scrape.
     pub fn before(&self) -> f64 {
         self.before.0
@@ -58,6 +67,18 @@ mod tests {
         assert_eq!(clock.seconds(), 15.0);
         clock.advance(at(5000));
         assert_eq!(clock.seconds(), 75.0);
+    }
+
+    #[test]
+    fn time_since_somebody_elses_scrape_counts() {
+        let at = Duration::from_secs;
+        for (now, ago, counts) in [(at(1000), at(15), 15.0), (at(5), at(15), 15.0), (at(5), at(300), 60.0)] {
+            let mut clock = EndpointClock::default();
+            clock.resume(100.0);
+            clock.last_was(ago, now);
+            clock.advance(now);
+            assert_eq!(clock.seconds(), 100.0 + counts);
+        }
     }
 
     #[test]

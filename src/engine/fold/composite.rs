@@ -70,7 +70,8 @@ impl Fold {
     /// spoils the member, a sum only itself (rule 1.10).
     fn gather(&mut self, lines: &mut [Pending], now: &mut Vec<f64>) -> Result<(), Bad> {
         now.clear();
-        let mut spoiled = Ok(());
+        let is_split = lines.iter().any(|p| p.field == field::SPLIT);
+        let mut spoiled = if is_split { Err(Bad::Inconsistent) } else { Ok(()) };
         for p in lines.iter_mut().filter(|p| p.field < field::REAL) {
             if !p.value.is_finite() {
                 if p.field == field::SUM {

@@ -159,7 +159,7 @@ impl FoldFamily {
                     self.newest_created = self.newest_created.max(p.value);
                 }
                 field::TIMESTAMP => stamp = Some(p.value as i64),
-                field::OTHER | field::QUANTILE => {
+                field::OTHER | field::QUANTILE | field::SPLIT => {
                     members.set_seen(p.member, now as u32);
                     journal.saw(p.member);
                 }

@@ -382,6 +382,16 @@ impl Groups {
     }
 
     #[inline]
+    /// What came to be shown after this second of the endpoint clock was shown to nobody: it is
+    /// born when it leaves for the first time (rule 2.1).
+    pub fn unshow(&mut self, since: f64) {
+        for group in &mut self.all {
+            if group.first_shown.is_some_and(|first| first > since) {
+                (group.first_shown, group.newborn) = (None, true);
+            }
+        }
+    }
+
     pub fn get_mut(&mut self, id: GroupId) -> &mut Group {
         &mut self.all[id.index()]
     }

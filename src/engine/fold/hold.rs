@@ -66,6 +66,11 @@ impl Clients {
         Clients { known: Vec::new(), before: Some(hold_seconds) }
     }
 
+    /// Another guard held so long: it counts here until a client is known to be regular.
+    pub fn heard(&mut self, hold_seconds: f64) {
+        self.before = Some(hold_seconds);
+    }
+
     /// Twice the longest of the last gaps of any regular client.
     pub fn hold_seconds(&self) -> f64 {
         let regular = self.known.iter().filter(|c| c.scrapes >= REGULAR);

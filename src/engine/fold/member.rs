@@ -4,7 +4,7 @@ use super::class::{Class, ClassId, Classes, Role, RoleId, Roles};
 use super::family::FamilyId;
 use super::group::{GroupId, Turn};
 use super::layout::LayoutId;
-use crate::engine::model::{Index, SeriesHash, Spelled, Stamp};
+use crate::engine::model::{Index, SeriesHash, Spelled, Stamp, room};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u32);
@@ -303,6 +303,12 @@ impl Members {
         Some(if before.0 == member.value.0 { Difference::None } else { Difference::Some })
     }
 
+    /// The value of a member that holds one number.
+    pub(super) fn only_value(&self, id: MemberId) -> Option<f64> {
+        let value = self.all[id.index()].value;
+        value.place().is_none().then(|| f64::from_bits(value.0))
+    }
+
     /// Every field, from the first.
     pub(super) fn values(&self, id: MemberId) -> Vec<f64> {
         let value = self.all[id.index()].value;
@@ -331,7 +337,7 @@ impl Members {
         let MemberSeed { key, family, cause, shadow } = seed;
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
-        self.all.push(Record::new(seed, value, role));
+        room::push(&mut self.all, Record::new(seed, value, role));
         self.index.append(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
@@ -341,7 +347,7 @@ impl Members {
     pub(super) fn insert_like(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> MemberId {
         let id = self.all.len() as u32;
         let role = self.all[model.index()].role;
-        self.all.push(Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
+        room::push(&mut self.all, Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
         self.index.append(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
@@ -434,7 +440,7 @@ impl Members {
             }
         }
         self.all.truncate(kept as usize);
-        self.all.shrink_to(self.all.len() + self.all.len() / 4);
+        room::fit(&mut self.all);
         self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
         self.forget_classes();
         moved

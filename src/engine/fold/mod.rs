@@ -70,6 +70,8 @@ pub mod field {
     pub const QUANTILE: u32 = u32::MAX - 5;
     /// Settled as if it had not been there.
     pub const IGNORED: u32 = u32::MAX - 4;
+    /// A line that a policy takes away from the others of its member, which spoils them all.
+    pub const SPLIT: u32 = u32::MAX - 6;
 }
 
 /// What the scrape at hand brings, before any family is settled.
@@ -367,10 +369,12 @@ impl Fold {
         !self.places_before.is_empty()
     }
 
-    /// Whether a line of a member makes an output line that was not counted before.
-    pub fn stands(&self, id: MemberId, at: u32) -> bool {
+    /// Whether a line of a member makes an output line that was not counted before; who stands for
+    /// itself and was not seen since is not counted any more.
+    pub fn stands(&self, id: MemberId, at: u32, since: u32) -> bool {
         let member = self.members.get(id);
-        let is_counted = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
+        let is_counted = was_there && (member.group().is_some() || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Fold;
 use super::composite::MOST_USUAL;
@@ -21,12 +21,13 @@ use super::sum::Sum;
 use crate::engine::model::SeriesHash;
 
 /// What one piece says about members and groups.
+/// Members are written one by one as they are found, and read as lists.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Rows {
+pub struct Rows<M = Vec<MemberRow>, C = Vec<(u32, Values)>> {
     now: f64,
     primed: u8,
-    members: Vec<MemberRow>,
-    changed: Vec<(u32, Values)>,
+    members: M,
+    changed: C,
     present: Vec<(u32, u32)>,
     groups: Vec<GroupRow>,
     changed_groups: Vec<(u32, GroupState)>,
@@ -60,7 +61,7 @@ pub struct Misfit;
 type Key = [u8; 8];
 
 #[derive(Debug, Serialize, Deserialize)]
-struct MemberRow {
+pub struct MemberRow {
     key: Key,
     family: u32,
     seen: u32,
@@ -68,10 +69,26 @@ struct MemberRow {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Values {
+pub struct Values {
     layout: u32,
-    fields: Vec<Number>,
+    fields: Fields,
 }
+
+/// Nearly all members have one value.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Vec<Number>")]
+enum Fields {
+    One([Number; 1]),
+    Many(Vec<Number>),
+}
+
+/// Members from a position on.
+#[derive(Debug)]
+pub struct Born<'a>(&'a Members, usize);
+
+/// Members that have other values than before.
+#[derive(Debug)]
+pub struct Changed<'a>(&'a Members, &'a [MemberId]);
 
 /// Most numbers are counts, and small.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -124,7 +141,7 @@ type SumRow = (Number, Number);
 
 impl Fold {
     /// What the next piece has to say; `outside` is what the caller keeps about each family.
-    pub fn rows(&self, extent: Extent) -> Rows {
+    pub fn rows(&self, extent: Extent) -> Rows<Born<'_>, Changed<'_>> {
         let journal = &self.journal;
         let (born, groups_born) = match extent {
             Extent::Whole => (0, 0),
@@ -133,10 +150,15 @@ impl Fold {
         let mut rows = Rows {
             now: self.clock.seconds(),
             primed: self.primed.into(),
-            members: (born..self.members.len()).map(|at| MemberRow::of(&self.members, MemberId(at as u32))).collect(),
+            members: Born(&self.members, born),
+            changed: Changed(&self.members, &[]),
             groups: self.groups.iter().skip(groups_born).map(GroupRow::of).collect(),
             names: self.names.iter().filter(|(id, _)| id.index() >= born).map(|(id, names)| (id.0, names.0)).collect(),
-            ..Rows::default()
+            present: Vec::new(),
+            changed_groups: Vec::new(),
+            created: Vec::new(),
+            stamps: Vec::new(),
+            fingerprints: Vec::new(),
         };
         match extent {
             Extent::Whole => {
@@ -149,9 +171,9 @@ impl Fold {
         rows
     }
 
-    fn changed_rows(&self, rows: &mut Rows) {
+    fn changed_rows<'a>(&'a self, rows: &mut Rows<Born<'a>, Changed<'a>>) {
         let journal = &self.journal;
-        rows.changed = journal.changed_members.iter().map(|&id| (id.0, Values::of(&self.members, id))).collect();
+        rows.changed = Changed(&self.members, &journal.changed_members);
         rows.present.clone_from(&journal.present);
         let state = |&id: &GroupId| (id.0, GroupState::of(self.groups.get(id)));
         rows.changed_groups = journal.changed_groups.iter().map(state).collect();
@@ -253,7 +275,7 @@ impl Fold {
             return Err(Misfit);
         }
         let seed = MemberSeed { key: hash(row.key), family: FamilyId(row.family), cause: 0, shadow: 0 };
-        let id = self.members.insert(seed, row.values.fields.len());
+        let id = self.members.insert(seed, row.values.fields.as_ref().len());
         self.members.set_seen(id, row.seen);
         self.read_values(id, row.values)
     }
@@ -265,8 +287,8 @@ impl Fold {
             return Err(Misfit);
         }
         self.members.set_layout(id, LayoutId(values.layout));
-        for (at, value) in values.fields.into_iter().enumerate() {
-            self.members.set_last(id, at as u32, value.into());
+        for (at, value) in values.fields.as_ref().iter().enumerate() {
+            self.members.set_last(id, at as u32, (*value).into());
         }
         Ok(())
     }
@@ -286,6 +308,13 @@ impl Fold {
         let id = self.groups.insert(seed, family.shape, false);
         family.groups.push(id);
         row.state.give(self.groups.get_mut(id))
+    }
+}
+
+impl Rows {
+    /// Whether no member and no group is born in them.
+    pub fn bear_nothing(&self) -> bool {
+        self.members.is_empty() && self.groups.is_empty()
     }
 }
 
@@ -320,8 +349,46 @@ impl MemberRow {
 
 impl Values {
     fn of(members: &Members, id: MemberId) -> Values {
-        let fields = members.values(id).into_iter().map(Number::from).collect();
+        let fields = match members.only_value(id) {
+            Some(value) => Fields::One([value.into()]),
+            None => Fields::Many(members.values(id).into_iter().map(Number::from).collect()),
+        };
         Values { layout: members.class(id).layout.0, fields }
+    }
+}
+
+impl AsRef<[Number]> for Fields {
+    fn as_ref(&self) -> &[Number] {
+        match self {
+            Fields::One(one) => one,
+            Fields::Many(many) => many,
+        }
+    }
+}
+
+impl From<Vec<Number>> for Fields {
+    fn from(many: Vec<Number>) -> Fields {
+        Fields::Many(many)
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_ref().serialize(serializer)
+    }
+}
+
+impl Serialize for Born<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Born(members, from) = *self;
+        serializer.collect_seq((from..members.len()).map(|at| MemberRow::of(members, MemberId(at as u32))))
+    }
+}
+
+impl Serialize for Changed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Changed(members, ids) = *self;
+        serializer.collect_seq(ids.iter().map(|&id| (id.0, Values::of(members, id))))
     }
 }
 

@@ -360,7 +360,7 @@ impl Fold {
     /// A line that holds no number of its member goes when the member is folded.
     pub(super) fn account_aside(&mut self, p: &Pending) {
         if self.members.get(p.member).group().is_none()
-            || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE)
+            || !matches!(p.field, field::CREATED | field::OTHER | field::QUANTILE | field::SPLIT)
         {
             return;
         }

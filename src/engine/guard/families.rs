@@ -70,14 +70,16 @@ pub struct Turnout {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SeriesCount {
     pub all: u64,
+    /// Of those that stand for themselves, who was not seen since this second is not among them.
+    pub since: u32,
     /// The part of them that came in the pass at hand.
     fresh: u64,
     scrape: u32,
 }
 
 impl SeriesCount {
-    pub fn new(all: u64) -> SeriesCount {
-        SeriesCount { all, ..SeriesCount::default() }
+    pub fn new(all: u64, since: u32) -> SeriesCount {
+        SeriesCount { all, since, ..SeriesCount::default() }
     }
 
     pub fn add(&mut self, scrape: u32) {

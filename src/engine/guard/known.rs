@@ -26,7 +26,7 @@ const DROPPED: u16 = PASS - 1;
 /// Fields from here on are codes.
 const CODES: u16 = 0x3f0;
 /// The fields that are no numbers of a member, by their distance from the code of the first.
-const ASIDE: [u32; 3] = [field::OTHER, field::CREATED, field::QUANTILE];
+const ASIDE: [u32; 4] = [field::OTHER, field::CREATED, field::QUANTILE, field::SPLIT];
 
 const _: () = assert!(field::HIGHEST < CODES as u32);
 
@@ -129,6 +129,7 @@ mod tests {
             noted(field::CREATED),
             noted(field::OTHER),
             noted(field::QUANTILE),
+            noted(field::SPLIT),
         ];
         let knowns = all.map(|what| (what, Known::new(SeriesHash(u64::MAX - 5), 2, 0, what, &mut dropped)));
         for (what, mut known) in knowns {

@@ -84,7 +84,9 @@ impl EndpointState {
         if let Standing::Refused(action) = standing {
             let cause = self.refusal(id, Manner::Enforced, action);
             let family = self.families.get(id);
-            let refused = *set.get_or_insert_with(|| key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key));
+            let refused = *set.get_or_insert_with(|| {
+                key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key)
+            });
             self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
                 return Ok(Outcome::Dropped(cause));
@@ -123,7 +125,7 @@ impl EndpointState {
         }
         let out = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
         let (action, family_key) = (limits.action, family.hash.0);
-        if self.fold.find_group(out).is_some() || !(is_closed || self.adds(member, out)) {
+        if self.fold.find_group(out).is_some() || !(is_closed || self.adds(id, member, out)) {
             return Ok(Standing::Stands);
         }
         let weight = self.weight(id);
@@ -138,6 +140,7 @@ impl EndpointState {
             return Ok(Standing::Stands);
         }
         if let Some(limit) = limit {
+            let limit = limit.max(self.stood(id, manner));
             while self.families.get(id).count.all + weight > limit {
                 if self.retire(id) {
                     continue;
@@ -170,6 +173,13 @@ impl EndpointState {
         [own, total].into_iter().flatten().min()
     }
 
+    /// How many series of the family stood here when another guard counted them: they still stand.
+    fn stood(&self, id: FamilyId, manner: Manner) -> u64 {
+        let family = self.families.get(id);
+        let own = limits(family.plan.budget(), manner).series.as_ref();
+        family.part.as_ref().map_or(0, Part::had).min(own.map_or(u64::MAX, |limit| limit.series))
+    }
+
     /// How many series all families together may have here; 0 = no limit.
     pub(super) fn crowd(&self, terms: Terms<'_>) -> u64 {
         let others = self.part.as_ref().map_or(0, Part::others);
@@ -179,13 +189,17 @@ impl EndpointState {
     }
 
     /// Whether a member with this output label set makes a line that was not there before.
-    fn adds(&self, member: SeriesHash, out: SeriesHash) -> bool {
+    fn adds(&self, family: FamilyId, member: SeriesHash, out: SeriesHash) -> bool {
+        let since = self.families.get(family).count.since;
         match self.fold.members.find(member) {
             // It joins one that stands for itself already.
             None => self.fold.lone(out).is_none(),
-            // Known, and not counted: folded until now, or read from the store.
+            // Known, and not counted: folded until now, or absent while it was, or read from the store.
             Some(id) if self.fold.is_new(id) => false,
-            Some(id) => self.fold.members.get(id).group().is_some() || !self.fold.members.get(id).is_met(),
+            Some(id) => {
+                let member = self.fold.members.get(id);
+                member.group().is_some() || !member.is_met() || member.seen < since
+            }
         }
     }
 
@@ -211,7 +225,7 @@ impl EndpointState {
     /// A line that stands for itself counts.
     pub(super) fn count_line(&mut self, id: FamilyId, what: What) {
         if let What::Noted { member, field } = what
-            && self.fold.stands(member, field)
+            && self.fold.stands(member, field, self.families.get(id).count.since)
         {
             let scrape = self.scrape;
             self.families.count(id, scrape);
@@ -357,13 +371,14 @@ impl EndpointState {
 
     /// Counts the output series of every family anew.
     pub(super) fn recount(&mut self) {
-        let counted = self.fold.count_series(|id| self.counts_since(id));
-        self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()]));
+        let since: Vec<u32> = self.families.ids().map(|id| self.counts_since(id)).collect();
+        let counted = self.fold.count_series(|id| since[id.index()]);
+        self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()], since[id.index()]));
     }
 
     /// Second of the endpoint clock from which on series count. What came before a label was folded
     /// away will come back folded.
-    fn counts_since(&self, id: FamilyId) -> u32 {
+    pub(super) fn counts_since(&self, id: FamilyId) -> u32 {
         let family = self.families.get(id);
         let budget = family.plan.budget();
         let ttl = budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds());
@@ -377,6 +392,7 @@ impl EndpointState {
         let oldest = self.counts_since(id);
         let all = self.fold.count_family(id, oldest, self.weight(id));
         self.families.set_count(id, all);
+        self.families.get_mut(id).count.since = oldest;
     }
 
     /// Whether a member still stands for itself, or its group does.

@@ -184,9 +184,21 @@ impl EndpointState {
     ) -> What {
         let seeds = self.seed;
         let member = self.member(seed, || names_hash(&seeds, labels.iter().map(|(name, _)| name), buffer));
+        if role != Role::Value && self.is_split(seed.family, member, group) {
+            return What::Noted { member, field: field::SPLIT };
+        }
         self.fold.regroup(member, group);
         let field = self.field_of(role, reserved.map(|(_, value)| value), seed.family, member);
         What::Noted { member, field }
+    }
+
+    /// Whether another line of the member was sent to another group in this scrape. Only relabel
+    /// rules can do that, by reading what tells the lines of a member apart.
+    fn is_split(&mut self, family: FamilyId, member: MemberId, group: Option<GroupId>) -> bool {
+        if !self.families.get(family).plan.may_split() {
+            return false;
+        }
+        !self.sent.insert(member) && self.fold.members.get(member).group() != group
     }
 
     /// The group of the output label set. A lone member with just these labels joins it.
@@ -244,7 +256,8 @@ impl EndpointState {
     fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
         for observed in &decision.observed {
             let labels = observed.labels.as_ref();
-            let key = labels.map(|l| key(&self.seed, &mut self.wordings, self.families.get(family), l, &mut scratch.key));
+            let key =
+                labels.map(|l| key(&self.seed, &mut self.wordings, self.families.get(family), l, &mut scratch.key));
             let cause = self.causes.number(&observed.cause, metric);
             scratch.books.note.shadows.push(Shadow { key, cause, is_news: observed.is_news });
         }

@@ -34,6 +34,7 @@ mod turnout;
 mod twins;
 mod types;
 mod walk;
+mod withhold;
 mod wordings;
 
 pub use budgets::Origin;
@@ -45,6 +46,7 @@ pub use shed::Absences;
 pub use snapshot::RestoreError;
 pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
+pub use withhold::{Acquaintance, Withheld};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -232,6 +234,7 @@ impl Guard {
     pub fn begin(mut state: Box<EndpointState>, scrape: Scrape) -> Guard {
         state.take_plan(&scrape.plan);
         state.fold.clock.advance(scrape.now);
+        state.sent.clear();
         if let Some(commons) = &scrape.commons {
             state.join_commons(commons, scrape.limits.target_series);
         }
@@ -259,6 +262,10 @@ impl Guard {
             settled_as: None,
             watermark,
         }
+    }
+
+    pub fn format(&self) -> Format {
+        self.state.format
     }
 
     /// Takes the next bytes of the body, cut anywhere.

@@ -365,6 +365,7 @@ impl EndpointState {
         let groups = self.fold.families[id.index()].groups.iter();
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
         self.families.set_count(id, shown * weight);
+        self.families.get_mut(id).count.since = self.counts_since(id);
         self.shadow_groups(id);
     }
 

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use super::known::{Dropped, Known, predictable};
 use super::walk::Ahead;
 use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
-use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp};
+use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp, room};
 
 /// A spelling's position, here or among the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl Series {
         }
         let known = Known::new(hash, len, next, what, &mut self.dropped);
         let id = self.all.len();
-        self.all.push(known);
+        room::push(&mut self.all, known);
         KnownId(id as u32)
     }
 
@@ -408,7 +408,7 @@ impl Series {
             }
             stays
         });
-        self.all.shrink_to(self.all.len() + self.all.len() / 4);
+        room::fit(&mut self.all);
         let member = |member: MemberId| match moved {
             Some(moved) => moved.get(member.index()).copied().flatten(),
             None => Some(member),

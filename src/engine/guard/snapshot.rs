@@ -6,11 +6,13 @@
 //! from its seconds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
 use super::families::{Families, Tracking};
+use super::observed::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
@@ -20,7 +22,7 @@ use crate::engine::model::{Format, Kind, Seed};
 use crate::engine::policy::Plan;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Piece {
+struct Piece<R = Rows> {
     /// In the first piece only.
     birth: Option<Birth>,
     epoch_seconds: Option<f64>,
@@ -29,7 +31,7 @@ struct Piece {
     hold_seconds: f64,
     held_families: Vec<String>,
     families: Vec<(u32, Named, FamilyRow)>,
-    rows: Rows,
+    rows: R,
     /// `None`: as they were.
     budgets: Option<BudgetRows>,
 }
@@ -89,11 +91,50 @@ impl EndpointState {
         Ok(state)
     }
 
+    /// Takes up what other guards have written of this very state since it was last written or read,
+    /// in order. An error leaves it half read: whoever gets one restores everything.
+    pub fn catch_up<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), RestoreError> {
+        // Who scrapes here is known here, and nowhere else.
+        let mut clients = std::mem::take(&mut self.clients);
+        for piece in pieces {
+            let piece = Piece::read(piece)?;
+            if piece.birth.is_some() {
+                return Err(Misfit.into());
+            }
+            if !piece.is_quiet() {
+                self.decide_everything_anew();
+            }
+            clients.heard(piece.hold_seconds);
+            self.take_up(piece)?;
+        }
+        self.clients = clients;
+        self.note_written();
+        Ok(())
+    }
+
+    /// Whether changes can be told by position: what was last written or read is still in its place.
+    pub fn is_in_place(&self) -> bool {
+        self.fold.journal.extent() == Extent::Changes
+    }
+
+    /// The last good scrape was another guard's, so long before `now`.
+    pub fn last_scraped(&mut self, ago: Duration, now: Duration) {
+        self.fold.clock.last_was(ago, now);
+    }
+
+    /// As after a restart: others have met series and decided about them.
+    fn decide_everything_anew(&mut self) {
+        self.series.clear(&mut self.fold.members);
+        self.shadows.clear();
+        self.fold.members.renumber_shadows(|_| UNNOTED);
+        self.plan = None;
+    }
+
     fn write(&mut self, extent: Extent, out: &mut Vec<u8>) {
-        let piece = self.piece(extent);
-        match postcard::to_allocvec(&piece) {
+        let written = postcard::serialize_with_flavor(&self.piece(extent), Onto(std::mem::take(out)));
+        match written {
             Ok(bytes) => {
-                out.extend_from_slice(&bytes);
+                *out = bytes;
                 self.note_written();
             }
             // Memory is the only thing that could be missing; the next one is told everything.
@@ -101,7 +142,7 @@ impl EndpointState {
         }
     }
 
-    fn piece(&self, extent: Extent) -> Piece {
+    fn piece(&self, extent: Extent) -> Piece<impl Serialize + '_> {
         let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
@@ -141,7 +182,7 @@ impl EndpointState {
             self.take_up_family(FamilyId(at), named, row)?;
         }
         if let Some(rows) = piece.budgets {
-            self.budgets = rows.give();
+            self.budgets.take_over(rows);
         }
         self.fold.read(piece.rows)?;
         self.spread_collapses();
@@ -173,6 +214,31 @@ impl EndpointState {
     }
 }
 
+/// Bytes that more are written to.
+struct Onto(Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Onto {
+    type Output = Vec<u8>;
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        match data {
+            // Most numbers are this short.
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(data),
+        }
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
 /// What is written about a family beside what folding knows.
 fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
     let family = families.get(id);
@@ -180,6 +246,11 @@ fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
 }
 
 impl Piece {
+    /// Nothing came to be: what is known of spellings stays true.
+    fn is_quiet(&self) -> bool {
+        self.families.is_empty() && self.budgets.is_none() && self.rows.bear_nothing()
+    }
+
     fn read(bytes: &[u8]) -> Result<Piece, RestoreError> {
         match postcard::take_from_bytes(bytes) {
             Ok((piece, [])) => Ok(piece),

@@ -16,7 +16,7 @@ use super::series::{KnownId, Place, Series};
 use super::types::Types;
 use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, Fold};
+use crate::engine::fold::{Clients, Fold, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
 
@@ -58,6 +58,8 @@ pub struct EndpointState {
     pub(super) epoch_seconds: Option<f64>,
     pub(super) alike: Alike,
     pub(super) scratch: Scratch,
+    /// Members of this scrape of which a line was sent to a group, where others may be sent elsewhere.
+    pub(super) sent: HashSet<MemberId>,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
     /// And one for its lines of members that pass alone.
@@ -140,6 +142,7 @@ impl EndpointState {
             epoch_seconds: None,
             alike: Alike::default(),
             scratch: Scratch::default(),
+            sent: HashSet::new(),
             spare: Vec::new(),
             lone: Vec::new(),
         })

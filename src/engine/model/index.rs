@@ -4,7 +4,7 @@
 //! taking it up costs one access to memory that is far away. What does not fit goes to the next.
 //! An entry is four bytes: as many bits as positions need, the rest are of the hash.
 
-use super::SeriesHash;
+use super::{SeriesHash, room};
 
 /// Entries of a bucket.
 const WAYS: usize = 15;
@@ -44,7 +44,9 @@ impl Index {
     }
 
     fn of(buckets: usize, positions: usize) -> Index {
-        Index { buckets: vec![FREE; buckets], len: 0, bits: bits(positions.max(buckets * WAYS)) }
+        let mut all = room::with_room(buckets);
+        all.resize(buckets, FREE);
+        Index { buckets: all, len: 0, bits: bits(positions.max(buckets * WAYS)) }
     }
 
     #[inline]
@@ -128,7 +130,7 @@ impl Index {
     }
 
     pub fn memory(&self) -> usize {
-        self.buckets.capacity() * size_of::<Bucket>()
+        self.buckets.len() * size_of::<Bucket>()
     }
 
     #[inline]

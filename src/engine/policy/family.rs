@@ -8,6 +8,7 @@ use super::decide::{self, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::{Planned, Watch};
+use super::relabel::Rule;
 use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId, StepKey};
 use crate::engine::model::LabelSet;
 
@@ -91,6 +92,11 @@ impl FamilyPlan {
     /// Says that no policy reaches it, and yet it is remembered for a limit of the whole endpoint.
     pub fn is_only_watched(&self) -> bool {
         self.reach == Reach::Editing && !self.links.iter().any(|link| self.policies[link.policy].acts())
+    }
+
+    /// Says whether the lines of one histogram or summary can get different labels.
+    pub fn may_split(&self) -> bool {
+        self.links.iter().any(|link| self.policies[link.policy].policy.effect.rules().iter().any(Rule::may_split))
     }
 
     /// Decides a series. `out` receives its label set after the steps (whatever the outcome).

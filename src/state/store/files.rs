@@ -51,8 +51,10 @@ struct Log {
     tail: Tail,
 }
 
-/// Changes may grow to this, or to the size of everything, before everything is written anew.
+/// Changes may grow to this, or to so many times the size of everything, before everything is written
+/// anew: what is written twice is dear in every scrape, what is read once at the start is not.
 const LEAST_LOG: u64 = 64 << 10;
+const MOST_LOG: u64 = 4;
 /// Files set aside, for whoever wants to know what was wrong with them.
 const ASIDE: usize = 16;
 const STATE: &str = "state";
@@ -203,7 +205,7 @@ impl StateStore for FileStore {
             return Err(Trouble::Slow);
         }
         match self.add(name, FrameKind::Piece, piece) {
-            Ok((log, _)) if log.len - log.whole > log.whole.max(LEAST_LOG) => Ok(Then::Replace),
+            Ok((log, _)) if log.len - log.whole > (MOST_LOG * log.whole).max(LEAST_LOG) => Ok(Then::Replace),
             Ok(_) => Ok(Then::Append),
             Err(trouble) => {
                 self.discard(name);

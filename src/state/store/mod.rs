@@ -71,6 +71,10 @@ pub enum Trouble {
     Boot,
     #[error("somebody else has written to it")]
     Touched,
+    #[error("the store that the guards share cannot be asked")]
+    Away,
+    #[error("the store that the guards share has lost what it was told")]
+    Behind,
 }
 
 /// Blocking, all of it: callers are on threads that may wait. One name is never used by two callers
@@ -121,6 +125,8 @@ impl Trouble {
             Trouble::Future => "future",
             Trouble::Boot => "boot",
             Trouble::Touched => "touched",
+            Trouble::Away => "away",
+            Trouble::Behind => "behind",
         }
     }
 }

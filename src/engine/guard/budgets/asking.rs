@@ -58,6 +58,7 @@ impl Ledger for Asking<'_> {
             Manner::Observed => self.terms.observed_ttl,
         };
         let book = self.budgets.book(key, ask.limit, ttl);
+        self.budgets.asked_by(book, ask.manner);
         let slot = Slot { book, value: self.seed.hash(ask.value.as_bytes()).0 };
         let answer = self.budgets.ask(slot, self.now as u32);
         if self.budgets.books[book as usize].places.knows(slot.value) {

@@ -58,6 +58,16 @@ pub struct Book {
     pub places: Places,
     pub limit: u64,
     pub ttl_seconds: f64,
+    /// Whether it was asked last by who acts on it. Not written down: after a restart each series asks
+    /// anew.
+    acts: Acts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Acts {
+    #[default]
+    Yes,
+    No,
 }
 
 impl Book {
@@ -133,6 +143,10 @@ impl Budgets {
         let book = &mut books[at as usize];
         (book.limit, book.ttl_seconds) = (limit, book.ttl_seconds.max(ttl_seconds));
         at
+    }
+
+    fn asked_by(&mut self, book: u32, manner: Manner) {
+        self.books[book as usize].acts = if manner == Manner::Enforced { Acts::Yes } else { Acts::No };
     }
 
     /// What becomes of the value.
@@ -249,9 +263,9 @@ impl Budgets {
         mine.map(|(_, &at)| self.books[at as usize].ratio()).fold(0.0, f64::max)
     }
 
-    /// The same for every book.
+    /// The same for every book that somebody acts on.
     pub fn ratios(&self) -> impl Iterator<Item = f64> {
-        self.books.iter().map(Book::ratio)
+        self.books.iter().filter(|book| book.acts == Acts::Yes).map(Book::ratio)
     }
 
     pub fn gate(&self, family: FamilyKey, manner: Manner) -> Option<&Gate> {
@@ -308,6 +322,12 @@ impl Budgets {
     /// Label sets there would be, of families where a limit has become effective.
     pub fn demand(&self, family: FamilyKey) -> Option<Count> {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
+    }
+
+    /// Takes up decisions that were written down. What is in demand is not among them, and goes on.
+    pub fn take_over(&mut self, rows: BudgetRows) {
+        let demand = std::mem::take(&mut self.demand);
+        *self = Budgets { demand, ..rows.give() };
     }
 
     /// Families whose demand is counted.

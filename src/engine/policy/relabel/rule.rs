@@ -81,6 +81,12 @@ impl Rule {
         !matches!(self.verb, Verb::Keep(_) | Verb::Drop(_) | Verb::KeepEqual(_) | Verb::DropEqual(_))
     }
 
+    /// Says whether it can give the lines of one histogram or summary other labels, by `le`,
+    /// `quantile` or the sample's name.
+    pub fn may_split(&self) -> bool {
+        self.edits_labels() && !matches!(self.verb, Verb::LabelDrop(_) | Verb::LabelKeep(_))
+    }
+
     fn value(&self, series: SeriesRef<'_>, out: &LabelSet) -> String {
         let mut value = String::new();
         for (i, label) in self.source_labels.iter().enumerate() {

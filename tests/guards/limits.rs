@@ -1,0 +1,133 @@
+//! A limit over all endpoints of a target holds over all guards, and what one guard has learned all
+//! know.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::http;
+use crate::replicas::Replica;
+use crate::store::Store;
+
+const ENDPOINTS: usize = 200;
+
+/// Answers on `/e/<number>` with so many series of `m_total`, endpoint 7 with more.
+struct Crowd {
+    address: SocketAddr,
+    each: Arc<AtomicUsize>,
+    seventh: Arc<AtomicUsize>,
+}
+
+impl Crowd {
+    fn start() -> Crowd {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (each, seventh) = (Arc::new(AtomicUsize::new(5)), Arc::new(AtomicUsize::new(5)));
+        let crowd = Crowd { address, each: each.clone(), seventh: seventh.clone() };
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let path = lines.next().unwrap_or_default();
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                let count = if path.contains("/e/7 ") { &seventh } else { &each };
+                let body = body(count.load(Ordering::SeqCst));
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n";
+                let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+            }
+        });
+        crowd
+    }
+
+    fn set(&self, each: usize, seventh: usize) {
+        self.each.store(each, Ordering::SeqCst);
+        self.seventh.store(seventh, Ordering::SeqCst);
+    }
+}
+
+fn body(series: usize) -> String {
+    let mut body = "# TYPE m_total counter\n".to_owned();
+    for job in 0..series {
+        let _ = writeln!(body, "m_total{{job=\"{job}\"}} 1");
+    }
+    body
+}
+
+struct Scene {
+    crowd: Crowd,
+    guards: Vec<Replica>,
+    _store: Store,
+}
+
+impl Scene {
+    fn set(policy: &str) -> Scene {
+        let (crowd, store) = (Crowd::start(), Store::start());
+        let settings = format!(
+            "storage: {{url: '{}'}}\nbuiltin_policy: false\nscrape: {{annotate: false}}\n\
+             targets: [{{name: crowd, address: '{}'}}]\n",
+            store.url(),
+            crowd.address
+        );
+        let guards = (0..3).map(|_| Replica::start(&settings, policy)).collect();
+        Scene { crowd, guards, _store: store }
+    }
+
+    /// The series of an endpoint as one guard shows them.
+    fn series(&self, guard: usize, endpoint: usize) -> Vec<String> {
+        let path = format!("/scrape?target=http://{}/e/{endpoint}", self.crowd.address);
+        let answer = http::get(self.guards[guard].address, &path);
+        assert_eq!(answer.status, 200, "{}", answer.reason);
+        let lines = answer.text().lines().filter(|line| line.starts_with("m_total"));
+        let series: Vec<String> = lines.map(str::to_owned).collect();
+        assert!(!series.is_empty(), "guard {guard} shows nothing of {endpoint}");
+        series
+    }
+
+    /// Of all endpoints, each guard having a third of them; `turn` says which.
+    fn all(&self, turn: usize) -> Vec<String> {
+        (0..ENDPOINTS).flat_map(|endpoint| self.series((endpoint + turn) % 3, endpoint)).collect()
+    }
+}
+
+#[test]
+fn rule_5_5_a_limit_on_the_total_holds_over_all_guards() {
+    let policy = "policies: [{name: p, series_limit_total: 1500, series_limit_action: overflow}]";
+    let scene = Scene::set(policy);
+    assert_eq!(scene.all(0).len(), 5 * ENDPOINTS);
+    // Everybody grows a little: twice the series, of which half as many more find a place.
+    scene.crowd.set(10, 10);
+    for turn in [0, 0, 1, 2] {
+        let all = scene.all(turn);
+        let standing = all.iter().filter(|line| !line.contains("__overflow__")).count();
+        assert!((1400..=1500).contains(&standing), "turn {turn}: {standing}");
+    }
+}
+
+#[test]
+fn an_explosion_at_one_endpoint_is_learned_by_every_guard() {
+    let policy = "policies: [{name: p, hold: 0s, series_limit_total: 1500, series_limit_action: collapse}]";
+    let scene = Scene::set(policy);
+    assert_eq!(scene.all(0).len(), 5 * ENDPOINTS);
+    scene.crowd.set(5, 5000);
+    let exploded = scene.series(1, 7);
+    assert!(exploded.len() < 500, "{} series", exploded.len());
+    // From now on at every endpoint, whoever scrapes it.
+    for turn in [0, 1, 2] {
+        let all = scene.all(turn);
+        assert!(all.len() <= 1500 && all.iter().all(|line| !line.contains("job=")), "turn {turn}: {}", all.len());
+    }
+    // And until it is released, by any of them.
+    scene.crowd.set(5, 5);
+    let released = http::request(
+        scene.guards[2].address,
+        "POST",
+        "/api/v1/release?target=crowd&metric=m_total",
+        &[("Content-Length", "0")],
+    );
+    assert_eq!(released.status, 200, "{}", released.text());
+    assert_eq!(scene.series(2, 3).iter().filter(|line| line.contains("job=")).count(), 5);
+    for turn in [0, 1, 2] {
+        assert_eq!(scene.all(turn).iter().filter(|line| line.contains("job=")).count(), 5 * ENDPOINTS, "turn {turn}");
+    }
+}
