@@ -2,18 +2,27 @@
 
 CARGO ?= cargo
 MINUTES ?= 5
+MISTAKES ?= all
+PACE ?= 1
 REPLICAS ?= 3
 ENDPOINTS ?= 100000
 SERIES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy bench-memory bench-shared simulate instructions lint fmt dist
+.PHONY: help demo fleet fleet-table setup test conformance fidelity fuzz soak bench bench-proxy bench-memory bench-shared simulate instructions lint fmt dist
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
 	$(CARGO) run --release -- demo
+
+fleet: setup ## Celery, BullMQ, Sidekiq and Python workers, guarded: make fleet MISTAKES=none PACE=5
+	$(CARGO) build --release
+	@.venv/bin/python examples/worker-fleet/fleet.py --guard target/release/cardinality-guard --mistakes $(MISTAKES) --pace $(PACE)
+
+fleet-table: setup ## What that fleet costs and counts, with and without the guard (four minutes)
+	@$(CARGO) test --quiet --test worker_fleet the_table_is_printed -- --nocapture
 
 setup: ## Install what the tests need beside Rust (nothing when it is there)
 	@scripts/setup

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use prometheus::TextEncoder;
 use tracing::{debug, error, info, warn};
 
-use crate::engine::guard::{Attributed, Collapsed, FamilyReport, LabelRow, Learned, Report};
+use crate::engine::guard::{Attributed, Collapsed, Diagnosis, FamilyReport, LabelRow, Learned, Report};
 use crate::engine::policy::Mode;
 
 pub use self::accept::Exposition;
@@ -95,6 +95,8 @@ pub struct LiveEndpoint {
     pub families: Arc<[FamilyReport]>,
     pub labels: Arc<[LabelRow]>,
     pub collapsed: Arc<[Collapsed]>,
+    /// Of the last look, some scrapes ago.
+    pub diagnosis: Arc<Diagnosis>,
 }
 
 /// The guard's own metrics; shared by everything, cheap to call.

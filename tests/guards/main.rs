@@ -21,7 +21,6 @@ mod prometheus;
 #[path = "../support/server.rs"]
 mod server;
 #[path = "../fidelity/stored.rs"]
-#[allow(dead_code)]
 mod stored;
 #[path = "../fidelity/verdict.rs"]
 #[allow(dead_code)]
@@ -29,6 +28,7 @@ mod verdict;
 
 mod affinity;
 mod balancer;
+mod forms;
 mod limits;
 mod prometheus_sees;
 mod replicas;

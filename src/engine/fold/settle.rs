@@ -339,9 +339,10 @@ impl Fold {
     #[inline]
     pub(super) fn account(&mut self, id: MemberId, turn: Turn) {
         let is_new = id.index() >= self.watermark.members;
+        let is_changed = self.members.class(id).cause != 0;
         let cause = self.cause_of(id);
         let cause = self.tally.cause(cause);
-        cause.folded += 1;
+        cause.folded += u64::from(is_changed);
         if turn == Turn::Later {
             cause.lines += 1;
             cause.new_lines += u64::from(is_new);
@@ -365,7 +366,8 @@ impl Fold {
             return;
         }
         if p.field == field::QUANTILE {
-            self.tally.cause(self.members.class(p.member).cause).quantiles += 1;
+            let cause = self.cause_of(p.member);
+            self.tally.cause(cause).quantiles += 1;
         }
         self.account(p.member, Turn::Later);
     }

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 
 use super::budgets::{BookKey, Budgets, Collapse, Origin, Slot};
 use super::families::Tracking;
-use super::observed::UNNOTED;
+use super::notes::UNNOTED;
 use super::process::START_TIME;
 use super::series::What;
 use super::state::EndpointState;
@@ -16,7 +16,7 @@ use super::wordings::Template;
 use crate::engine::exposition::{Plain, Skeleton, Span, plain};
 use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
-use crate::engine::policy::{Decides, Manner};
+use crate::engine::policy::Decides;
 
 /// What was learned. Whoever moves groups, families or members, or changes what is decided, forgets
 /// it.
@@ -288,8 +288,7 @@ impl EndpointState {
     fn recipe(&mut self, skeleton: &Skeleton, series: &[u8], family: FamilyId, role: Role) -> Option<Recipe> {
         let f = self.families.get(family);
         // Limits decide by what was there before; where they have decided nothing they let join.
-        let is_limited = !f.collapsed.is_empty() || !f.plan.budget().observed.is_unlimited();
-        if is_limited || self.budgets.gate(f.hash.0, Manner::Enforced).is_some() {
+        if !f.collapsed.is_empty() || self.budgets.gate(f.hash.0).is_some() {
             return None;
         }
         let (plan, own) = (&f.plan, role.own_label());
@@ -298,7 +297,7 @@ impl EndpointState {
         let reserved = own.and_then(|own| sorted.extract_if(.., |(name, _)| **name == *own).next()).map(|(_, at)| at);
         let has_folded = |step, label: &str| {
             let mine = |c: &Collapse| c.family == f.hash.0 && c.origin == Origin::Step(step) && *c.label == *label;
-            self.budgets.collapses().iter().any(|c| mine(c) && c.manner == Manner::Enforced)
+            self.budgets.collapses().iter().any(mine)
         };
         let decides = plan.deciding(sorted.iter().map(|(name, _)| &**name), has_folded)?;
         let (mut deciding, mut placed) = (Vec::new(), Vec::new());

@@ -16,7 +16,7 @@ use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
 use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp, room};
 
 /// A spelling's position, here or among the members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KnownId(pub(super) u32);
 
 /// Where a spelling is kept.
@@ -49,8 +49,8 @@ impl KnownId {
 pub enum What {
     /// No policy touches it: verbatim, nothing remembered.
     Pass(FamilyId),
-    /// Left out; the number of its cause.
-    Dropped { family: FamilyId, cause: u32 },
+    /// Left out; the number of its cause, and of its note.
+    Dropped { family: FamilyId, cause: u32, note: u32 },
     /// A number of a member.
     Noted { member: MemberId, field: u32 },
 }
@@ -388,6 +388,16 @@ impl Series {
         self.all.iter().filter(|known| !known.is_forgotten()).filter_map(family).collect()
     }
 
+    /// Notes that are used.
+    pub fn notes(&self) -> impl Iterator<Item = u32> {
+        self.dropped.notes()
+    }
+
+    /// Notes have other numbers.
+    pub fn renumber_notes(&mut self, new: impl Fn(u32) -> u32) {
+        self.dropped.renumber_notes(new);
+    }
+
     /// Whether so much has gone that it is worth forgetting.
     pub fn is_stale(&self, seen: u64) -> bool {
         self.all.len() > 2 * seen as usize + SPARE
@@ -408,6 +418,8 @@ impl Series {
             }
             stays
         });
+        let old = std::mem::take(&mut self.dropped);
+        self.all.iter_mut().for_each(|known| known.renumber(&old, &mut self.dropped));
         room::fit(&mut self.all);
         let member = |member: MemberId| match moved {
             Some(moved) => moved.get(member.index()).copied().flatten(),
