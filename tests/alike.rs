@@ -90,6 +90,11 @@ fn body(first: usize, jobs: usize, value: usize) -> String {
         }
         .unwrap();
     }
+    // In the order in which labels are usually written.
+    body.push_str("# TYPE d_total counter\n");
+    for job in first..first + jobs {
+        writeln!(body, "d_total{{job=\"{job}\",path=\"/{}\",queue=\"q{}\"}} {value}.0", job % 7, job % 3).unwrap();
+    }
     body.push_str("# TYPE h histogram\n");
     for job in first..first + jobs / 4 {
         let labels = format!("job=\"{job}\",queue=\"q{}\"", job % 3);
@@ -117,5 +122,27 @@ fn the_short_way_leads_where_the_long_one_does() {
             assert_eq!(short.0, long.0, "{policy}: answers of scrape {scrape}");
             assert_eq!(short.1, long.1, "{policy}: reports of scrape {scrape}");
         }
+    }
+}
+
+/// A label that a limit has folded away goes, whatever its value, once so many values have been
+/// refused that no more are remembered.
+#[test]
+fn what_nobody_remembers_goes_the_short_way_as_well() {
+    let policy = "policies: [{name: p, labels: [{label: job, action: collapse, limit: 40}]}]";
+    let body = |first: usize, jobs: usize, value: usize| {
+        let mut body = "# TYPE c_total counter\n".to_owned();
+        for job in first..first + jobs {
+            writeln!(body, "c_total{{job=\"{job}\",queue=\"q{}\"}} {value}", job % 3).unwrap();
+        }
+        body + "# TYPE z gauge\nz 1\n"
+    };
+    let (mut short, mut long) = (Endpoint::new(policy, 64 << 10), Endpoint::new(policy, 1));
+    // Remembered ones, new ones, and both.
+    for (scrape, (first, jobs)) in [(0, 10_500), (20_000, 400), (9_900, 400), (20_300, 300)].into_iter().enumerate() {
+        let body = body(first, jobs, scrape * 10 + 1);
+        let (short, long) = (short.scrape(&body), long.scrape(&body));
+        assert_eq!(short.0, long.0, "answers of scrape {scrape}");
+        assert_eq!(short.1, long.1, "reports of scrape {scrape}");
     }
 }

@@ -2,13 +2,32 @@
 //! when its value has not been seen for a while.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// The values that one step has met under one label.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     /// By the seeded hash of the value.
-    by_value: HashMap<u64, Place>,
+    by_value: HashMap<u64, Place, BuildHasherDefault<Hashed>>,
     granted: u64,
+}
+
+/// The keys are seeded hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +95,11 @@ impl Places {
         let gone: Vec<u64> = self.by_value.iter().filter(|(_, place)| place.seen < oldest).map(|(&v, _)| v).collect();
         gone.iter().for_each(|&value| self.take_back(value));
         gone
+    }
+
+    /// Whether the value would be refused like any other that is not remembered, and forgotten again.
+    pub fn is_beyond(&self, value: u64, limit: u64) -> bool {
+        self.granted >= limit && self.refused() >= MOST_REFUSED && !self.knows(value)
     }
 
     /// Whether the value's answer is remembered.

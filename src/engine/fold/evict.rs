@@ -38,6 +38,9 @@ impl Fold {
             return None;
         }
         *last_sweep = now;
+        if !over && dropped.is_empty() && doomed.is_empty() && !self.has_due_groups() && !self.has_old_members() {
+            return None;
+        }
         let (oldest_kept, mut ties) = self.oldest_kept(over, members_limit);
         let groups = &self.groups;
         let frozen_out = |m: Remembered| m.group.is_some_and(|g| is_due(groups.get(g), now));
@@ -123,6 +126,12 @@ impl Fold {
         self.names = self.names.drain().filter_map(|(id, n)| Some((new(id)?, n))).collect();
         self.created = self.created.drain().filter_map(|(id, c)| Some((new(id)?, c))).collect();
         self.stamps = self.stamps.drain().filter_map(|((id, f), s)| Some(((new(id)?, f), s))).collect();
+    }
+
+    /// Whether any member can have been absent for as long as some family allows.
+    fn has_old_members(&self) -> bool {
+        let least = self.families.iter().map(|family| family.member_ttl_seconds).fold(f64::INFINITY, f64::min);
+        self.members.seen().min().is_some_and(|seen| f64::from(seen) + least < self.clock.seconds())
     }
 
     fn has_due_groups(&self) -> bool {

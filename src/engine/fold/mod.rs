@@ -20,10 +20,12 @@ mod journal;
 mod layout;
 mod member;
 mod names;
+mod newcomer;
 mod rows;
 mod settle;
 mod sum;
 mod untouched;
+mod value;
 
 pub use clock::EndpointClock;
 pub use evict::Moved;
@@ -41,7 +43,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Spelled, Stamp};
+use crate::engine::model::{SeriesHash, Stamp};
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -240,22 +242,6 @@ impl Fold {
         }
         let capacity = self.families[seed.family.index()].usual_fields;
         self.members.insert(seed, capacity)
-    }
-
-    /// A member of one number joins a group as another did before it, in this scrape: its label set
-    /// is spelled as it stands there, in so many bytes. `None` when there is one with its key.
-    #[inline]
-    pub fn join_new(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> Option<MemberId> {
-        if self.members.find(key).is_some() {
-            return None;
-        }
-        let id = self.members.insert_like(key, model, spelled);
-        if !self.names.is_empty()
-            && let Some(&names) = self.names.get(&model)
-        {
-            self.names.insert(id, names);
-        }
-        Some(id)
     }
 
     /// A member that was made just now has these label names.

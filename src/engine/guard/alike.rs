@@ -4,6 +4,7 @@
 
 use hashbrown::HashTable;
 
+use super::budgets::{BookKey, Budgets, Collapse, Origin, Slot};
 use super::families::Tracking;
 use super::notes::UNNOTED;
 use super::process::START_TIME;
@@ -58,6 +59,8 @@ struct Recipe {
     keyed: Keyed,
     /// Places of the values that decide.
     deciding: Box<[usize]>,
+    /// Places of the values that decide when a book knows them, and the book.
+    placed: Box<[(usize, u32)]>,
     /// The place of `le` or `quantile`.
     reserved: Option<usize>,
     /// Hash of the label names, as members tell them (rule 1.8).
@@ -159,7 +162,8 @@ impl EndpointState {
                     Keyed::Template(usual) => usual.key(&self.seed, input, &self.alike.values, &mut self.scratch.key),
                 };
                 let reserved = recipe.reserved.map(|at| self.alike.values[at].clone());
-                decided.map(|(_, decided)| Joins { key, decided: *decided, reserved })
+                let is_beyond = recipe.is_beyond(&self.budgets, hashes);
+                decided.filter(|_| is_beyond).map(|(_, decided)| Joins { key, decided: *decided, reserved })
             }
         };
         Some(Ready { make, len, plain, hash, joins })
@@ -180,7 +184,7 @@ impl EndpointState {
         let make = self.alike.makes.get(ready.make)?;
         let family = make.family;
         let Fate::Folds(recipe) = &make.fate else { return Some(What::Pass(family)) };
-        let (role, names) = (recipe.role, recipe.names);
+        let (role, names, is_held) = (recipe.role, recipe.names, !recipe.placed.is_empty());
         let Joins { key, decided: Decided { group, cause, shadow }, reserved } = ready.joins.as_ref()?;
         let labels = &mut self.scratch.labels;
         labels.clear();
@@ -192,6 +196,9 @@ impl EndpointState {
         self.count_values(family, role, &labels);
         self.scratch.labels = labels;
         let seed = MemberSeed { key: *key, family, cause: *cause, shadow: *shadow };
+        if is_held {
+            self.budgets.demanded(self.families.get(family).hash.0, key.0);
+        }
         let member = self.member(seed, || names);
         self.fold.regroup(member, Some(*group));
         let own = reserved.as_ref().map(|span| std::str::from_utf8(&input[span.clone()]).unwrap_or_default());
@@ -222,7 +229,8 @@ impl EndpointState {
         self.fold.members.get(model).group()?;
         skeleton.fit(series, values)?;
         let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
-        let free: Vec<_> = free.map(|at| values[at].clone()).collect();
+        let book = |at: usize| recipe.placed.iter().find(|(placed, _)| *placed == at).map(|(_, book)| *book);
+        let free: Vec<_> = free.map(|at| (values[at].clone(), book(at))).collect();
         twins.learn(series, &free, TwinJoins { family: *family, make, model });
         Some(())
     }
@@ -287,9 +295,22 @@ impl EndpointState {
         let mut sorted: Vec<(Box<str>, usize)> = skeleton.names().zip(0..).map(|(n, at)| (n.into(), at)).collect();
         sorted.sort();
         let reserved = own.and_then(|own| sorted.extract_if(.., |(name, _)| **name == *own).next()).map(|(_, at)| at);
-        let decides = plan.deciding(sorted.iter().map(|(name, _)| &**name))?;
-        let both = sorted.iter().zip(decides);
-        let deciding: Box<[usize]> = both.filter(|(_, d)| *d == Decides::Yes).map(|((_, at), _)| *at).collect();
+        let has_folded = |step, label: &str| {
+            let mine = |c: &Collapse| c.family == f.hash.0 && c.origin == Origin::Step(step) && *c.label == *label;
+            self.budgets.collapses().iter().any(mine)
+        };
+        let decides = plan.deciding(sorted.iter().map(|(name, _)| &**name), has_folded)?;
+        let (mut deciding, mut placed) = (Vec::new(), Vec::new());
+        for ((name, at), decides) in sorted.iter().zip(decides) {
+            match decides {
+                Decides::Yes => deciding.push(*at),
+                Decides::No => {}
+                Decides::Unplaced(step) => {
+                    let label = self.seed.hash(name.as_bytes()).0;
+                    placed.push((*at, self.budgets.book_of(BookKey { step: step.0, label, family: f.hash.0 })?));
+                }
+            }
+        }
         if deciding.len() == sorted.len() || (own.is_some() && reserved.is_none()) {
             return None;
         }
@@ -300,11 +321,17 @@ impl EndpointState {
         let key = usual.key(&self.seed, series, &self.alike.values, &mut self.scratch.key);
         let keyed = if key == self.seed.hash(series) { Keyed::Spelling } else { Keyed::Template(usual) };
         let sorted = sorted.into_iter().map(|(name, at)| Part { name, at }).collect();
-        Some(Recipe { role, sorted, keyed, deciding, reserved, names })
+        Some(Recipe { role, sorted, keyed, deciding: deciding.into(), placed: placed.into(), reserved, names })
     }
 }
 
 impl Recipe {
+    /// Whether no value has or had a place of its own.
+    #[inline]
+    fn is_beyond(&self, budgets: &Budgets, hashes: &[SeriesHash]) -> bool {
+        self.placed.iter().all(|&(at, book)| budgets.is_beyond(Slot { book, value: hashes[at].0 }))
+    }
+
     /// The labels that are counted, out of a line of this make.
     fn labels(&self, make: &Skeleton, line: &[u8], values: &mut Vec<Span>, labels: &mut LabelSet) -> Option<()> {
         make.fit(line, values)?;

@@ -38,6 +38,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod walk;
 mod withhold;
 mod wordings;
 
@@ -109,6 +110,8 @@ enum Retained {
 const STEP: u64 = 1 << 20;
 /// How often a body may be read again because its end explains its beginning.
 const MOST_PASSES: usize = 3;
+/// Lines of members that pass alone for which memory is kept.
+const MOST_LONE: usize = 1 << 17;
 /// How often a body may be read again because a label goes that others have looked at.
 const MOST_RESTARTS: u32 = 16;
 /// Output leaves in steps of this size.
@@ -126,6 +129,7 @@ impl Guard {
         let limits = SyntaxLimits { sample_size: scrape.limits.sample_size, labels: scrape.limits.labels };
         let mut input = std::mem::take(&mut state.spare);
         input.clear();
+        let body = Body { lone: std::mem::take(&mut state.lone), ..Body::default() };
         Guard {
             doubles: Watching::begin(&mut state, &scrape),
             tokens: Tokens::new(state.format, limits),
@@ -137,7 +141,7 @@ impl Guard {
             retained: Retained::Whole,
             restarts: 0,
             output: Output::default(),
-            body: Body::default(),
+            body,
             shown: ShownLines::default(),
             ready: Vec::new(),
             kin: Vec::new(),
@@ -283,6 +287,16 @@ impl Guard {
     fn give_back(mut self) -> Box<EndpointState> {
         self.state.doubles.extend(self.doubles.drain(..).filter_map(Watching::abort));
         self.state.rollback(self.watermark);
+        self.spare_buffers()
+    }
+
+    /// The next scrape writes to memory that is there already, unless it is so much that others had
+    /// better have it meanwhile.
+    fn spare_buffers(mut self) -> Box<EndpointState> {
+        self.body.lone.clear();
+        if self.body.lone.capacity() <= MOST_LONE {
+            self.state.lone = self.body.lone;
+        }
         self.state.spare = self.input;
         self.state
     }

@@ -11,12 +11,13 @@
 use std::collections::HashSet;
 
 use super::known::{Dropped, Known, predictable};
+use super::walk::Ahead;
 use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
 use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp, room};
 
 /// A spelling's position, here or among the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct KnownId(u32);
+pub struct KnownId(pub(super) u32);
 
 /// Where a spelling is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -435,64 +436,6 @@ impl Series {
     pub fn memory(&self) -> usize {
         // What was never written to takes no memory.
         self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
-    }
-}
-
-/// A walk along the forecast.
-pub struct Ahead<'a> {
-    all: &'a mut [Known],
-    pub members: &'a mut Members,
-    seed: &'a Seed,
-    dropped: &'a Dropped,
-    now: Stamp,
-    next: u32,
-    last: &'a mut u32,
-}
-
-impl Ahead<'_> {
-    /// Length and place of the expected spelling, if `input` begins with it for the first time in
-    /// this body. Whether a bare name goes on is for the caller to see.
-    #[inline(always)]
-    pub fn look(&self, input: &[u8]) -> Option<(usize, Place)> {
-        let place = KnownId(self.next).place();
-        let len = match place {
-            Place::Here(at) => {
-                let known = self.all.get(at)?;
-                self.fits(&known.spelled, known.hash(), input)?
-            }
-            Place::Member(member) => {
-                let (spelled, hash) = self.members.spelled(member.index())?;
-                self.fits(spelled, hash, input)?
-            }
-        };
-        Some((len, place))
-    }
-
-    /// What was decided about one that is kept here.
-    #[inline]
-    pub fn what(&self, at: usize) -> What {
-        self.all[at].what(self.dropped)
-    }
-
-    #[inline(always)]
-    fn fits(&self, spelled: &Spelled, hash: SeriesHash, input: &[u8]) -> Option<usize> {
-        let len = spelled.len();
-        let series = input.get(..len)?;
-        (spelled.stamp() != self.now && self.seed.hash(series) == hash).then_some(len)
-    }
-
-    /// It came.
-    #[inline(always)]
-    pub fn take(&mut self) {
-        let spelled = match KnownId(self.next).place() {
-            Place::Here(at) => self.all.get_mut(at).map(|known| &mut known.spelled),
-            Place::Member(member) => self.members.spelled_mut(member.index()),
-        };
-        if let Some(spelled) = spelled {
-            spelled.set_stamp(self.now);
-            *self.last = self.next;
-            self.next = spelled.next;
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::commons::{Commons, Learned};
 use super::demography::LabelRow;
 use super::doubles::Double;
 use super::families::Families;
+use super::lines::LoneLine;
 use super::notes::{Note, Notes, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Place, Series};
@@ -68,6 +69,8 @@ pub struct EndpointState {
     pub(super) sent: HashSet<MemberId>,
     /// A buffer for the next body.
     pub(super) spare: Vec<u8>,
+    /// And one for its lines of members that pass alone.
+    pub(super) lone: Vec<LoneLine>,
 }
 
 /// Buffers for meeting a new series.
@@ -151,6 +154,7 @@ impl EndpointState {
             scratch: Scratch::default(),
             sent: HashSet::new(),
             spare: Vec::new(),
+            lone: Vec::new(),
         })
     }
 
@@ -165,6 +169,7 @@ impl EndpointState {
             + self.families.memory()
             + self.fold.memory()
             + self.budgets.memory()
+            + self.lone.capacity() * size_of::<LoneLine>()
             + self.doubles.iter().map(|double| double.state.memory()).sum::<usize>()
     }
 

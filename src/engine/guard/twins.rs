@@ -3,6 +3,7 @@
 //! key, and it joins the same group; nothing is asked.
 
 use super::ahead::Beside;
+use super::budgets::{Budgets, Slot};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Plain, Span, plain, plain_value};
@@ -24,6 +25,8 @@ pub(super) struct Twin {
     text: Box<[u8]>,
     /// Where each piece of text ends that a value follows.
     ends: Box<[usize]>,
+    /// The books that must not know some of the values, by their order in the line.
+    placed: Box<[(usize, u32)]>,
     /// What its like are joined to.
     pub joins: Joins,
     /// The twin that came after this one.
@@ -57,6 +60,7 @@ const MOST_TWINS: usize = 64;
 const MOST_TRIED: usize = 8;
 /// More values that decide nothing are not usual.
 const MOST_VALUES: usize = 4;
+type Values = [Span; MOST_VALUES];
 /// So many lines are looked at before the first is taken up: their places in memory are far away.
 const MOST_HASTE: usize = 64;
 
@@ -85,12 +89,12 @@ impl Guard {
 
     /// The next lines as far as they have twins in the family at hand, and none has another between.
     fn look_for_twins(&mut self, longest: usize, kin: &mut Vec<Kin>) {
-        let EndpointState { alike, seed, .. } = &mut *self.state;
+        let EndpointState { alike, seed, budgets, .. } = &mut *self.state;
         let Some(family) = self.body.current else { return };
         let mut at = self.at;
         while kin.len() < self.haste
             && let Some(input) = self.input.get(at..)
-            && let Some(one) = alike.twins.read(input, longest, seed)
+            && let Some(one) = alike.twins.read(input, longest, seed, budgets)
             && alike.twins.get(one.twin).joins.family == family
         {
             at += one.plain.end;
@@ -139,37 +143,42 @@ impl Twins {
     }
 
     /// From here on lines like this one are read by comparing: `values` are those that decide
-    /// nothing.
-    pub fn learn(&mut self, series: &[u8], values: &[Span], joins: Joins) {
+    /// nothing, some of them as long as a book does not know them.
+    pub fn learn(&mut self, series: &[u8], values: &[(Span, Option<u32>)], joins: Joins) {
         if values.is_empty() || values.len() > MOST_VALUES || self.all.len() == MOST_TWINS {
             return;
         }
         let (mut text, mut ends, mut from) = (Vec::new(), Vec::new(), 0);
-        for value in values {
+        for (value, _) in values {
             text.extend_from_slice(&series[from..value.start]);
             ends.push(text.len());
             from = value.end;
         }
         text.extend_from_slice(&series[from..]);
-        let twin = Twin { text: text.into(), ends: ends.into(), joins, next: self.recent };
+        let placed = values.iter().enumerate().filter_map(|(nth, (_, book))| Some((nth, (*book)?))).collect();
+        let twin = Twin { text: text.into(), ends: ends.into(), placed, joins, next: self.recent };
         self.all.push(twin);
         self.follow(self.all.len() - 1);
     }
 
     /// Reads the line that `input` begins with, when it has a twin.
     #[inline]
-    pub fn read(&mut self, input: &[u8], longest: usize, seed: &Seed) -> Option<Kin> {
+    pub fn read(&mut self, input: &[u8], longest: usize, seed: &Seed, budgets: &Budgets) -> Option<Kin> {
         let twin = self.all.get(self.recent)?.next;
-        let (twin, len) = match self.all.get(twin).and_then(|twin| twin.fit(input)) {
-            Some(len) => (twin, len),
+        let (twin, (len, values)) = match self.all.get(twin).and_then(|twin| twin.fit(input)) {
+            Some(fit) => (twin, fit),
             None => self.search(input)?,
         };
+        for &(nth, book) in &self.all[twin].placed {
+            let value = seed.hash(&input[values[nth].clone()]).0;
+            budgets.is_beyond(Slot { book, value }).then_some(())?;
+        }
         let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
         self.follow(twin);
         Some(Kin { twin, len, plain, hash: seed.hash(&input[..len]) })
     }
 
-    fn search(&self, input: &[u8]) -> Option<(usize, usize)> {
+    fn search(&self, input: &[u8]) -> Option<(usize, (usize, Values))> {
         let tried = self.all.iter().take(MOST_TRIED).enumerate();
         tried.into_iter().find_map(|(at, twin)| Some((at, twin.fit(input)?)))
     }
@@ -183,20 +192,22 @@ impl Twins {
 }
 
 impl Twin {
-    /// Where the series part ends that `input` begins with, when this is its twin.
+    /// Where the series part ends that `input` begins with, when this is its twin, and where its own
+    /// values are.
     #[inline]
-    fn fit(&self, input: &[u8]) -> Option<usize> {
+    fn fit(&self, input: &[u8]) -> Option<(usize, Values)> {
         let (mut at, mut from) = (0, 0);
-        for &end in &self.ends {
+        let mut values = Values::default();
+        for (&end, value) in self.ends.iter().zip(&mut values) {
             let piece = self.text.get(from..end)?;
             input.get(at..)?.starts_with(piece).then_some(())?;
             at += piece.len();
-            at += plain_value(input.get(at..)?)?;
-            from = end;
+            *value = at..at + plain_value(input.get(at..)?)?;
+            (at, from) = (value.end, end);
         }
         let piece = self.text.get(from..)?;
         input.get(at..)?.starts_with(piece).then_some(())?;
-        Some(at + piece.len())
+        Some((at + piece.len(), values))
     }
 }
 
@@ -204,8 +215,13 @@ impl EndpointState {
     /// Takes up a line whose series nobody has met; `None` when somebody has.
     #[inline]
     pub(super) fn join_twin(&mut self, input: &[u8], kin: &Kin) -> Option<()> {
-        let Joins { family, model, .. } = self.alike.twins.get(kin.twin).joins;
+        let Twin { joins: Joins { family, model, .. }, placed, .. } = self.alike.twins.get(kin.twin);
+        let (family, model, is_held) = (*family, *model, !placed.is_empty());
         let member = self.series.join(&mut self.fold, kin.hash, kin.len, model)?;
+        if is_held {
+            // It would be there without the limit.
+            self.budgets.demanded(self.families.get(family).hash.0, kin.hash.0);
+        }
         let value = kin.plain.value(input);
         self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
         Some(())

@@ -78,6 +78,17 @@ impl Index {
         self.place(key, at);
     }
 
+    /// The same where every position before this one is taken up: they are read one after the other
+    /// when there has to be more room.
+    #[inline]
+    pub fn append(&mut self, key: SeriesHash, at: u32, key_at: impl Fn(u32) -> SeriesHash) {
+        if self.len >= self.buckets.len() * FULL || bits(at as usize) > self.bits {
+            *self = self.larger(at);
+            self.take_up((0..at).map(|at| (key_at(at), at)));
+        }
+        self.place(key, at);
+    }
+
     pub fn remove(&mut self, key: SeriesHash, at: u32) {
         let look = self.look(key);
         let mut home = self.home(key);
@@ -155,15 +166,22 @@ impl Index {
         }
     }
 
-    /// By an eighth, and small ones by half: twice would leave half of it empty. Whatever is there is
-    /// placed again each time, which new entries have to pay for.
+    /// One without entries. Whatever is there is placed again each time, which new entries have to
+    /// pay for, so that small ones are doubled; large ones, of which half must not be empty, grow by an
+    /// eighth.
+    #[cold]
+    fn larger(&self, at: u32) -> Index {
+        let buckets = self.buckets.len();
+        let full = self.len >= buckets * FULL;
+        let more = if buckets < SMALL { buckets } else { buckets / 8 };
+        let buckets = (buckets + if full { more } else { 0 }).max(4);
+        Index::of(buckets, (at as usize + at as usize / 2).max(at as usize + 1))
+    }
+
     #[cold]
     fn grow(&mut self, at: u32, key_at: impl Fn(u32) -> SeriesHash) {
-        let old = std::mem::take(self);
-        let full = old.len >= old.buckets.len() * FULL;
-        let more = if old.buckets.len() < SMALL { old.buckets.len() / 2 } else { old.buckets.len() / 8 };
-        let buckets = (old.buckets.len() + if full { more } else { 0 }).max(4);
-        *self = Index::of(buckets, (at as usize + at as usize / 2).max(at as usize + 1));
+        let larger = self.larger(at);
+        let old = std::mem::replace(self, larger);
         let look = old.look(SeriesHash(0));
         // Buckets keep their order, so that what is written stays near; what is read is read together.
         for bucket in &old.buckets {
@@ -200,7 +218,7 @@ const CHUNK: usize = 128;
 /// Entries of a bucket that may be taken on average.
 const FULL: usize = 13;
 /// Buckets of an index that grows fast.
-const SMALL: usize = 1 << 17;
+const SMALL: usize = 1 << 16;
 
 /// Bits that positions up to this one need, counted from 1.
 #[inline]
@@ -275,7 +293,10 @@ mod tests {
                     Move::Insert(key) if !map.contains_key(&key) => {
                         let at = keys.len() as u32;
                         keys.push(SeriesHash(key));
-                        index.insert(SeriesHash(key), at, |at| keys[at as usize]);
+                        match map.len() == at as usize {
+                            true => index.append(SeriesHash(key), at, |at| keys[at as usize]),
+                            false => index.insert(SeriesHash(key), at, |at| keys[at as usize]),
+                        }
                         map.insert(key, at);
                     }
                     Move::Remove(at) if !map.is_empty() => {
@@ -309,7 +330,7 @@ mod tests {
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(index.find(*key, |at| keys[at as usize]), Some(at as u32));
             grown.insert(*key, at as u32, |at| keys[at as usize]);
-            let most = if at < 2 * SMALL * FULL { (at + 60) * 15 / 2 } else { at * 28 / 5 };
+            let most = if at < 2 * SMALL * FULL { (at + 60) * 10 } else { at * 28 / 5 };
             assert!(grown.memory() <= most, "{at}: {}", grown.memory());
         }
     }

@@ -9,7 +9,7 @@ use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::{Planned, Watch};
 use super::relabel::Rule;
-use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId};
+use super::{Action, Aggregate, Decision, FamilyRef, FoldSettings, Ledger, SeriesRef, SettingsId, StepKey};
 use crate::engine::model::LabelSet;
 
 /// What applies to one family of one endpoint. It may remember what it worked out (which step
@@ -52,6 +52,8 @@ pub(super) enum Gate {
 pub enum Decides {
     Yes,
     No,
+    /// Not as long as this step, which has folded the label away, does not know it.
+    Unplaced(StepKey),
 }
 
 /// How far the policies go with this family.
@@ -120,18 +122,31 @@ impl FamilyPlan {
     }
 
     /// Says of each of these labels of a series whether its value decides anything: not if it goes,
-    /// and nobody looks at it first. `None` where more than the other values decides: matchers,
-    /// rules, places that are given out, or several policies, which share the blame.
-    pub fn deciding<'l>(&self, labels: impl Iterator<Item = &'l str>) -> Option<Vec<Decides>> {
+    /// and nobody looks at it first. `has_folded`: a step that gave places has folded a label away.
+    /// `None` where more than the other values decides: matchers, rules, places that are given out, or
+    /// several policies, which share the blame.
+    pub fn deciding<'l>(
+        &self,
+        labels: impl Iterator<Item = &'l str>,
+        has_folded: impl Fn(StepKey, &str) -> bool,
+    ) -> Option<Vec<Decides>> {
         let enforced = self.links.iter().filter(|link| self.policies[link.policy].has_a_say());
         let mut acting = None;
-        let mut one = |label| {
+        let mut edits = false;
+        let mut one = |label: &str| {
             let mut is_read = false;
+            let is_kept = self.budget.keep.iter().any(|kept| **kept == *label);
             for (at, link) in enforced.clone().enumerate() {
-                for step in self.policies[link.policy].policy.effect.steps().iter().filter(|step| step.wants(label)) {
-                    if step.asks_for_room() || *acting.get_or_insert(at) != at {
+                let steps = self.policies[link.policy].policy.effect.steps().iter();
+                for step in steps.filter(|step| step.wants(label) && !(is_kept && step.is_budget())) {
+                    if *acting.get_or_insert(at) != at {
                         return None;
                     }
+                    if step.asks_for_room() {
+                        let goes = step.action() == Action::Collapse && step.is_unconditional() && !is_read;
+                        return (goes && has_folded(step.key, label)).then_some(Decides::Unplaced(step.key));
+                    }
+                    edits = true;
                     if step.is_unconditional() && step.action() == Action::Drop {
                         return Some(if is_read { Decides::Yes } else { Decides::No });
                     }
@@ -143,7 +158,10 @@ impl FamilyPlan {
         let by_steps_only = enforced.clone().all(|link| {
             matches!(link.gate, Gate::Every) && self.policies[link.policy].policy.effect.rules().is_empty()
         });
-        by_steps_only.then(|| labels.map(&mut one).collect()).flatten()
+        let decides: Vec<Decides> = by_steps_only.then(|| labels.map(&mut one).collect()).flatten()?;
+        // What there would be without limits is counted, and no other step may have a part in it.
+        let is_placed = decides.iter().any(|d| matches!(d, Decides::Unplaced(_)));
+        (!(edits && is_placed)).then_some(decides)
     }
 
     /// The settings of a decision of this very plan.

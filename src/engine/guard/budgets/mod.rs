@@ -144,13 +144,27 @@ impl Budgets {
         let book = &mut self.books[slot.book as usize];
         let mut answer = book.places.ask(slot.value, book.limit, now);
         if answer.novelty == Novelty::New {
-            self.is_written = false;
-            self.undo.push(Undo::Place(slot));
-            self.fresh_slots.insert(slot);
+            // Who is not remembered is new each time.
+            if book.places.knows(slot.value) {
+                self.is_written = false;
+                self.undo.push(Undo::Place(slot));
+                self.fresh_slots.insert(slot);
+            }
         } else if self.fresh_slots.contains(&slot) {
             answer.novelty = Novelty::New;
         }
         answer
+    }
+
+    /// The book of a step, a label and a family, if anybody has asked.
+    pub fn book_of(&self, key: BookKey) -> Option<u32> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// Whether asking for a place would leave nothing behind but a refusal.
+    #[inline]
+    pub fn is_beyond(&self, slot: Slot) -> bool {
+        self.books.get(slot.book as usize).is_some_and(|book| book.places.is_beyond(slot.value, book.limit))
     }
 
     /// A value was there at this second of the endpoint clock.
