@@ -302,19 +302,9 @@ impl Members {
         Some(if before.0 == member.value.0 { Difference::None } else { Difference::Some })
     }
 
-    /// The value of a member that holds one number.
-    pub(super) fn only_value(&self, id: MemberId) -> Option<f64> {
-        let value = self.all[id.index()].value;
-        value.place().is_none().then(|| f64::from_bits(value.0))
-    }
-
-    /// Every field, from the first.
-    pub(super) fn values(&self, id: MemberId) -> Vec<f64> {
-        let value = self.all[id.index()].value;
-        match value.place() {
-            None => vec![f64::from_bits(value.0)],
-            Some(at) => self.many.numbers[at].clone(),
-        }
+    /// Every field, from the first, of a member that holds several numbers.
+    pub(super) fn several(&self, id: MemberId) -> Option<&[f64]> {
+        self.all[id.index()].value.place().map(|at| &self.many.numbers[at][..])
     }
 
     /// Brings the place of a key near.
@@ -518,7 +508,7 @@ mod tests {
         let id = members.insert(seed(1), 1);
         assert!(members.last(id, 0).is_nan() && members.last(id, 1).is_nan());
         members.set_last(id, 0, 5.0);
-        assert_eq!(members.values(id), [5.0]);
+        assert_eq!((members.several(id), members.last(id, 0)), (None, 5.0));
         members.set_last(id, 2, 7.0);
         assert_eq!([members.last(id, 0), members.last(id, 2)], [5.0, 7.0]);
         assert!(members.last(id, 1).is_nan());

@@ -349,9 +349,9 @@ impl MemberRow {
 
 impl Values {
     fn of(members: &Members, id: MemberId) -> Values {
-        let fields = match members.only_value(id) {
-            Some(value) => Fields::One([value.into()]),
-            None => Fields::Many(members.values(id).into_iter().map(Number::from).collect()),
+        let fields = match members.several(id) {
+            None => Fields::One([members.last(id, 0).into()]),
+            Some(several) => Fields::Many(several.iter().copied().map(Number::from).collect()),
         };
         Values { layout: members.class(id).layout.0, fields }
     }
