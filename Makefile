@@ -2,15 +2,27 @@
 
 CARGO ?= cargo
 MINUTES ?= 5
+MISTAKES ?= all
+PACE ?= 1
+REPLICAS ?= 3
+ENDPOINTS ?= 100000
+SERIES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test conformance fidelity fuzz soak bench bench-proxy instructions lint fmt dist
+.PHONY: help demo fleet fleet-table setup test conformance fidelity fuzz soak bench bench-proxy bench-memory bench-shared simulate instructions lint fmt dist
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A worker fleet whose job_id explodes, the guard in front of it (Ctrl-C ends)
 	$(CARGO) run --release -- demo
+
+fleet: setup ## Celery, BullMQ, Sidekiq and Python workers, guarded: make fleet MISTAKES=none PACE=5
+	$(CARGO) build --release
+	@.venv/bin/python examples/worker-fleet/fleet.py --guard target/release/cardinality-guard --mistakes $(MISTAKES) --pace $(PACE)
+
+fleet-table: setup ## What that fleet costs and counts, with and without the guard (four minutes)
+	@$(CARGO) test --quiet --test worker_fleet the_table_is_printed -- --nocapture
 
 setup: ## Install what the tests need beside Rust (nothing when it is there)
 	@scripts/setup
@@ -36,8 +48,17 @@ soak: ## Hundreds of targets, every fault, reloads and kills: make soak MINUTES=
 bench: ## What a scrape costs the engine, against the least that any proxy must do
 	$(CARGO) bench --bench engine --bench state
 
+bench-shared: ## What a store that several guards share costs a scrape (needs redis-server)
+	$(CARGO) bench --bench shared
+
+simulate: ## A fleet over several guards with a store: make simulate REPLICAS=3 ENDPOINTS=100000 SERIES=100
+	$(CARGO) bench --bench simulate -- $(REPLICAS) $(ENDPOINTS) $(SERIES)
+
 bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where they are installed
 	$(CARGO) bench --bench proxy
+
+bench-memory: ## What the process takes of memory, against limits (some minutes; Linux)
+	$(CARGO) bench --bench memory
 
 instructions: ## What a sample costs in instructions, against limits (needs valgrind)
 	@scripts/instructions

@@ -6,6 +6,10 @@
 mod bodies;
 #[path = "support/endpoint.rs"]
 mod endpoint;
+#[path = "budgets/observing.rs"]
+mod observing;
+#[path = "budgets/places.rs"]
+mod places;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +18,6 @@ use cardinality_guard::engine::guard::{Attributed, EndpointState, Extent, Report
 use cardinality_guard::engine::model::Format;
 use cardinality_guard::engine::policy::Builtin;
 use endpoint::{Endpoint, has, lines, value};
-use proptest::prelude::*;
 
 const LIMIT_100: &str = "
 policies:
@@ -524,44 +527,6 @@ fn churned(body: &str, generation: usize) -> String {
 }
 
 #[test]
-fn rule_5_4_hosts_that_come_and_go_in_real_celery_bodies() {
-    let policy = "
-policies:
-  - name: hosts
-    match: '{__name__=~\"celery_task_.+\"}'
-    hold: 0s
-    labels: [{label: hostname, action: limit, limit: 10}]
-";
-    let (_, _, body) =
-        bodies::all().into_iter().find(|(name, format, _)| name.contains("celery") && *format == Format::Text).unwrap();
-    let mut endpoint = Endpoint::new(policy);
-    endpoint.scrape(&body);
-    let raw = |generations: usize| -> String { (0..generations).map(|g| churned(&body, g)).collect() };
-    // Every generation stays in the body, as this exporter never forgets: its series only grow.
-    let mut first = BTreeMap::new();
-    for generations in 2..8 {
-        let mut seen = std::collections::HashSet::new();
-        let whole: String = raw(generations)
-            .lines()
-            .filter(|l| !l.starts_with('#') || seen.insert(l.to_string()))
-            .map(|l| format!("{l}\n"))
-            .collect();
-        let out = endpoint.scrape(&whole);
-        let mut hosts: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
-        for (series, _) in lines(&out).filter(|(s, _)| s.starts_with("celery_task_")) {
-            let family = series.split('{').next().unwrap();
-            let host = series.split("hostname=\"").nth(1).unwrap().split('"').next().unwrap();
-            hosts.entry(family).or_default().insert(host);
-        }
-        assert!(!hosts.is_empty());
-        let all: std::collections::BTreeSet<&str> = hosts.values().flatten().copied().collect();
-        assert!(all.len() <= 11, "{all:?}");
-        let named: Vec<String> = all.iter().filter(|h| **h != "__overflow__").map(ToString::to_string).collect();
-        assert_eq!(*first.entry("named").or_insert(named.clone()), named, "the same ones keep their names");
-    }
-}
-
-#[test]
 fn what_is_written_scrape_by_scrape_resumes_limits_as_they_were() {
     for policy in [LIMIT_100, COLLAPSE_IDS, LIMIT_HOSTS] {
         let mut endpoint = Endpoint::new(policy);
@@ -603,66 +568,6 @@ fn memory_is_flat_when_everything_is_new_every_time() {
     // Members go in batches, so it rises and falls; the peaks stay.
     let peak = |range: std::ops::Range<usize>| memory[range].iter().copied().max().unwrap() as f64;
     assert!(peak(35..45) <= peak(22..32) * 1.05, "{memory:?}");
-}
-
-/// Policies that a family may meet, of which the last is switched.
-fn last_policies() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        "labels: [{label: job_id, action: drop}]",
-        "labels: [{label: job_id, action: collapse, limit: 4}]",
-        "labels: [{label: user, action: limit, limit: 1}]",
-        "labels: [{label: user, action: hash, buckets: 2}]",
-        "series_limit: 14",
-        "series_limit: 14, series_limit_action: overflow",
-        "series_limit: 14, series_limit_action: drop",
-    ])
-}
-
-const NOTHING: &str = "labels: [{label: nothing, action: drop}]";
-
-fn first_policies() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        NOTHING,
-        "match: other_total, labels: [{label: user, action: drop}]",
-        "series_limit: 1000",
-        "labels: [{label: zone, action: drop}]",
-        "labels: [{label: user, action: keep, values: [u0]}]",
-    ])
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// What an observing policy counts is what it would count if it were enforced.
-    #[test]
-    fn observing_the_last_policy_counts_what_enforcing_it_does(
-        first in first_policies(),
-        last in last_policies(),
-        bodies in prop::collection::vec(
-            prop::collection::btree_set((0_u8..12, 0_u8..2, 0_u8..2), 1..40), 1..6),
-    ) {
-        // A limit on series counts groups and what stands alone together; which of two changes a line is
-        // blamed on can differ by the one that stood first.
-        let first = if last.starts_with("series_limit") { NOTHING } else { first };
-        let policies = |mode| format!(
-            "policies:\n  - {{name: first, hold: 0s, {first}}}\n  - {{name: last, mode: {mode}, {last}}}\n");
-        let mut enforced = Endpoint::new(&policies("enforce"));
-        let mut observed = Endpoint::new(&policies("observe"));
-        for body in bodies {
-            let lines = body.iter().map(|(job, user, zone)| {
-                format!("jobs_total{{job_id=\"j{job}\",user=\"u{user}\",zone=\"z{zone}\"}} 3\n")
-            });
-            let body: String = std::iter::once("# TYPE jobs_total counter\n".to_owned()).chain(lines).collect();
-            let (_, did) = enforced.told(&body);
-            let (_, would) = observed.told(&body);
-            let by = |by: &[Attributed]| total(&by.iter().filter(|a| &*a.cause.policy == "last").cloned().collect::<Vec<_>>());
-            prop_assert_eq!(by(&would.observed_dropped_by), by(&did.dropped_by), "dropped, {}", last);
-            // Where two policies keep a series out, which of them it is news to depends on what it was met by.
-            if total(&did.blocked_by) == by(&did.blocked_by) {
-                prop_assert_eq!(by(&would.observed_blocked_by), by(&did.blocked_by), "blocked, {}", last);
-            }
-        }
-    }
 }
 
 /// The collapse is taken back with everything else, and its family was new in the body that failed.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::guard::{Attributed, Collapsed, LabelRow};
+use crate::engine::guard::{Attributed, BeyondRange, Collapsed, LabelRow, Outlived};
 use crate::engine::policy::{Cause, Manner};
 use crate::telemetry::LiveEndpoint;
 
@@ -20,6 +20,8 @@ pub(super) struct OfMetric<'l> {
     pub collapsed: Vec<&'l Collapsed>,
     /// Series without a line of their own, by who did it.
     pub lost: Vec<Lost<'l>>,
+    pub beyond_range: Vec<&'l BeyondRange>,
+    pub outlived: Vec<&'l Outlived>,
 }
 
 pub(super) struct Lost<'l> {
@@ -29,7 +31,13 @@ pub(super) struct Lost<'l> {
 }
 
 /// What nothing happened to.
-static NOTHING: OfMetric<'static> = OfMetric { rows: Vec::new(), collapsed: Vec::new(), lost: Vec::new() };
+static NOTHING: OfMetric<'static> = OfMetric {
+    rows: Vec::new(),
+    collapsed: Vec::new(),
+    lost: Vec::new(),
+    beyond_range: Vec::new(),
+    outlived: Vec::new(),
+};
 
 impl<'l> Happened<'l> {
     pub(super) fn to(live: &'l [LiveEndpoint]) -> Happened<'l> {
@@ -43,6 +51,9 @@ impl<'l> Happened<'l> {
             for row in endpoint.observed_by.iter() {
                 happened.metric(&row.metric).lose(row, Manner::Observed);
             }
+            let diagnosis = &endpoint.diagnosis;
+            diagnosis.beyond_range.iter().for_each(|beyond| happened.metric(&beyond.metric).beyond_range.push(beyond));
+            diagnosis.outlived.iter().for_each(|gauge| happened.metric(&gauge.metric).outlived.push(gauge));
         }
         happened
     }

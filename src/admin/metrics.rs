@@ -8,7 +8,7 @@ use super::deeds::{Deed, Inquiry, Stage};
 use super::happened::{Happened, Lost, OfMetric};
 use crate::advice::are_ids;
 use crate::engine::cardinality::{Count, Estimated};
-use crate::engine::guard::{Collapsed, LabelRow};
+use crate::engine::guard::{Collapsed, LabelRow, Outlived};
 use crate::engine::model::Kind;
 use crate::engine::policy::{Manner, Shape};
 use crate::state::{ActiveTarget, Event, Happening};
@@ -29,6 +29,10 @@ pub(super) struct Metric {
     pub labels: Vec<Label>,
     /// What is done to whole series.
     pub deeds: Vec<Deed>,
+    /// Part of a histogram's observations beyond its last boundary, at the endpoint where it is largest.
+    pub beyond_range: Option<f64>,
+    /// Gauges of processes that are gone, all endpoints together.
+    pub outlived: Option<Outlived>,
 }
 
 pub(super) struct Label {
@@ -53,7 +57,8 @@ pub(super) struct Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Also {
     Nothing,
-    /// Those with a label that a limit acts on or that is made of ids, however small they are.
+    /// Those with a label that a limit acts on or that is made of ids, and those that mislead, however
+    /// small they are.
     Troubled,
 }
 
@@ -89,6 +94,8 @@ pub(super) fn of(
 
 fn is_troubled(happened: &OfMetric<'_>) -> bool {
     !happened.collapsed.is_empty()
+        || !happened.beyond_range.is_empty()
+        || !happened.outlived.is_empty()
         || happened.lost.iter().any(|lost| lost.cause.action.is_budget())
         || happened.rows.iter().any(|row| are_ids(&row.label, row.values.value, row.shape))
 }
@@ -125,6 +132,8 @@ impl Metric {
             demand: 0,
             labels: Vec::new(),
             deeds: Vec::new(),
+            beyond_range: None,
+            outlived: None,
         }
     }
 
@@ -151,6 +160,11 @@ impl Metric {
         }
         happened.collapsed.iter().for_each(|collapsed| self.folded(collapsed, events));
         happened.lost.iter().for_each(|lost| self.lost(lost));
+        self.beyond_range = happened.beyond_range.iter().map(|beyond| beyond.ratio).max_by(f64::total_cmp);
+        self.outlived = happened.outlived.first().map(|first| Outlived {
+            series: happened.outlived.iter().map(|gauge| gauge.series).sum(),
+            ..(*first).clone()
+        });
         self.labels.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.name.cmp(&b.name)));
     }
 

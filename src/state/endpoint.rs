@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::engine::guard::{
-    Absences, BodyEnd, EndpointState, Guard, Jumps, Leaves, Report, Scrape, ScrapeError, Wanted, Withheld,
+    Absences, BodyEnd, EndpointState, Guard, Jumps, Leaves, Look, Report, Scrape, ScrapeError, Wanted, Withheld,
 };
 use crate::engine::model::{Format, Seed};
 
@@ -19,6 +19,7 @@ use super::buffers::Buffers;
 use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
+use super::looks::Looks;
 use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replicas};
 use super::store::StateName;
 
@@ -40,6 +41,8 @@ pub struct Lease {
     at_work: Option<Guard>,
     /// What was committed and is not kept yet.
     committed: Option<Format>,
+    /// One in many bodies is looked at more closely.
+    look: Option<(Look, Duration)>,
     /// The right to scrape it of all guards, where several share their state.
     claim: Option<Claim>,
     /// When its turn had come.
@@ -55,6 +58,7 @@ struct Slot {
     openmetrics: Memory,
     connection: Option<Connection>,
     buffers: Buffers,
+    looks: Looks,
 }
 
 /// What is remembered in one format.
@@ -113,7 +117,7 @@ impl Endpoint {
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
         let shared = Some((replicas.clone(), key.clone()));
-        Endpoint::holding(Slot { shared, text, openmetrics, connection: None, buffers: buffers.clone() }, held)
+        Endpoint::holding(Slot { shared, text, openmetrics, buffers: buffers.clone(), ..Slot::default() }, held)
     }
 
     /// Waits for its turn.
@@ -159,7 +163,8 @@ impl Endpoint {
 
 impl Lease {
     fn new(slot: OwnedMutexGuard<Slot>, gauges: &Arc<Gauges>) -> Lease {
-        Lease { slot, at_work: None, committed: None, claim: None, asked: Instant::now(), gauges: gauges.clone() }
+        let (at_work, committed, look, claim) = (None, None, None, None);
+        Lease { slot, at_work, committed, look, claim, asked: Instant::now(), gauges: gauges.clone() }
     }
 
     /// Whether other guards may scrape it, too.
@@ -246,10 +251,14 @@ impl Lease {
         }
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
         state.lend(self.slot.buffers.take());
+        self.look = self.slot.looks.begin(format, scrape.now, random).map(|look| (look, scrape.now));
         self.at_work = Some(Guard::begin(state, scrape));
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ScrapeError> {
+        if let Some((look, _)) = &mut self.look {
+            look.push(bytes);
+        }
         let Some(guard) = &mut self.at_work else { return Ok(()) };
         self.slot.memory(guard.format()).asides.note(bytes);
         guard.push(bytes)
@@ -264,7 +273,11 @@ impl Lease {
     pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
         let Some(guard) = &mut self.at_work else { return Ok(()) };
         let (format, tail) = (guard.format(), guard.tail());
-        self.slot.memory(format).asides.note(&tail[tail.len().saturating_sub(bytes)..]);
+        let new = &tail[tail.len().saturating_sub(bytes)..];
+        if let Some((look, _)) = &mut self.look {
+            look.push(new);
+        }
+        self.slot.memory(format).asides.note(new);
         guard.pushed(bytes)
     }
 
@@ -285,10 +298,19 @@ impl Lease {
         if let Ok((report, _)) = &result {
             self.gauges.committed(report);
             self.committed = Some(state.format());
+            self.look_closely();
         }
         self.slot.put(state);
-        self.gauges.takes(self.slot.states().map(EndpointState::memory).sum());
+        self.gauges.takes(self.slot.memory_bytes());
         Some(result)
+    }
+
+    fn look_closely(&mut self) {
+        if let Some((look, now)) = self.look.take()
+            && let Some(diagnosis) = self.slot.looks.end(look, now)
+        {
+            self.gauges.looked(diagnosis);
+        }
     }
 
     /// Which format this endpoint was seen to speak.
@@ -322,7 +344,7 @@ impl Lease {
         let states = [&mut slot.text.state, &mut slot.openmetrics.state].into_iter().flatten();
         let gone = states.map(|state| state.forget_absent(seconds, members_limit)).sum();
         self.gauges.lost(gone);
-        self.gauges.takes(self.slot.states().map(EndpointState::memory).sum());
+        self.gauges.takes(self.slot.memory_bytes());
         gone
     }
 
@@ -340,6 +362,7 @@ impl Lease {
     }
 
     fn abort(&mut self) {
+        self.look = None;
         if let Some(guard) = self.at_work.take() {
             self.slot.put(guard.abort());
         }
@@ -364,6 +387,10 @@ impl Slot {
 
     fn states(&self) -> impl Iterator<Item = &EndpointState> {
         [&self.text, &self.openmetrics].into_iter().filter_map(|memory| memory.state.as_deref())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.states().map(EndpointState::memory).sum::<usize>() + self.looks.memory()
     }
 
     fn put(&mut self, mut state: Box<EndpointState>) {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::guard::Report;
+use crate::engine::guard::{Diagnosis, Report};
 use crate::telemetry::{LastOutcome, LiveEndpoint};
 
 /// Bytes that all endpoints together remember, roughly.
@@ -67,6 +67,11 @@ impl Gauges {
         now.families = report.families.as_slice().into();
         now.labels = report.labels.clone();
         now.collapsed = report.collapsed.as_slice().into();
+    }
+
+    /// One in many scrapes was looked at.
+    pub(super) fn looked(&self, diagnosis: Diagnosis) {
+        self.lock().diagnosis = Arc::new(diagnosis);
     }
 
     /// What the endpoint remembers takes so much now.

@@ -12,6 +12,7 @@ mod endpoints;
 mod gauges;
 mod history;
 mod keeper;
+mod looks;
 mod modes;
 mod relief;
 pub mod replicas;

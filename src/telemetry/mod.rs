@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use prometheus::TextEncoder;
 use tracing::{debug, error, info, warn};
 
-use crate::engine::guard::{Attributed, Collapsed, FamilyReport, LabelRow, Learned, Report};
+use crate::engine::guard::{Attributed, Collapsed, Diagnosis, FamilyReport, LabelRow, Learned, Report};
 use crate::engine::policy::Mode;
 
 pub use self::accept::Exposition;
@@ -95,6 +95,8 @@ pub struct LiveEndpoint {
     pub families: Arc<[FamilyReport]>,
     pub labels: Arc<[LabelRow]>,
     pub collapsed: Arc<[Collapsed]>,
+    /// Of the last look, some scrapes ago.
+    pub diagnosis: Arc<Diagnosis>,
 }
 
 /// The guard's own metrics; shared by everything, cheap to call.
@@ -162,6 +164,15 @@ impl Telemetry {
         if locked(&self.told).insert(reason) {
             let (endpoint, detail) = (Printable(endpoint), Printable(detail));
             error!(reason, %endpoint, %detail, "state is not written: a restart now would start at 0");
+        }
+    }
+
+    /// Other guards were not told what a scrape changed.
+    pub fn state_not_shared(&self, reason: &'static str, endpoint: &str, detail: &str) {
+        locked(&self.ledger).state_error(reason);
+        if locked(&self.told).insert(reason) {
+            let (endpoint, detail) = (Printable(endpoint), Printable(detail));
+            error!(reason, %endpoint, %detail, "state is not shared: folded counters are left out of an answer");
         }
     }
 

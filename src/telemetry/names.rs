@@ -37,7 +37,7 @@ pub(super) static NEW_SERIES_BLOCKED: Family = counter(
     "Distinct series kept out, each counted once. cause=\"budget\" rises only while something new explodes.",
 );
 pub(super) static FOLDED_SAMPLES: Family =
-    counter("cardinality_guard_folded_samples_total", BY_POLICY, "Samples that went into a folded series.");
+    counter("cardinality_guard_folded_samples_total", BY_POLICY, "Samples that a policy sent into a folded series.");
 pub(super) static OBSERVED_DROPPED_SERIES: Family = counter(
     "cardinality_guard_observed_dropped_series_total",
     ATTRIBUTED,

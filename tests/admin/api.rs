@@ -93,6 +93,26 @@ fn a_limit_on_series_is_told_with_the_demand_that_it_meets() {
     assert_eq!((&guard["action"], &guard["policy"]), (&"series_collapse".into(), &"small".into()), "{guard}");
 }
 
+/// Untouched by any policy, so that no scrape reads its values: a look does.
+#[test]
+fn a_histogram_that_ends_too_early_is_told_in_the_api_and_on_the_page() {
+    let stage = Stage::with("policies: []");
+    let histogram = |name: &str, covered: u32| {
+        format!(
+            "# TYPE {name} histogram\n{name}_bucket{{le=\"10\"}} {covered}\n{name}_bucket{{le=\"+Inf\"}} 80\n\
+             {name}_sum 1000\n{name}_count 80\n"
+        )
+    };
+    let body = calm(1) + &histogram("short_seconds", 60) + &histogram("long_seconds", 79);
+    stage.scrape(&body);
+    let got = stage.data("/api/v1/cardinality?target=worker");
+    let metric = |name: &str| got["metrics"].as_array().unwrap().iter().find(|m| m["metric"] == name).unwrap().clone();
+    assert_eq!(metric("short_seconds")["beyondRange"], 0.25);
+    assert_eq!(metric("long_seconds")["beyondRange"], Value::Null);
+    let page = stage.get("/?target=worker").text().to_owned();
+    assert_eq!(page.matches("25 % of what it observes is beyond its last bucket").count(), 1, "{page}");
+}
+
 #[test]
 fn what_own_policies_do_is_told_with_their_names() {
     let policies = "policies:\n  - {name: tidy, labels: [{label: path, action: normalize}, {label: secret, action: drop}]}\n  \

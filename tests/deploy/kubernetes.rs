@@ -38,8 +38,11 @@ impl Manifests {
 
     /// The pod in which the guard runs.
     fn pod(&self) -> &Value {
-        let workload = self.each("StatefulSet").chain(self.each("Deployment")).next().unwrap();
-        workload.pointer("/spec/template/spec").unwrap()
+        let mut pods = self
+            .each("StatefulSet")
+            .chain(self.each("Deployment"))
+            .map(|workload| workload.pointer("/spec/template/spec").unwrap());
+        pods.find(|pod| items(pod, "/containers").any(|container| container["name"] == "guard")).unwrap()
     }
 
     fn guard(&self) -> &Value {
@@ -90,6 +93,31 @@ fn the_central_state_is_on_a_volume_that_outlives_the_pod() {
 }
 
 #[test]
+fn guards_that_share_a_store_are_several_and_have_nothing_of_their_own() {
+    let several = Manifests::of("replicas");
+    let guards = several.one("Deployment");
+    assert!(guards["spec"]["replicas"].as_u64().unwrap() > 1);
+    assert!(items(several.guard(), "/volumeMounts").all(|mount| mount["name"] == "config"));
+    let (url, store) = (several.settings().storage.url.unwrap(), several.one("StatefulSet"));
+    let service = several.each("Service").find(|service| service["metadata"]["name"] != guards["metadata"]["name"]);
+    let service = service.unwrap();
+    assert_eq!(url.nodes[0].0, format!("redis://{}:6379/", word(service, "/metadata/name")));
+    for (service, workload) in [(service, store), (several.each("Service").next().unwrap(), guards)] {
+        let labels = workload.pointer("/spec/template/metadata/labels").unwrap();
+        assert_eq!(
+            (&service["spec"]["selector"], workload.pointer("/spec/selector/matchLabels")),
+            (labels, Some(labels))
+        );
+    }
+    let arguments = store.pointer("/spec/template/spec/containers/0/args").unwrap();
+    for (option, value) in [("--appendonly", "yes"), ("--maxmemory-policy", "noeviction")] {
+        let at = arguments.as_array().unwrap().iter().position(|argument| argument == option).unwrap();
+        assert_eq!(arguments[at + 1], value, "the store must not throw states away");
+    }
+    assert_eq!(several.one("PodDisruptionBudget")["spec"]["maxUnavailable"], 1);
+}
+
+#[test]
 fn the_sidecars_state_outlives_the_container() {
     let sidecar = Manifests::of("sidecar");
     let volume = items(sidecar.pod(), "/volumes").find(|volume| volume["name"] == "data").unwrap();
@@ -99,7 +127,7 @@ fn the_sidecars_state_outlives_the_container() {
 }
 
 #[rstest]
-fn the_guard_has_no_more_rights_than_it_needs(#[values("central", "sidecar")] folder: &'static str) {
+fn the_guard_has_no_more_rights_than_it_needs(#[values("central", "sidecar", "replicas")] folder: &'static str) {
     let manifests = Manifests::of(folder);
     let (pod, guard) = (manifests.pod(), manifests.guard());
     let own = |key: &str| {
@@ -112,8 +140,10 @@ fn the_guard_has_no_more_rights_than_it_needs(#[values("central", "sidecar")] fo
     assert_eq!(own("allowPrivilegeEscalation"), false);
     assert_eq!(own("capabilities"), json!({"drop": ["ALL"]}));
     assert_eq!(own("seccompProfile"), json!({"type": "RuntimeDefault"}));
-    assert_eq!(pod["securityContext"]["fsGroup"], 65532, "so that it may write to its volume");
-    assert_eq!(pod["securityContext"]["fsGroupChangePolicy"], "OnRootMismatch");
+    if folder != "replicas" {
+        assert_eq!(pod["securityContext"]["fsGroup"], 65532, "so that it may write to its volume");
+        assert_eq!(pod["securityContext"]["fsGroupChangePolicy"], "OnRootMismatch");
+    }
     assert_eq!((&pod["automountServiceAccountToken"], &pod["enableServiceLinks"]), (&json!(false), &json!(false)));
 }
 
@@ -124,7 +154,7 @@ fn the_image_runs_as_the_user_that_the_manifests_name() {
 }
 
 #[rstest]
-fn probes_ask_what_the_guard_answers(#[values("central", "sidecar")] folder: &'static str) {
+fn probes_ask_what_the_guard_answers(#[values("central", "sidecar", "replicas")] folder: &'static str) {
     let manifests = Manifests::of(folder);
     let guard = manifests.guard();
     let port = word(guard, "/ports/0/name");
@@ -143,7 +173,9 @@ fn probes_ask_what_the_guard_answers(#[values("central", "sidecar")] folder: &'s
 }
 
 #[rstest]
-fn the_container_may_use_more_than_the_guard_allows_itself(#[values("central", "sidecar")] folder: &'static str) {
+fn the_container_may_use_more_than_the_guard_allows_itself(
+    #[values("central", "sidecar", "replicas")] folder: &'static str,
+) {
     let manifests = Manifests::of(folder);
     let limit = bytes(word(manifests.guard(), "/resources/limits/memory"));
     assert!(limit > manifests.settings().scrape.memory_limit, "{folder}: {limit}");
@@ -159,7 +191,7 @@ fn bytes(quantity: &str) -> u64 {
 }
 
 #[rstest]
-fn a_change_of_the_configuration_reaches_the_guard(#[values("central", "sidecar")] folder: &'static str) {
+fn a_change_of_the_configuration_reaches_the_guard(#[values("central", "sidecar", "replicas")] folder: &'static str) {
     let manifests = Manifests::of(folder);
     let mount = manifests.mount("config");
     assert!(mount["subPath"].is_null(), "a file mounted by subPath never changes");

@@ -96,3 +96,42 @@ fn an_explosion_nobody_foresaw_is_under_budget_and_loses_nothing() {
         eventually(name, &truth(7), || Case::sum(&case.scrape(&body(ORDERS, 7)), name));
     }
 }
+
+#[test]
+fn a_reload_of_something_else_and_a_kill_move_nothing_in_an_explosion() {
+    const POLICY: &str = "policies:
+  - name: places
+    hold: 0s
+    match: jobs_total
+    labels: [{label: order_ref, action: limit, limit: 10}]
+  - {name: budget, hold: 0s, series_limit: 100}
+";
+    let other = format!("{POLICY}  - {{name: other, match: nobody_total, action: drop}}\n");
+    let exporter = Exporter::start();
+    let settings = format!("targets:\n  - {{name: worker, url: 'http://{}/metrics'}}\n", exporter.address);
+    let case = Case { exporter, guard: Guard::start(&settings, POLICY) };
+    // What is the guard's own account differs in its numbers.
+    let of_exporter = |answer: &str| -> Vec<String> {
+        answer.lines().filter(|line| !line.contains("cardinality_guard_")).map(str::to_owned).collect()
+    };
+    case.scrape(&body(5, 1));
+    let exploded = body(400, 2);
+    case.scrape(&exploded);
+    let before = of_exporter(&case.scrape(&exploded));
+    assert_eq!(before.iter().filter(|line| line.starts_with("jobs_total{order_ref=\"5f0c")).count(), 10);
+    assert!(before.iter().any(|line| line.starts_with("jobs_total{order_ref=\"__overflow__\"")), "{before:?}");
+    assert!(!before.iter().any(|line| line.starts_with("active{order_ref")), "{before:?}");
+
+    case.guard.reload(&other);
+    assert_eq!(of_exporter(&case.scrape(&exploded)), before, "after the reload");
+    case.guard.kill_and_start_again();
+    assert_eq!(of_exporter(&case.scrape(&exploded)), before, "after the kill");
+    // Nobody who comes now gets a place that another has.
+    let later = of_exporter(&case.scrape(&body(800, 2)));
+    let named = |lines: &[String]| -> Vec<String> {
+        let named = lines.iter().filter(|line| line.starts_with("jobs_total{order_ref=\"5f0c"));
+        named.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(named(&later), named(&before));
+    assert_eq!(later.len(), before.len());
+}

@@ -20,11 +20,16 @@ impl Guard {
     /// `settings` is the settings file without its `web:` and `storage:`, which is a directory of its own; `policies` is a policy
     /// file, empty for none.
     pub fn start(settings: &str, policies: &str) -> Guard {
+        Guard::keeping("path: data", settings, policies)
+    }
+
+    /// With this as its `storage:`.
+    pub fn keeping(storage: &str, settings: &str, policies: &str) -> Guard {
         let files = tempfile::tempdir().unwrap();
         let address = free_address();
         let policy_files = if policies.is_empty() { "[]" } else { "[policy.yaml]" };
         let settings = format!(
-            "web: {{listen_address: ['{address}']}}\nstorage: {{path: data}}\npolicy_files: {policy_files}\n{settings}"
+            "web: {{listen_address: ['{address}']}}\nstorage: {{{storage}}}\npolicy_files: {policy_files}\n{settings}"
         );
         std::fs::write(files.path().join("guard.yaml"), settings).unwrap();
         std::fs::write(files.path().join("policy.yaml"), policies).unwrap();

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,10 +13,13 @@ use crate::process::{Process, eventually, free_address};
 
 /// A Prometheus that is running, with its database.
 pub struct Prometheus {
-    address: SocketAddr,
+    api: Api,
     process: Process,
     files: tempfile::TempDir,
 }
+
+/// What can be asked of any Prometheus, whoever started it.
+pub struct Api(pub SocketAddr);
 
 impl Prometheus {
     /// Scrapes and evaluates every second. `rules` is a rule file.
@@ -34,7 +38,7 @@ impl Prometheus {
             }
             http::try_request(address, "GET", "/-/ready", &[]).ok().map(|answer| answer.status)
         });
-        Prometheus { address, process, files }
+        Prometheus { api: Api(address), process, files }
     }
 
     /// Other scrape jobs, from about now on.
@@ -42,7 +46,17 @@ impl Prometheus {
         configure(self.files.path(), scrape_configs);
         self.process.signal("-HUP");
     }
+}
 
+impl Deref for Prometheus {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
+}
+
+impl Api {
     /// The value of an expression that gives one series; `None` when it gives none.
     pub fn value(&self, expression: &str) -> Option<f64> {
         let result = self.query(expression);
@@ -52,7 +66,7 @@ impl Prometheus {
 
     /// What the API makes of an expression: a list of `{metric, value}` or `{metric, values}`.
     pub fn query(&self, expression: &str) -> Vec<Value> {
-        let mut data = self.api(&format!("/api/v1/query?query={}", escape(expression)));
+        let mut data = self.ask(&format!("/api/v1/query?query={}", escape(expression)));
         serde_json::from_value(data["result"].take()).unwrap()
     }
 
@@ -67,20 +81,32 @@ impl Prometheus {
 
     /// Every value that a label has anywhere in the database.
     pub fn values_of_label(&self, label: &str) -> Vec<String> {
-        let data = self.api(&format!("/api/v1/label/{label}/values"));
+        let data = self.ask(&format!("/api/v1/label/{label}/values"));
         data.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
     }
 
     /// What the last scrape of a job failed with; empty when it did not.
     pub fn last_error(&self, job: &str) -> String {
-        let data = self.api("/api/v1/targets?state=active");
+        let data = self.ask("/api/v1/targets?state=active");
         let targets = data["activeTargets"].as_array().unwrap();
         let target = targets.iter().find(|target| target["labels"]["job"] == job).unwrap();
         target["lastError"].as_str().unwrap().to_owned()
     }
 
-    fn api(&self, path: &str) -> Value {
-        let answer = http::get(self.address, path);
+    /// What last scrapes failed with, of any target.
+    pub fn last_errors(&self) -> Vec<String> {
+        let data = self.ask("/api/v1/targets?state=active");
+        let errors = data["activeTargets"].as_array().unwrap().iter().map(|t| (&t["scrapeUrl"], &t["lastError"]));
+        errors.filter(|(_, error)| *error != "").map(|(url, error)| format!("{url}: {error}")).collect()
+    }
+
+    /// Series in the head of the database: all there ever were, as long as it has not been compacted.
+    pub fn head_series(&self) -> u64 {
+        self.ask("/api/v1/status/tsdb")["headStats"]["numSeries"].as_u64().unwrap()
+    }
+
+    fn ask(&self, path: &str) -> Value {
+        let answer = http::get(self.0, path);
         let mut json: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(json["status"], "success", "{path}: {json}");
         json["data"].take()

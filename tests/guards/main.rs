@@ -21,13 +21,14 @@ mod prometheus;
 #[path = "../support/server.rs"]
 mod server;
 #[path = "../fidelity/stored.rs"]
-#[allow(dead_code)]
 mod stored;
 #[path = "../fidelity/verdict.rs"]
 #[allow(dead_code)]
 mod verdict;
 
+mod affinity;
 mod balancer;
+mod forms;
 mod limits;
 mod prometheus_sees;
 mod replicas;

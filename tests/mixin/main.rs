@@ -26,6 +26,9 @@ mod promtool;
 mod real;
 mod runbook;
 mod scenarios;
+#[path = "../guards/store.rs"]
+#[allow(dead_code)]
+mod store;
 #[path = "../e2e/worker.rs"]
 mod worker;
 

@@ -6,6 +6,7 @@ use crate::guard::Guard;
 use crate::process::eventually;
 use crate::prometheus::Prometheus;
 use crate::real::rules;
+use crate::store::Store;
 use crate::{alerts, text, word};
 
 const POLICY: &str = "
@@ -32,18 +33,7 @@ impl Stage {
             exporter.address
         );
         let guard = Guard::start(&settings, POLICY);
-        let jobs = format!(
-            "
-  - job_name: worker
-    proxy_url: http://worker@{guard}
-    static_configs: [{{targets: ['{worker}']}}]
-  - job_name: cardinality-guard
-    static_configs: [{{targets: ['{guard}']}}]
-",
-            guard = guard.address,
-            worker = exporter.address
-        );
-        let prometheus = Prometheus::start(&jobs, &rules());
+        let prometheus = Prometheus::start(&scrapes(&guard, &exporter), &rules());
         Stage { exporter, guard, prometheus }
     }
 
@@ -64,6 +54,21 @@ impl Stage {
     fn appears(&self, expression: &str) {
         eventually(expression, &true, || !self.prometheus.query(expression).is_empty());
     }
+}
+
+/// A Prometheus that scrapes the worker through the guard, and the guard.
+fn scrapes(guard: &Guard, exporter: &Exporter) -> String {
+    format!(
+        "
+  - job_name: worker
+    proxy_url: http://worker@{guard}
+    static_configs: [{{targets: ['{worker}']}}]
+  - job_name: cardinality-guard
+    static_configs: [{{targets: ['{guard}']}}]
+",
+        guard = guard.address,
+        worker = exporter.address
+    )
 }
 
 /// A counter of so many series, by an id that no built-in policy knows.
@@ -99,6 +104,23 @@ fn what_is_observed_is_silent() {
     stage.appears("increase(cardinality_guard_observed_new_series_blocked_total{cause=\"budget\"}[1m]) > 0");
     stage.alerts(&[]);
     assert_eq!(stage.prometheus.value("cardinality_guard_scrape_limit_headroom_ratio"), Some(1.0));
+}
+
+/// The store that several guards share goes away, and with it what is folded; nothing fails.
+#[test]
+fn the_shared_store_goes_away() {
+    let store = Store::start();
+    let exporter = Exporter::start();
+    exporter.say(TEXT, jobs(6).as_bytes(), Framing::ContentLength);
+    let settings = format!("targets:\n  - {{name: worker, url: 'http://{}/metrics'}}\n", exporter.address);
+    let guard = Guard::keeping(&format!("url: '{}'", store.url()), &settings, POLICY);
+    let prometheus = Prometheus::start(&scrapes(&guard, &exporter), &rules());
+    let stage = Stage { exporter, guard, prometheus };
+    stage.appears("count_over_time(cardinality_guard_state_store_up[1m]) > 3");
+    stage.alerts(&[]);
+    store.end();
+    stage.alerts(&["StateNotDurable", "StoreAway"]);
+    assert_eq!(stage.prometheus.value("min_over_time(up{job=\"worker\"}[1m])"), Some(1.0));
 }
 
 /// No alert is left out of both files.

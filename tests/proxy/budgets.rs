@@ -146,3 +146,47 @@ async fn a_target_has_a_limit_over_all_its_families_and_endpoints() {
     // Each endpoint beyond it shows at least one series a family.
     assert!(all <= 200 + 10 * 3, "{all} series");
 }
+
+#[tokio::test]
+async fn no_counter_of_the_guards_own_falls_whatever_explodes() {
+    let round = Arc::new(AtomicU64::new(0));
+    let told = round.clone();
+    let exporter = Exporter::start(move |_, _| {
+        let round = told.load(Ordering::SeqCst);
+        let line = |at: u64| match round % 4 {
+            0 => format!("jobs_total{{order_ref=\"{round}-{at}\",queue=\"q\"}} 7\n"),
+            1 => format!("jobs_total{{tag_{round}_{at}=\"x\"}} 7\n"),
+            2 => format!("metric_{round}_{at} 7\n"),
+            _ => format!("jobs_total{{order_ref=\"{at}\",user=\"u{at}\"}} {round}\n"),
+        };
+        vec![Act::Write(ok("text/plain", (0..300).map(line).collect::<String>().as_bytes()))]
+    })
+    .await;
+    let mut settings = settings(vec![target("pods", address(&format!("127.0.0.1:{}", exporter.port())))]);
+    settings.scrape.endpoint_series_limit = 500;
+    let policy = "policies: [{name: watch, mode: observe, series_limit: 50}, {name: budget, series_limit: 100}]";
+    let guard = Guard::with_policy(settings, policy).await;
+    let targets = vec![("pods".to_owned(), Mode::Enforce)];
+    guard.shared.telemetry().config_loaded(Foreseen { targets, ..Foreseen::default() });
+    let counters = || -> std::collections::BTreeMap<String, f64> {
+        let live = guard.shared.endpoints().live();
+        let metrics = guard.shared.telemetry().expose(Exposition::Text, &live);
+        let rows = metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+        let counters = rows.filter(|(row, _)| row.split('{').next().unwrap().ends_with("_total"));
+        counters.map(|(row, value)| (row.to_owned(), value.parse().unwrap())).collect()
+    };
+    let mut before = counters();
+    for at in 0..24 {
+        round.store(at, Ordering::SeqCst);
+        let mut client = guard.client().await;
+        let host = exporter.address;
+        client.say(format!("GET http://{host}/metrics HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(client.answer().await.unwrap().status, 200);
+        let now = counters();
+        for (row, value) in &before {
+            assert!(now.get(row).is_some_and(|later| later >= value), "{row} was {value}, is {:?}", now.get(row));
+        }
+        before = now;
+    }
+    assert!(before.iter().any(|(row, n)| row.contains("blocked") && row.contains("budget") && *n > 0.0), "{before:?}");
+}

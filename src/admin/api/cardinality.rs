@@ -51,6 +51,8 @@ fn metric(metric: &Metric) -> Value {
         "limit": metric.limit,
         "demand": metric.demand,
         "guard": metric.deeds.iter().map(deed).collect::<Vec<_>>(),
+        "beyondRange": metric.beyond_range,
+        "outlived": metric.outlived.as_ref().map(|gauges| json!({"label": &*gauges.label, "series": gauges.series})),
         "labels": metric.labels.iter().map(label).collect::<Vec<_>>(),
     })
 }

@@ -63,9 +63,34 @@ fn write_metric(view: &View<'_>, known: &Known, metric: &Metric, at: usize, page
     for deed in &metric.deeds {
         writeln!(page, "<p>{}</p>", told(deed, view.now))?;
     }
+    write_misleading(metric, page)?;
     write_labels(view, metric, &id, page)?;
     let link = link(target, &metric.name);
     writeln!(page, "<p><a href=\"{link}\">Link to this metric</a></p>\n</details>")
+}
+
+/// What a look at the values has shown.
+fn write_misleading(metric: &Metric, page: &mut String) -> fmt::Result {
+    if let Some(ratio) = metric.beyond_range {
+        write!(
+            page,
+            "<p><span class=\"warn\">{:.0} % of what it observes is beyond its last bucket</span>: ",
+            ratio * 100.0
+        )?;
+        writeln!(
+            page,
+            "a quantile there is shown as the last boundary. It needs boundaries that cover its range.</p>"
+        )?;
+    }
+    if let Some(gauges) = &metric.outlived {
+        let (series, label) = (count(gauges.series), Text(&gauges.label));
+        write!(
+            page,
+            "<p><span class=\"warn\">{series} of its series have not moved, nor has anything else with their "
+        )?;
+        writeln!(page, "<code>{label}</code></span>, while others did: the process is gone, its gauges are not.</p>")?;
+    }
+    Ok(())
 }
 
 fn write_labels(view: &View<'_>, metric: &Metric, id: &str, page: &mut String) -> fmt::Result {

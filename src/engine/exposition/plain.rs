@@ -1,8 +1,10 @@
 //! The plain tail: a decimal and its newline, nothing else. Nearly every sample ends so, and such
 //! an end is read sixteen bytes at a time; whatever else a line may end in is left to the formats.
 
-/// The bytes looked at together.
+/// The bytes a number is looked for in.
 const WINDOW: usize = 16;
+/// What stands around them at most: the byte before the tail, a blank, a sign.
+const AROUND: usize = 3;
 
 /// A tail that was read whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,80 +14,118 @@ pub struct Plain {
     /// Behind the newline.
     pub end: usize,
     shape: Shape,
+    /// The first digits, the first one lowest.
+    word: u64,
+    sign: Sign,
 }
 
-/// Digits before and behind the point.
+/// Digits before the point, and bytes from the point on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Shape {
     whole: u32,
     fraction: u32,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
 /// Reads `-digits[.digits]\n` behind a series part that ends at `from`: behind a `}` after one
 /// blank, which the series part of a bare name has already. `None` decides nothing.
 #[inline(always)]
 pub fn plain(input: &[u8], from: usize) -> Option<Plain> {
-    let window = input.get(from..from + 2)?;
-    let blanks = match input.get(from.checked_sub(1)?)? {
-        b'}' if window[0] == b' ' => 1,
-        b' ' => 0,
-        _ => return None,
-    };
-    let start = from + blanks;
-    let digits = start + usize::from(window[blanks] == b'-');
-    let near_end;
-    let window: &[u8; WINDOW] = match input.get(digits..digits + WINDOW) {
-        Some(window) => window.try_into().ok()?,
-        None => {
-            near_end = padded(input.get(digits..)?);
-            &near_end
-        }
-    };
-    let others = others(window);
-    let whole = others.trailing_zeros();
-    let first = *window.get(whole as usize)?;
-    if first == b'\n' && whole > 0 {
-        return Some(Plain { start, end: digits + whole as usize + 1, shape: Shape { whole, fraction: 0 } });
+    let before = from.checked_sub(1)?;
+    match input.get(before..before + AROUND + WINDOW) {
+        Some(around) => plain_in(around.try_into().ok()?, from),
+        None => plain_at_end(input.get(before..)?, from),
     }
-    let second = (others & (others - 1)).trailing_zeros();
-    if first != b'.' || whole == 0 || *window.get(second as usize)? != b'\n' {
-        return None;
-    }
-    Some(Plain { start, end: digits + second as usize + 1, shape: Shape { whole, fraction: second - whole - 1 } })
 }
 
-/// What is left of the input, and nothing that could be part of a number behind it.
+/// Near the input's end: nothing that could be part of a number stands behind it.
 #[cold]
-fn padded(rest: &[u8]) -> [u8; WINDOW] {
-    let mut window = [0; WINDOW];
-    window.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    window
+fn plain_at_end(rest: &[u8], from: usize) -> Option<Plain> {
+    let mut around = [0; AROUND + WINDOW];
+    around.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    plain_in(&around, from)
+}
+
+#[inline(always)]
+fn plain_in(around: &[u8; AROUND + WINDOW], from: usize) -> Option<Plain> {
+    let blanks = match (around[0], around[1]) {
+        (b'}', b' ') => 1,
+        (b' ', _) => 0,
+        _ => return None,
+    };
+    let sign = if around[1 + blanks] == b'-' { Sign::Minus } else { Sign::Plus };
+    let signs = usize::from(sign == Sign::Minus);
+    let window: &[u8; WINDOW] = around.get(1 + blanks + signs..)?.first_chunk()?;
+    let word = u64::from_le_bytes(*window.first_chunk()?);
+    let shape = Shape::of(window, word)?;
+    let start = from + blanks;
+    Some(Plain { start, end: start + signs + shape.len() + 1, shape, word, sign })
+}
+
+impl Shape {
+    /// The shape of the number that fills the window up to its first newline.
+    #[inline(always)]
+    fn of(window: &[u8; WINDOW], word: u64) -> Option<Shape> {
+        let marks = marks(word);
+        let (first, second) = (marks.trailing_zeros() / 8, (marks & marks.wrapping_sub(1)).trailing_zeros() / 8);
+        // Short numbers stand in the first half.
+        if second < 8 { Shape::between(window, first, second) } else { Shape::of_long(window) }
+    }
+
+    fn of_long(window: &[u8; WINDOW]) -> Option<Shape> {
+        let others = others(window);
+        Shape::between(window, others.trailing_zeros(), (others & others.wrapping_sub(1)).trailing_zeros())
+    }
+
+    /// Whether what stands at the first place that holds no digit, and at the second, makes a number.
+    #[inline(always)]
+    fn between(window: &[u8; WINDOW], first: u32, second: u32) -> Option<Shape> {
+        match *window.get(first as usize)? {
+            b'\n' if first > 0 => Some(Shape { whole: first, fraction: 0 }),
+            b'.' if first > 0 && *window.get(second as usize)? == b'\n' => {
+                Some(Shape { whole: first, fraction: second - first })
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
+    const fn len(self) -> usize {
+        (self.whole + self.fraction) as usize
+    }
 }
 
 impl Plain {
     /// The value, to the last bit what [`super::number::parse`] makes of it: at most 8 digits and a
     /// power of ten are exact, and rounded once.
-    #[inline]
+    #[inline(always)]
     pub fn value(&self, input: &[u8]) -> f64 {
-        let Shape { whole, fraction } = self.shape;
-        let is_negative = input.get(self.start) == Some(&b'-');
-        let at = self.start + usize::from(is_negative);
-        let Some(word) = input.get(at..at + 8).filter(|_| whole < 8 && whole + fraction < 8) else {
-            return super::number::parse(&input[self.start..self.end - 1]);
-        };
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        let (word, Shape { whole, fraction }) = (self.word, self.shape);
+        if whole + fraction > 8 {
+            return long_value(&input[self.start..self.end - 1]);
+        }
         let magnitude = match fraction {
-            0 => number_of(word, whole),
+            0 | 1 => number_of(word, whole),
             // Python writes counts so, and a division takes longer than all the rest.
-            1 if (word >> (8 * whole + 8)) as u8 == b'0' => number_of(word, whole),
+            2 if (word >> (8 * whole + 8)) as u8 == b'0' => number_of(word, whole),
             _ => {
                 let before_point = (1u64 << (8 * whole)) - 1;
                 let digits = word & before_point | (word >> 8) & !before_point;
-                number_of(digits, whole + fraction) / POWERS[fraction as usize]
+                number_of(digits, whole + fraction - 1) / POWERS[fraction as usize - 1]
             }
         };
-        if is_negative { -magnitude } else { magnitude }
+        if self.sign == Sign::Minus { -magnitude } else { magnitude }
     }
+}
+
+#[inline(never)]
+fn long_value(value: &[u8]) -> f64 {
+    super::number::parse(value)
 }
 
 const POWERS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
@@ -110,12 +150,17 @@ fn others(window: &[u8; WINDOW]) -> u32 {
 
 #[inline]
 fn others_of(word: u64) -> u32 {
+    // Gathers the high bits.
+    ((marks(word) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+}
+
+/// The high bit of each byte that is no digit, and no other.
+#[inline]
+fn marks(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let word = word ^ 0x3030_3030_3030_3030;
     // A byte's high bit is set when it is above 9; no carry leaves its byte.
-    let marks = (((word & LOW) + 0x7676_7676_7676_7676) | word) & !LOW;
-    // Gathers the high bits.
-    ((marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+    (((word & LOW) + 0x7676_7676_7676_7676) | word) & !LOW
 }
 
 #[cfg(test)]

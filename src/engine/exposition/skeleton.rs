@@ -101,18 +101,17 @@ pub fn series_end(input: &[u8]) -> Option<usize> {
 #[inline]
 pub fn plain_value(input: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(word) = input.get(at..at + 8) {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+    if let Some(word) = input.first_chunk() {
+        let word = u64::from_le_bytes(*word);
         let marks = equal(word, b'"') | equal(word, b'\\') | equal(word, b'\n') | word & HIGH;
-        if marks != 0 {
-            at += marks.trailing_zeros() as usize / 8;
-            break;
-        }
-        at += 8;
+        at = if marks == 0 { 8 } else { marks.trailing_zeros() as usize / 8 };
     }
     let rest = input.get(at..)?;
-    let ends = rest.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n' | 0x80..))?;
-    (rest[ends] == b'"' && at + ends > 0).then_some(at + ends)
+    let ends = match rest.first()? {
+        b'"' => 0,
+        _ => memchr::memchr3(b'"', b'\\', b'\n', rest)?,
+    };
+    (rest[ends] == b'"' && rest[..ends].is_ascii() && at + ends > 0).then_some(at + ends)
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;

@@ -30,7 +30,7 @@ impl EndpointClock {
 
     /// Goes on from where it stood when it was written down. Monotonic time does not survive the
     /// process, so the next good scrape adds nothing.
-    pub(super) fn resume(&mut self, seconds: f64) {
+    pub fn resume(&mut self, seconds: f64) {
         *self = EndpointClock { seconds, last: None, before: (seconds, None) };
     }
 

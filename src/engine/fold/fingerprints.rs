@@ -1,6 +1,6 @@
 //! What stays of members that were forgotten (rule 1.7b).
 
-use crate::engine::model::{Index, SeriesHash};
+use crate::engine::model::{Index, SeriesHash, room};
 
 /// 8 bytes and a place in the index for each, oldest out first.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Fingerprints {
         if self.oldest > 0 {
             self.settle(self.ring.len());
         }
-        self.ring.push(SeriesHash(0));
+        room::push(&mut self.ring, SeriesHash(0));
         self.ring.len() - 1
     }
 

@@ -4,7 +4,7 @@ use super::class::{Class, ClassId, Classes, Role, RoleId, Roles};
 use super::family::FamilyId;
 use super::group::{GroupId, Turn};
 use super::layout::LayoutId;
-use crate::engine::model::{Index, SeriesHash, Spelled, Stamp};
+use crate::engine::model::{Index, SeriesHash, Spelled, Stamp, room};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u32);
@@ -123,14 +123,6 @@ impl Member {
 impl Record {
     fn new(seed: MemberSeed, value: Value, role: RoleId) -> Record {
         Record { value, key: seed.key, role, seen: 0, spelled: Spelled::default() }
-    }
-
-    /// The last good value of a member that holds one number.
-    #[inline]
-    fn known_one(&self) -> Option<f64> {
-        // Places of many numbers are NaN as well.
-        let value = f64::from_bits(self.value.0);
-        (!value.is_nan()).then_some(value)
     }
 }
 
@@ -263,10 +255,19 @@ impl Members {
         self.all[id.index()].role = self.roles.number(role);
     }
 
-    /// The last good value of a member that holds one number.
+    /// The last good value of a member that holds one number; NaN where there is none or several.
     #[inline]
-    pub(super) fn known_one(&self, id: MemberId) -> Option<f64> {
-        self.all[id.index()].known_one()
+    pub(super) fn last_one(&self, id: MemberId) -> f64 {
+        f64::from_bits(self.all[id.index()].value.0)
+    }
+
+    pub(super) fn holds_several(&self, id: MemberId) -> bool {
+        self.all[id.index()].value.place().is_some()
+    }
+
+    #[inline]
+    pub(super) fn class_of(&self, id: ClassId) -> &Class {
+        self.classes.get(id)
     }
 
     #[inline]
@@ -326,7 +327,17 @@ impl Members {
         let MemberSeed { key, family, cause, shadow } = seed;
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
-        self.all.push(Record::new(seed, value, role));
+        room::push(&mut self.all, Record::new(seed, value, role));
+        self.index.insert(key, id, |i| self.all[i as usize].key);
+        MemberId(id)
+    }
+
+    /// A member of one number that is to what another is, and is spelled as its key says.
+    #[inline]
+    pub(super) fn insert_like(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> MemberId {
+        let id = self.all.len() as u32;
+        let role = self.all[model.index()].role;
+        self.all.push(Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
         self.index.insert(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
@@ -390,7 +401,7 @@ impl Members {
     /// How many numbers of it are known.
     pub(super) fn numbers(&self, id: MemberId) -> u64 {
         match self.all[id.index()].value.place() {
-            None => u64::from(self.known_one(id).is_some()),
+            None => u64::from(!self.last_one(id).is_nan()),
             Some(at) => self.many.numbers[at].iter().filter(|v| !v.is_nan()).count() as u64,
         }
     }
@@ -414,7 +425,7 @@ impl Members {
             }
         }
         self.all.truncate(kept as usize);
-        self.all.shrink_to(self.all.len() + self.all.len() / 4);
+        room::fit(&mut self.all);
         self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
         self.forget_classes();
         moved

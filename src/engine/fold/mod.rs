@@ -41,7 +41,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Stamp};
+use crate::engine::model::{SeriesHash, Spelled, Stamp};
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -153,20 +153,37 @@ pub struct Dropped {
     pub new_lines: u64,
     /// The part of `lines` that were quantiles.
     pub quantiles: u64,
-    /// All lines that went into a group.
+    /// All lines that it sent into a group: those that came unchanged are nobody's.
     pub folded: u64,
 }
 
+impl Dropped {
+    fn at_most(self, most: Dropped) -> Dropped {
+        let mut least = self;
+        least.each(most, |own, most| *own = (*own).min(most));
+        least
+    }
+
+    fn each(&mut self, other: Dropped, f: impl Fn(&mut u64, u64)) {
+        f(&mut self.lines, other.lines);
+        f(&mut self.new_lines, other.new_lines);
+        f(&mut self.quantiles, other.quantiles);
+        f(&mut self.folded, other.folded);
+    }
+}
+
 impl Tally {
-    /// Lines are kept out by another cause than they were counted under.
-    pub fn move_blame(&mut self, from: u32, to: u32, lines: u64, new_lines: u64) {
+    /// Another cause did this than it was counted under.
+    pub fn move_blame(&mut self, from: u32, to: u32, moved: Dropped) {
         let before = self.cause(from);
-        let (lines, new_lines) = (lines.min(before.lines), new_lines.min(before.new_lines));
-        before.lines -= lines;
-        before.new_lines -= new_lines;
-        let after = self.cause(to);
-        after.lines += lines;
-        after.new_lines += new_lines;
+        let moved = moved.at_most(*before);
+        before.each(moved, |before, moved| *before -= moved);
+        self.add_blame(to, moved);
+    }
+
+    /// A cause did this, which was counted elsewhere.
+    pub fn add_blame(&mut self, to: u32, moved: Dropped) {
+        self.cause(to).each(moved, |after, moved| *after += moved);
     }
 
     #[inline]
@@ -225,15 +242,14 @@ impl Fold {
         self.members.insert(seed, capacity)
     }
 
-    /// A member of one number that joins a group as another did before it, this scrape; `None` when
-    /// there is one with its key.
+    /// A member of one number joins a group as another did before it, in this scrape: its label set
+    /// is spelled as it stands there, in so many bytes. `None` when there is one with its key.
     #[inline]
-    pub fn join_new(&mut self, seed: MemberSeed, group: GroupId, model: MemberId) -> Option<MemberId> {
-        if self.members.find(seed.key).is_some() {
+    pub fn join_new(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> Option<MemberId> {
+        if self.members.find(key).is_some() {
             return None;
         }
-        let id = self.members.insert(seed, 1);
-        self.members.set_group(id, Some(group));
+        let id = self.members.insert_like(key, model, spelled);
         if !self.names.is_empty()
             && let Some(&names) = self.names.get(&model)
         {
@@ -267,12 +283,6 @@ impl Fold {
             if id.index() >= self.watermark.groups {
                 self.groups.get_mut(id).founder.get_or_insert(member);
             }
-        }
-        let class = *self.members.class(member);
-        if let Some(group) = group
-            && class.cause == 0
-        {
-            self.members.attribute(member, self.groups.get(group).cause, class.shadow);
         }
     }
 
@@ -384,12 +394,21 @@ impl Fold {
         id.index() >= self.watermark.members
     }
 
-    /// Keys of the output label sets of a family: of groups, and of members that stand for themselves.
-    pub fn standing(&self, id: FamilyId) -> impl Iterator<Item = u64> {
-        let groups = self.families[id.index()].groups.iter().map(|&g| self.groups.get(g));
-        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| g.key.0);
-        let lone = self.members.iter().filter(move |m| m.family == id && m.group.is_none()).map(|m| m.key.0);
-        groups.chain(lone)
+    /// Keys of the output label sets of a family that count, in the order in which they came: of groups,
+    /// and of members that stand for themselves and were seen since `oldest` or are here.
+    pub fn standing(&self, id: FamilyId, oldest: u32) -> impl Iterator<Item = u64> {
+        let family = &self.families[id.index()];
+        let here: HashSet<MemberId> = family.pending.iter().map(|p| p.member).collect();
+        let came = |member: Option<MemberId>| member.map_or(0, |m| m.index().max(self.watermark.members));
+        let groups = family.groups.iter().map(|&group| self.groups.get(group));
+        let groups = groups.filter(|g| !g.superseded && !g.retired).map(|g| (came(g.founder), g.key.0));
+        let ids = (0..).map(MemberId);
+        let lone = self.members.iter().zip(ids).filter(|(m, _)| m.family == id && m.group.is_none());
+        let lone = lone.filter(|(m, at)| m.seen >= oldest || here.contains(at) || self.is_new(*at));
+        let lone = lone.map(|(m, at)| (came(Some(at).filter(|&at| self.is_new(at))), m.key.0));
+        let mut all: Vec<(usize, u64)> = groups.chain(lone).collect();
+        all.sort_by_key(|(came, _)| *came);
+        all.into_iter().map(|(_, key)| key)
     }
 
     /// Output lines by family, of what was seen since `oldest`.

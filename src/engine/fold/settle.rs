@@ -35,11 +35,11 @@ pub(super) struct Run<'a> {
 /// Lines settled after one look at memory far away.
 const CHUNK: usize = 64;
 
-/// Members of one class that came one after the other, with nothing special about them.
+/// What became of members of one class that came one after the other, with nothing special about
+/// them.
 #[derive(Default)]
 struct Steady {
-    class: Option<ClassId>,
-    cause: u32,
+    lines: usize,
     folded: u64,
     later: u64,
     resets: u64,
@@ -141,18 +141,21 @@ impl Fold {
     }
 
     fn settle_counter(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
-        let mut steady = Steady::default();
         let same = run.occasion.process == Process::Same && run.new != NewMembers::Rebaselined;
         let nothing_special = same && run.began.is_empty();
-        for chunk in pending.chunks_mut(CHUNK) {
+        for mut chunk in pending.chunks_mut(CHUNK) {
             self.touch_new(chunk);
-            for p in chunk {
-                if !nothing_special || self.settle_steady(run, p, &mut steady) == Settled::No {
-                    self.settle_count(run, p);
+            while !chunk.is_empty() {
+                if nothing_special {
+                    let steady = self.settle_steady(run, chunk);
+                    chunk = &mut chunk[steady..];
+                }
+                if let Some((odd, behind)) = std::mem::take(&mut chunk).split_first_mut() {
+                    self.settle_count(run, odd);
+                    chunk = behind;
                 }
             }
         }
-        self.account_steady(&steady);
     }
 
     /// Whether new members are old ones is asked of memory far away: for many at once.
@@ -165,46 +168,56 @@ impl Fold {
         }
     }
 
-    /// The way of nearly all: a member with a number that counts.
-    #[inline]
-    fn settle_steady(&mut self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> Settled {
+    /// The way of nearly all: members of one class with numbers that count. Says how many came
+    /// before one that is not so.
+    fn settle_steady(&mut self, run: &Run<'_>, pending: &[Pending]) -> usize {
         let scrape = run.occasion.scrape;
-        let last = self.members.known_one(p.member);
-        let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
-        let member = self.members.get(p.member);
-        if p.field != field::VALUE || member.was_noted(run.pass) || !is_number {
-            return Settled::No;
-        }
-        let Some(group) = member.group() else {
-            if last.is_none() {
-                return Settled::No;
+        let mut steady = Steady::default();
+        let mut class = None;
+        for p in pending {
+            let last = self.members.last_one(p.member);
+            let member = self.members.get(p.member);
+            let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
+            if p.field != field::VALUE || member.was_noted(run.pass) || !is_number {
+                break;
             }
-            // It passes as it came: nothing adds up.
+            if last.is_nan() && self.members.holds_several(p.member) {
+                break;
+            }
+            if let Some(group) = member.group() {
+                if class != Some(member.class()) && (class.is_some() || self.members.class(p.member).cause == 0) {
+                    // Those that came unchanged have a cause each.
+                    break;
+                }
+                class = Some(member.class());
+                let mut is_new = false;
+                let delta = if p.value >= last {
+                    p.value - last
+                } else if last.is_nan() {
+                    is_new = p.member.index() >= self.watermark.members;
+                    self.first_gain(run, p, &mut steady)
+                } else {
+                    steady.resets += 1;
+                    p.value
+                };
+                let group = self.groups.get_mut(group);
+                if let Totals::Counter { gain, .. } = &mut group.totals {
+                    gain.add(delta);
+                }
+                let later = u64::from(group.turn(scrape) == Turn::Later);
+                steady.folded += 1;
+                steady.later += later;
+                steady.new += later & u64::from(is_new);
+            } else if last.is_nan() {
+                break;
+            }
             self.members.note(p.member, run.pass);
-            return Settled::Yes;
-        };
-        let class = member.class();
-        if steady.class != Some(class) && self.begin_steady(steady, p.member) == Settled::No {
-            return Settled::No;
+            steady.lines += 1;
         }
-        self.members.note(p.member, run.pass);
-        let (delta, is_new) = match last {
-            Some(last) if p.value >= last => (p.value - last, false),
-            Some(_) => {
-                steady.resets += 1;
-                (p.value, false)
-            }
-            None => (self.first_gain(run, p, steady), p.member.index() >= self.watermark.members),
-        };
-        let group = self.groups.get_mut(group);
-        if let Totals::Counter { gain, .. } = &mut group.totals {
-            gain.add(delta);
+        if let Some(class) = class {
+            self.account_steady(class, &steady);
         }
-        let later = u64::from(group.turn(scrape) == Turn::Later);
-        steady.folded += 1;
-        steady.later += later;
-        steady.new += later & u64::from(is_new);
-        Settled::Yes
+        steady.lines
     }
 
     /// What a member adds of which no number is known, where nothing says when it began.
@@ -221,21 +234,10 @@ impl Fold {
         }
     }
 
-    /// Members of another class follow; those that came unchanged have a cause each.
-    fn begin_steady(&mut self, steady: &mut Steady, first: MemberId) -> Settled {
-        let cause = self.members.class(first).cause;
-        if cause == 0 {
-            return Settled::No;
-        }
-        self.account_steady(steady);
-        *steady = Steady { class: Some(self.members.get(first).class()), cause, ..Steady::default() };
-        Settled::Yes
-    }
-
-    fn account_steady(&mut self, steady: &Steady) {
+    fn account_steady(&mut self, class: ClassId, steady: &Steady) {
         self.tally.resets += steady.resets;
         self.tally.rebaselined += steady.rebaselined;
-        let cause = self.tally.cause(steady.cause);
+        let cause = self.tally.cause(self.members.class_of(class).cause);
         cause.folded += steady.folded;
         cause.lines += steady.later;
         cause.new_lines += steady.new;
@@ -337,9 +339,10 @@ impl Fold {
     #[inline]
     pub(super) fn account(&mut self, id: MemberId, turn: Turn) {
         let is_new = id.index() >= self.watermark.members;
+        let is_changed = self.members.class(id).cause != 0;
         let cause = self.cause_of(id);
         let cause = self.tally.cause(cause);
-        cause.folded += 1;
+        cause.folded += u64::from(is_changed);
         if turn == Turn::Later {
             cause.lines += 1;
             cause.new_lines += u64::from(is_new);
@@ -363,7 +366,8 @@ impl Fold {
             return;
         }
         if p.field == field::QUANTILE {
-            self.tally.cause(self.members.class(p.member).cause).quantiles += 1;
+            let cause = self.cause_of(p.member);
+            self.tally.cause(cause).quantiles += 1;
         }
         self.account(p.member, Turn::Later);
     }

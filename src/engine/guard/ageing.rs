@@ -4,14 +4,13 @@
 use std::collections::HashSet;
 
 use super::budgets::{Collapse, FamilyKey, Origin, Slot};
-use super::families::Family;
-use super::limits::{Terms, limits};
-use super::observed::UNNOTED;
+use super::limits::Terms;
+use super::notes::UNNOTED;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use crate::engine::cardinality::Part;
 use crate::engine::fold::FamilyId;
-use crate::engine::policy::{LimitAction, Manner};
+use crate::engine::policy::LimitAction;
 
 /// Seconds of the endpoint clock between two looks.
 const LOOK_SECONDS: f64 = 60.0;
@@ -31,7 +30,7 @@ impl EndpointState {
         self.keep_places();
         let freed: HashSet<Slot> = self.budgets.free(now).into_iter().collect();
         if !freed.is_empty() {
-            self.fold.doom(self.shadows.noted(|slot| freed.contains(&slot)));
+            self.fold.doom(self.notes.noted(|slot| freed.contains(&slot)));
         }
         self.end_outgrown(now);
         self.look_at_gates(now);
@@ -42,9 +41,9 @@ impl EndpointState {
 
     /// Who was there keeps the places of his values.
     fn keep_places(&mut self) {
-        let (shadows, budgets) = (&self.shadows, &mut self.budgets);
+        let (notes, budgets) = (&self.notes, &mut self.budgets);
         for member in self.fold.members.iter() {
-            for &slot in shadows.slots(member.shadow) {
+            for &slot in notes.slots(member.shadow) {
                 budgets.saw(slot, member.seen);
             }
         }
@@ -67,7 +66,7 @@ impl EndpointState {
         let keys: Vec<FamilyKey> =
             self.families.ids().map(|id| self.families.get(id)).filter(|f| opens(&f.name)).map(|f| f.hash.0).collect();
         let closed: Vec<FamilyKey> = self.budgets.effective().into_iter().filter(|key| keys.contains(key)).collect();
-        self.budgets.open_gates(|key, _| closed.contains(&key));
+        self.budgets.open_gates(|key| closed.contains(&key));
         closed.into_iter().for_each(|key| self.decide_anew(key));
     }
 
@@ -104,7 +103,7 @@ impl EndpointState {
         match collapse.origin {
             Origin::Step(step) => self.budgets.book_ratio(step, collapse.family),
             Origin::Series => {
-                let limits = limits(self.families.get(id).plan.budget(), collapse.manner);
+                let limits = &self.families.get(id).plan.budget().enforced;
                 let Some(limit) = &limits.series else { return f64::INFINITY };
                 self.demand_of(id) as f64 / limit.series as f64
             }
@@ -126,15 +125,12 @@ impl EndpointState {
     /// A family may have become one that a label explains; and who is gone has no place.
     fn look_at_gates(&mut self, now: f64) {
         let families = &self.families;
-        let collapses = |key, manner| {
+        let collapses = |key| {
             let family = families.by_hash(key);
-            family.is_none_or(|f| limits(f.plan.budget(), manner).action == LimitAction::Collapse)
+            family.is_none_or(|f| f.plan.budget().enforced.action == LimitAction::Collapse)
         };
         self.budgets.open_gates(collapses);
-        let ttl = |key| {
-            let ttl = |f: &Family| f.plan.budget().enforced.ttl_seconds().max(f.plan.budget().observed.ttl_seconds());
-            self.families.by_hash(key).map_or(DEFAULT_TTL, ttl)
-        };
+        let ttl = |key| self.families.by_hash(key).map_or(DEFAULT_TTL, |f| f.plan.budget().enforced.ttl_seconds());
         let mut freed = HashSet::new();
         let mut gates = std::mem::take(&mut self.budgets);
         gates.thin_gates(|family, key| {
@@ -153,7 +149,7 @@ impl EndpointState {
     fn series_ttl(&self) -> f64 {
         let ttl = |c: &Collapse| {
             let family = self.families.by_hash(c.family)?;
-            Some(limits(family.plan.budget(), c.manner).ttl_seconds())
+            Some(family.plan.budget().enforced.ttl_seconds())
         };
         self.budgets.collapses().iter().filter_map(ttl).fold(DEFAULT_TTL, f64::min)
     }
@@ -171,19 +167,21 @@ impl EndpointState {
 
     /// Notes that no member has go, before they are more than those that are used.
     fn compact_notes(&mut self) {
-        if !self.shadows.is_bloated(self.fold.members.len()) {
+        if !self.notes.is_bloated(self.fold.members.len()) {
             return;
         }
-        let used: HashSet<u32> = self.fold.members.iter().map(|m| m.shadow).collect();
-        let renumbered = self.shadows.compact(&used);
-        self.fold.members.renumber_shadows(|old| renumbered.get(&old).copied().unwrap_or(UNNOTED));
+        let used: HashSet<u32> = self.fold.members.iter().map(|m| m.shadow).chain(self.series.notes()).collect();
+        let renumbered = self.notes.compact(&used);
+        let new = |old: u32| renumbered.get(&old).copied().unwrap_or(UNNOTED);
+        self.fold.members.renumber_shadows(new);
+        self.series.renumber_notes(new);
     }
 
     /// Least free part of any limit: `None` without limits.
     pub(super) fn headroom(&self, terms: Terms<'_>, demand: &[u64]) -> Option<f64> {
         let of_family = |id: FamilyId| {
             let family = self.families.get(id);
-            let limits = limits(family.plan.budget(), Manner::Enforced);
+            let limits = &family.plan.budget().enforced;
             let demand = demand[id.index()];
             let own = limits.series.as_ref().map(|limit| demand as f64 / limit.series as f64);
             let others = family.part.as_ref().map_or(0, Part::others);

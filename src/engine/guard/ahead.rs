@@ -5,7 +5,7 @@
 use super::alike::Ready;
 use super::lines::LoneLine;
 use super::process::START_TIME;
-use super::series::{KnownId, Seen, What};
+use super::series::{KnownId, Place, Seen, What};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Plain, Tail, plain, series_end};
@@ -50,12 +50,17 @@ impl Guard {
         let first = series.next(&fold.members);
         let pending = &mut fold.families[family.index()].pending;
         let (mut ahead, mut class) = (series.ahead(&mut fold.members), None);
+        let input = self.input.as_slice();
         let mut stretch = Stretch { at: self.at, kept_from: self.at, lines: 0, passed: 0 };
-        while let Some(input) = self.input.get(stretch.at..)
-            && let Some((len, what)) = ahead.look(input)
-            && let Some(plain) = plain(input, len)
+        while let Some(rest) = input.get(stretch.at..)
+            && let Some((len, place)) = ahead.look(rest)
+            && let Some(plain) = plain(rest, len)
             && plain.end <= longest
         {
+            let what = match place {
+                Place::Here(at) => ahead.what(at),
+                Place::Member(member) => What::Noted { member, field: field::VALUE },
+            };
             let end = stretch.at + plain.end;
             match what {
                 What::Pass(of) if of == family => stretch.passed += 1,
@@ -67,14 +72,14 @@ impl Guard {
                         }
                         class = Some(member.class());
                     }
-                    pending.push(Pending { member: id, field, value: plain.value(input) });
+                    pending.push(Pending { member: id, field, value: plain.value(rest) });
                     if member.group().is_none() {
                         let at = self.output.position() + (stretch.at - stretch.kept_from) as u64;
                         self.body.lone.push(LoneLine { member: id, at, len: plain.end as u32, seen: Seen::First });
                         stretch.passed += 1;
                     } else {
                         if stretch.kept_from < stretch.at {
-                            self.output.keep(&self.input, stretch.kept_from..stretch.at);
+                            self.output.keep(input, stretch.kept_from..stretch.at);
                         }
                         stretch.kept_from = end;
                     }

@@ -5,7 +5,7 @@
 use hashbrown::HashTable;
 
 use super::families::Tracking;
-use super::observed::UNNOTED;
+use super::notes::UNNOTED;
 use super::process::START_TIME;
 use super::series::What;
 use super::state::EndpointState;
@@ -15,7 +15,7 @@ use super::wordings::Template;
 use crate::engine::exposition::{Plain, Skeleton, Span, plain};
 use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed};
 use crate::engine::model::{LabelSet, Seed, SeriesHash};
-use crate::engine::policy::{Decides, Manner};
+use crate::engine::policy::Decides;
 
 /// What was learned. Whoever moves groups, families or members, or changes what is decided, forgets
 /// it.
@@ -219,20 +219,11 @@ impl EndpointState {
         if !matches!(recipe.keyed, Keyed::Spelling) || recipe.role != Role::Value || *f.name == *START_TIME {
             return None;
         }
-        let member = self.fold.members.get(model);
-        let class = self.fold.members.class(model);
+        self.fold.members.get(model).group()?;
         skeleton.fit(series, values)?;
         let free = (0..values.len()).filter(|at| !recipe.deciding.contains(at));
         let free: Vec<_> = free.map(|at| values[at].clone()).collect();
-        let joins = TwinJoins {
-            family: *family,
-            group: member.group()?,
-            cause: class.cause,
-            shadow: class.shadow,
-            make,
-            model,
-        };
-        twins.learn(series, &free, joins);
+        twins.learn(series, &free, TwinJoins { family: *family, make, model });
         Some(())
     }
 
@@ -289,8 +280,7 @@ impl EndpointState {
     fn recipe(&mut self, skeleton: &Skeleton, series: &[u8], family: FamilyId, role: Role) -> Option<Recipe> {
         let f = self.families.get(family);
         // Limits decide by what was there before; where they have decided nothing they let join.
-        let is_limited = !f.collapsed.is_empty() || !f.plan.budget().observed.is_unlimited();
-        if is_limited || self.budgets.gate(f.hash.0, Manner::Enforced).is_some() {
+        if !f.collapsed.is_empty() || self.budgets.gate(f.hash.0).is_some() {
             return None;
         }
         let (plan, own) = (&f.plan, role.own_label());

@@ -4,13 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::report::Attributed;
-use crate::engine::policy::Cause;
+use crate::engine::policy::{Action, Cause};
 
 /// Every (cause, family) met so far. As many as policies have steps times the families they
 /// reach; never as many as series.
 #[derive(Debug, Default)]
 pub struct Causes {
     all: Vec<(Arc<Cause>, Arc<str>)>,
+    /// The stage of each.
+    stages: Vec<Stage>,
+    /// The place of each policy, by name.
+    order: HashMap<Arc<str>, u16>,
+    /// By family: the stage at which something was done to it, `None` when there are several.
+    alone: HashMap<Arc<str>, Option<Stage>>,
     index: HashMap<(Cause, Arc<str>), u32>,
     /// Series of one family mostly have one cause.
     recent: u32,
@@ -18,6 +24,12 @@ pub struct Causes {
 
 /// No one: the series passes as it came.
 pub const NOBODY: u32 = 0;
+
+/// When something is done to a series: by one policy after the other, and last by limits on series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stage(u16);
+
+const LIMITS: Stage = Stage(u16::MAX);
 
 impl Causes {
     /// The number of a cause, from 1.
@@ -31,11 +43,43 @@ impl Causes {
         let known = self.index.get(&(cause.clone(), metric.clone())).copied();
         self.recent = known.unwrap_or_else(|| {
             self.all.push((Arc::new(cause.clone()), metric.clone()));
+            let stage = stage(&self.order, cause);
+            self.note_stage(metric, stage);
             let number = self.all.len() as u32;
             self.index.insert((cause.clone(), metric.clone()), number);
             number
         });
         self.recent
+    }
+
+    /// The policies apply in another order, or are others.
+    pub fn reorder<'p>(&mut self, policies: impl Iterator<Item = &'p Arc<str>>) {
+        self.order = policies.cloned().zip(0..).collect();
+        self.stages.clear();
+        self.alone.clear();
+        for (cause, metric) in std::mem::take(&mut self.all) {
+            self.note_stage(&metric, stage(&self.order, &cause));
+            self.all.push((cause, metric));
+        }
+    }
+
+    fn note_stage(&mut self, metric: &Arc<str>, stage: Stage) {
+        self.stages.push(stage);
+        let alone = self.alone.entry(metric.clone()).or_insert(Some(stage));
+        *alone = alone.filter(|known| *known == stage);
+    }
+
+    pub fn stage_of(&self, cause: &Cause) -> Stage {
+        stage(&self.order, cause)
+    }
+
+    pub fn stage(&self, number: u32) -> Option<Stage> {
+        self.stages.get((number as usize).checked_sub(1)?).copied()
+    }
+
+    /// Whether things are done to a family at more than one stage.
+    pub fn are_several(&self, metric: &str) -> bool {
+        self.alone.get(metric).is_some_and(Option::is_none)
     }
 
     fn get(&self, number: u32) -> Option<&(Arc<Cause>, Arc<str>)> {
@@ -49,5 +93,12 @@ impl Causes {
             (count > 0).then(|| Attributed { cause: cause.clone(), metric: metric.clone(), count })
         };
         counts.filter_map(named).collect()
+    }
+}
+
+fn stage(order: &HashMap<Arc<str>, u16>, cause: &Cause) -> Stage {
+    match cause.action {
+        Action::SeriesCollapse | Action::SeriesOverflow | Action::SeriesDrop => LIMITS,
+        _ => order.get(&cause.policy).map_or(LIMITS, |&place| Stage(place)),
     }
 }

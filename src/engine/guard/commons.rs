@@ -49,7 +49,7 @@ impl Learned {
             label: collapse.label.clone(),
             policy: collapse.policy.clone(),
             origin: collapse.origin,
-            manner: collapse.manner,
+            manner: Manner::Enforced,
             fingerprint: collapse.fingerprint,
         }
     }
@@ -82,9 +82,23 @@ impl EndpointState {
             self.part = None;
             return;
         }
-        let share = commons.share(None);
+        let share = match &self.observer {
+            None => commons.share(None),
+            Some(policy) => commons.share(Some(&format!("\n{policy}"))),
+        };
         if !self.part.as_ref().is_some_and(|part| part.is_of(&share)) {
             self.part = Some(Part::of(share));
+        }
+    }
+
+    /// These labels go from the first line of the body on.
+    pub(super) fn decide_beforehand(&mut self, collapses: Vec<Collapse>) {
+        let families: Vec<FamilyId> = collapses.iter().filter_map(|c| self.families.id_by_hash(c.family)).collect();
+        collapses.into_iter().for_each(|collapse| self.budgets.collapse(collapse));
+        for id in families {
+            self.take_up_collapses(id);
+            self.regroup_family(id);
+            self.forget_spellings(id, Forget::All);
         }
     }
 
@@ -93,7 +107,9 @@ impl EndpointState {
         let family = self.families.get(id);
         let fingerprint = family.plan.budget().fingerprint;
         let since = self.fold.clock.seconds();
-        let mine = self.learned.iter().filter(|l| *l.metric == *family.name && l.fingerprint == fingerprint);
+        let manner = if self.observer.is_some() { Manner::Observed } else { Manner::Enforced };
+        let is_mine = |l: &&Learned| *l.metric == *family.name && l.fingerprint == fingerprint && l.manner == manner;
+        let mine = self.learned.iter().filter(is_mine);
         let collapses: Vec<Collapse> = mine.map(|learned| learned.at(family.hash.0, since)).collect();
         let before = self.budgets.collapses().len();
         collapses.into_iter().for_each(|collapse| self.budgets.collapse(collapse));
@@ -105,8 +121,13 @@ impl EndpointState {
     pub(super) fn share_count(&mut self, id: FamilyId) {
         let Some(commons) = &self.commons else { return };
         let family = self.families.get_mut(id);
+        // A double counts beside the endpoint.
+        let shared = match &self.observer {
+            None => family.name.to_string(),
+            Some(policy) => format!("{}\n{policy}", family.name),
+        };
         if family.plan.budget().enforced.total.is_some() {
-            let share = commons.share(Some(&family.name));
+            let share = commons.share(Some(&shared));
             if !family.part.as_ref().is_some_and(|part| part.is_of(&share)) {
                 family.part = Some(Part::of(share));
             }
@@ -133,7 +154,6 @@ impl Learned {
             label: self.label.clone(),
             policy: self.policy.clone(),
             origin: self.origin,
-            manner: self.manner,
             since,
             fingerprint: self.fingerprint,
         }

@@ -87,6 +87,12 @@ impl EndpointState {
     /// What is known of the values of every label.
     pub fn label_rows(&self) -> Vec<LabelRow> {
         let mut rows: Vec<LabelRow> = self.families.ids().flat_map(|id| rows(self.families.get(id))).collect();
+        // Of families that policies only observe their doubles know.
+        for row in self.doubles.iter().flat_map(|double| double.state.label_rows()) {
+            if !rows.iter().any(|known| known.metric == row.metric && known.label == row.label) {
+                rows.push(row);
+            }
+        }
         rows.sort_by(|a, b| b.values.value.cmp(&a.values.value).then_with(|| a.metric.cmp(&b.metric)));
         rows.truncate(MOST_ROWS);
         rows

@@ -46,8 +46,8 @@ pub struct Family {
     /// Labels that limits on series fold away.
     pub collapsed: Box<[Collapse]>,
     pub count: SeriesCount,
-    /// The scrapes in which it came to have more series than it may, as enforced and as observed.
-    pub over: [u32; 2],
+    /// The scrape in which it came to have more series than it may.
+    pub over: u32,
     /// Its part in the series that all endpoints of the target have of it.
     pub part: Option<Part>,
     pub census: Option<Box<Census<Shape>>>,
@@ -305,7 +305,7 @@ impl Families {
             block: Block::default(),
             collapsed: Box::default(),
             count: SeriesCount::default(),
-            over: [0; 2],
+            over: 0,
             part: None,
             census: None,
             uncounted: 0,

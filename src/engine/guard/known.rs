@@ -1,6 +1,8 @@
 //! One spelling of a series, packed: there are as many as an endpoint has series, and a scrape
 //! walks over all of them.
 
+use std::collections::HashMap;
+
 use super::series::{NONE, What};
 use crate::engine::fold::{FamilyId, MemberId, field};
 use crate::engine::model::{SeriesHash, Spelled};
@@ -15,10 +17,12 @@ pub(super) struct Known {
     pub spelled: Spelled,
 }
 
-/// Who leaves lines out, and of which family: as many as policies have such steps.
+/// Who leaves lines out, of which family, and by which way: as many as policies have such steps, and
+/// where others change the series before, as many as there are ways.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
-    entries: Vec<(FamilyId, u32)>,
+    entries: Vec<(FamilyId, u32, u32)>,
+    index: HashMap<(FamilyId, u32, u32), u32>,
 }
 
 const PASS: u16 = Spelled::MOST;
@@ -48,8 +52,8 @@ impl Known {
         match self.spelled.code() {
             PASS => What::Pass(FamilyId(self.subject)),
             DROPPED => {
-                let (family, cause) = dropped.entries[self.subject as usize];
-                What::Dropped { family, cause }
+                let (family, cause, note) = dropped.entries[self.subject as usize];
+                What::Dropped { family, cause, note }
             }
             code @ CODES.. => What::Noted { member: MemberId(self.subject), field: ASIDE[usize::from(code - CODES)] },
             field => What::Noted { member: MemberId(self.subject), field: u32::from(field) },
@@ -65,6 +69,13 @@ impl Known {
 
     pub fn is_forgotten(&self) -> bool {
         self.subject == NONE
+    }
+
+    /// What leaves lines out is numbered anew.
+    pub fn renumber(&mut self, old: &Dropped, new: &mut Dropped) {
+        if let What::Dropped { .. } = self.what(old) {
+            (_, self.subject) = new.code(self.what(old));
+        }
     }
 
     /// Points to where its member went; false when that is forgotten.
@@ -87,7 +98,7 @@ impl Dropped {
     fn code(&mut self, what: What) -> (u16, u32) {
         match what {
             What::Pass(family) => (PASS, family.0),
-            What::Dropped { family, cause } => (DROPPED, self.number((family, cause))),
+            What::Dropped { family, cause, note } => (DROPPED, self.number((family, cause, note))),
             What::Noted { member, field } => match ASIDE.iter().position(|f| *f == field) {
                 Some(at) => (CODES + at as u16, member.0),
                 None if field <= field::HIGHEST => (field as u16, member.0),
@@ -96,17 +107,25 @@ impl Dropped {
         }
     }
 
-    fn number(&mut self, entry: (FamilyId, u32)) -> u32 {
-        // Series of one family mostly have one cause, the last one met.
-        let known = self.entries.iter().rposition(|e| *e == entry);
-        known.unwrap_or_else(|| {
+    fn number(&mut self, entry: (FamilyId, u32, u32)) -> u32 {
+        *self.index.entry(entry).or_insert_with(|| {
             self.entries.push(entry);
-            self.entries.len() - 1
-        }) as u32
+            self.entries.len() as u32 - 1
+        })
+    }
+
+    /// Notes have other numbers.
+    pub fn renumber_notes(&mut self, new: impl Fn(u32) -> u32) {
+        self.entries.iter_mut().for_each(|(.., note)| *note = new(*note));
+        self.index = self.entries.iter().copied().zip(0..).collect();
+    }
+
+    pub fn notes(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().map(|(.., note)| *note)
     }
 
     pub fn memory(&self) -> usize {
-        self.entries.capacity() * 8
+        self.entries.capacity() * 12 + self.index.capacity() * 17
     }
 }
 
@@ -122,8 +141,8 @@ mod tests {
         let noted = |field| What::Noted { member: MemberId(7), field };
         let all = [
             What::Pass(FamilyId(3)),
-            What::Dropped { family: FamilyId(3), cause: 4 },
-            What::Dropped { family: FamilyId(3), cause: 5 },
+            What::Dropped { family: FamilyId(3), cause: 4, note: 0 },
+            What::Dropped { family: FamilyId(3), cause: 4, note: 5 },
             noted(field::VALUE),
             noted(field::HIGHEST),
             noted(field::CREATED),

@@ -1,9 +1,11 @@
 //! Limits on series: whether a series that would stand for itself has a place, and what becomes of
 //! it when it has none.
 
+use std::sync::Arc;
+
 use super::budgets::{Collapse, Origin};
 use super::families::SeriesCount;
-use super::observed::Shadow;
+use super::meet::names_hash;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::wordings::key;
@@ -11,7 +13,7 @@ use super::{Limits, Scrape};
 use crate::engine::cardinality::{Admission, Arrival, Part};
 use crate::engine::fold::{FamilyId, MemberId};
 use crate::engine::model::{LabelSet, SeriesHash};
-use crate::engine::policy::{Action, Cause, LimitAction, Manner, OVERFLOW, Outcome, Plan, SeriesLimits};
+use crate::engine::policy::{Action, Cause, LimitAction, OVERFLOW, Outcome, Plan, SeriesLimits};
 
 /// What a series is met with.
 #[derive(Clone, Copy)]
@@ -46,7 +48,7 @@ pub(super) enum Trouble {
     /// A label goes from here on: what the family has shown in this body has to be folded.
     Rewind(FamilyId),
     /// The family has as many series as it may have.
-    Full { family: FamilyId, manner: Manner },
+    Full { family: FamilyId },
     /// The endpoint has as many series as it may have.
     Crowded { newcomer: FamilyId },
 }
@@ -78,77 +80,78 @@ impl EndpointState {
         if !family.collapsed.is_empty() {
             set = Some(key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key));
         }
-        let enforced = family.collapsed.iter().filter(|c| c.manner == Manner::Enforced);
-        let mut blame = fold_away(&mut scratch.books.out, enforced);
-        let standing = self.standing(id, Manner::Enforced, member, terms, scratch)?;
-        if let Standing::Refused(action) = standing {
-            let cause = self.refusal(id, Manner::Enforced, action);
+        let mut blame = fold_away(&mut scratch.books.out, family.collapsed.iter());
+        if let Standing::Refused(action) = self.standing(id, member, terms, scratch)? {
+            let cause = self.refusal(id, action);
             let family = self.families.get(id);
             let refused = *set.get_or_insert_with(|| {
                 key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key)
             });
             self.keeps_out(id, refused);
             if cause.action == Action::SeriesDrop {
+                self.note_change(id, &outcome, refused, Arrival::New, scratch);
                 return Ok(Outcome::Dropped(cause));
             }
             self.overflow(id, scratch);
             blame = Some(cause);
         }
-        self.observe_limits(id, member, terms, scratch)?;
         let (Some(blame), Some(set)) = (blame, set) else { return Ok(outcome) };
-        let is_news = self.keeps_out(id, set) == Arrival::New;
-        if let Outcome::Changed(cause) = outcome {
-            // What steps fold is theirs; what only the limit folds is the limit's.
-            let number = self.causes.number(&cause, &self.families.get(id).name);
-            scratch.books.note.way.push((set, number));
-            scratch.books.note.is_stale = !is_news;
-        }
+        let arrival = self.keeps_out(id, set);
+        self.note_change(id, &outcome, set, arrival, scratch);
         Ok(Outcome::Changed(blame))
+    }
+
+    /// What steps fold is theirs; what only the limit folds is the limit's.
+    fn note_change(
+        &mut self,
+        id: FamilyId,
+        outcome: &Outcome,
+        set: SeriesHash,
+        arrival: Arrival,
+        scratch: &mut Scratch,
+    ) {
+        let Outcome::Changed(cause) = outcome else { return };
+        let number = self.causes.number(cause, &self.families.get(id).name);
+        scratch.books.note.pass(set, number, arrival == Arrival::New);
     }
 
     /// Whether the label set in `scratch` may stand for itself.
     fn standing(
         &mut self,
         id: FamilyId,
-        manner: Manner,
         member: SeriesHash,
         terms: Terms<'_>,
         scratch: &mut Scratch,
     ) -> Result<Standing, Trouble> {
         let family = self.families.get(id);
-        let limits = limits(family.plan.budget(), manner);
-        let limit = self.room_of(id, manner);
-        let crowd = if manner == Manner::Enforced { self.crowd(terms) } else { 0 };
-        let is_closed = self.budgets.gate(family.hash.0, manner).is_some();
+        let (limit, crowd) = (self.room_of(id), self.crowd(terms));
+        let is_closed = self.budgets.gate(family.hash.0).is_some();
         if limit.is_none() && crowd == 0 && !is_closed {
             return Ok(Standing::Stands);
         }
         let out = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
-        let (action, family_key) = (limits.action, family.hash.0);
+        let (action, family_key) = (family.plan.budget().enforced.action, family.hash.0);
         if self.fold.find_group(out).is_some() || !(is_closed || self.adds(id, member, out)) {
             return Ok(Standing::Stands);
         }
         let weight = self.weight(id);
         if is_closed {
             let places = limit.map_or(0, |limit| limit / weight);
-            return Ok(match self.budgets.enter(family_key, manner, out.0, places) {
+            return Ok(match self.budgets.enter(family_key, out.0, places) {
                 Admission::Granted => Standing::Stands,
                 Admission::Refused => Standing::Refused(action),
             });
         }
-        if manner == Manner::Observed && family.collapsed.iter().any(|c| c.manner == Manner::Observed) {
-            return Ok(Standing::Stands);
-        }
         if let Some(limit) = limit {
-            let limit = limit.max(self.stood(id, manner));
+            let limit = limit.max(self.stood(id));
             while self.families.get(id).count.all + weight > limit {
                 if self.retire(id) {
                     continue;
                 }
                 if terms.patience == Patience::None || action != LimitAction::Collapse {
-                    return Err(Trouble::Full { family: id, manner });
+                    return Err(Trouble::Full { family: id });
                 }
-                self.families.get_mut(id).over[manner as usize] = self.scrape;
+                self.families.get_mut(id).over = self.scrape;
                 return Ok(Standing::Stands);
             }
         }
@@ -162,9 +165,9 @@ impl EndpointState {
     }
 
     /// How many series the family may have here: what the others have of a total is not to be had.
-    pub(super) fn room_of(&self, id: FamilyId, manner: Manner) -> Option<u64> {
+    pub(super) fn room_of(&self, id: FamilyId) -> Option<u64> {
         let family = self.families.get(id);
-        let limits = limits(family.plan.budget(), manner);
+        let limits = &family.plan.budget().enforced;
         let own = limits.series.as_ref().map(|limit| limit.series);
         let total = limits.total.as_ref().map(|limit| {
             let others = family.part.as_ref().map_or(0, Part::others);
@@ -174,9 +177,9 @@ impl EndpointState {
     }
 
     /// How many series of the family stood here when another guard counted them: they still stand.
-    fn stood(&self, id: FamilyId, manner: Manner) -> u64 {
+    fn stood(&self, id: FamilyId) -> u64 {
         let family = self.families.get(id);
-        let own = limits(family.plan.budget(), manner).series.as_ref();
+        let own = family.plan.budget().enforced.series.as_ref();
         family.part.as_ref().map_or(0, Part::had).min(own.map_or(u64::MAX, |limit| limit.series))
     }
 
@@ -244,9 +247,15 @@ impl EndpointState {
     fn count_demand(&mut self, id: FamilyId, scratch: &mut Scratch) {
         let family = self.families.get(id);
         let Books { out, held, .. } = &mut scratch.books;
-        let is_open = family.collapsed.iter().all(|c| c.manner == Manner::Observed);
-        if is_open && held.is_empty() && self.budgets.gate(family.hash.0, Manner::Enforced).is_none() {
+        let is_counted = self.budgets.demand(family.hash.0).is_some();
+        if !is_counted && family.collapsed.is_empty() && held.is_empty() {
             return;
+        }
+        if !is_counted {
+            // From here on whoever is met is counted: these were.
+            for set in self.fold.standing(id, self.counts_since(id)) {
+                self.budgets.demanded(family.hash.0, set);
+            }
         }
         let set = if held.is_empty() {
             key(&self.seed, &mut self.wordings, family, out, &mut scratch.key)
@@ -258,59 +267,16 @@ impl EndpointState {
         self.budgets.demanded(family.hash.0, set.0);
     }
 
-    /// What observing limits would do.
-    fn observe_limits(
-        &mut self,
-        id: FamilyId,
-        member: SeriesHash,
-        terms: Terms<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Trouble> {
-        let family = self.families.get(id);
-        if family.plan.budget().observed.is_unlimited() {
-            return Ok(());
-        }
-        let mut out = scratch.books.out.clone();
-        let mut blame = fold_away(&mut out, family.collapsed.iter().filter(|c| c.manner == Manner::Observed));
-        std::mem::swap(&mut out, &mut scratch.books.out);
-        let standing = self.standing(id, Manner::Observed, member, terms, scratch);
-        if let Ok(Standing::Refused(_)) = standing {
-            self.overflow(id, scratch);
-        }
-        std::mem::swap(&mut out, &mut scratch.books.out);
-        let is_dropped = match standing? {
-            Standing::Stands => false,
-            Standing::Refused(action) => {
-                let cause = self.refusal(id, Manner::Observed, action);
-                blame = Some(cause.clone());
-                cause.action == Action::SeriesDrop
-            }
-        };
-        if let Some(cause) = blame {
-            let family = self.families.get(id);
-            let key = (!is_dropped).then(|| key(&self.seed, &mut self.wordings, family, &out, &mut scratch.key));
-            let cause = self.causes.number(&cause, &family.name);
-            let is_alone = scratch.books.out == scratch.labels;
-            let is_news = self.observed_demand(id, scratch) == Arrival::New || is_alone;
-            scratch.books.note.shadows.push(Shadow { key, cause, is_news });
-        }
-        Ok(())
-    }
-
-    /// Whether an observing limit meets this label set for the first time.
-    fn observed_demand(&mut self, id: FamilyId, scratch: &mut Scratch) -> Arrival {
-        let family = self.families.get(id);
-        let set = key(&self.seed, &mut self.wordings, family, &scratch.books.out, &mut scratch.key);
-        // Apart from what enforced limits meet.
-        let family = family.hash.0.rotate_left(1);
-        self.budgets.keeps_out(family, set.0)
+    /// The policy that limits a family, if it is one.
+    pub(super) fn limiting(&self, id: FamilyId) -> Arc<str> {
+        let SeriesLimits { series, total, .. } = &self.families.get(id).plan.budget().enforced;
+        let limit = series.as_ref().or(total.as_ref());
+        limit.map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone())
     }
 
     /// Who refuses a series a place, and how.
-    fn refusal(&self, id: FamilyId, manner: Manner, action: LimitAction) -> Cause {
-        let limits = limits(self.families.get(id).plan.budget(), manner);
-        let limit = limits.series.as_ref().or(limits.total.as_ref());
-        let policy = limit.map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
+    fn refusal(&self, id: FamilyId, action: LimitAction) -> Cause {
+        let policy = self.limiting(id);
         let action = match action {
             LimitAction::Drop | LimitAction::Fail => Action::SeriesDrop,
             LimitAction::Collapse | LimitAction::Overflow => Action::SeriesOverflow,
@@ -318,13 +284,27 @@ impl EndpointState {
         Cause { policy, label: "".into(), action }
     }
 
-    /// `keep_labels` stay, the others say that they ran over.
-    fn overflow(&self, id: FamilyId, scratch: &mut Scratch) {
-        let budget = self.families.get(id).plan.budget();
+    /// `keep_labels` stay, the others say that they ran over. Where it is their names that explode, one
+    /// label says it for all of them.
+    fn overflow(&mut self, id: FamilyId, scratch: &mut Scratch) {
+        let family = self.families.get(id);
         let out = &mut scratch.books.out;
-        let names: Vec<String> = out.iter().map(|(name, _)| name.to_owned()).collect();
-        for name in names.iter().filter(|name| !budget.keep.iter().any(|kept| **kept == ***name)) {
-            out.set(name, OVERFLOW);
+        let is_kept = |name: &str| family.plan.budget().keep.iter().any(|kept| **kept == *name);
+        let mut names: Vec<String> = out.iter().map(|(name, _)| name.to_owned()).collect();
+        names.retain(|name| !is_kept(name));
+        names.iter().for_each(|name| out.set(name, OVERFLOW));
+        let set = key(&self.seed, &mut self.wordings, family, out, &mut scratch.key);
+        let form = names_hash(&self.seed, names.iter().map(String::as_str), &mut scratch.key);
+        let is_known = self.fold.find_group(set).is_some();
+        if !is_known && !names.is_empty() && !self.budgets.has_form(family.hash.0, form) {
+            for name in &names {
+                if let Ok(at) = out.position(name) {
+                    out.remove_at(at);
+                }
+            }
+            if !is_kept(OVERFLOW_LABEL) {
+                out.set(OVERFLOW_LABEL, OVERFLOW);
+            }
         }
     }
 
@@ -349,9 +329,7 @@ impl EndpointState {
         let fingerprint = |key| families.by_hash(key).map(|f| f.plan.budget().fingerprint);
         let changed = |c: &Collapse| fingerprint(c.family).is_some_and(|now| now != c.fingerprint);
         self.budgets.end_collapses(changed);
-        self.budgets.open_gates(|key, manner| {
-            families.by_hash(key).is_none_or(|f| limits(f.plan.budget(), manner).is_unlimited())
-        });
+        self.budgets.open_gates(|key| families.by_hash(key).is_none_or(|f| f.plan.budget().enforced.is_unlimited()));
         self.spread_collapses();
         self.recount();
     }
@@ -380,10 +358,8 @@ impl EndpointState {
     /// away will come back folded.
     pub(super) fn counts_since(&self, id: FamilyId) -> u32 {
         let family = self.families.get(id);
-        let budget = family.plan.budget();
-        let ttl = budget.enforced.ttl_seconds().max(budget.observed.ttl_seconds());
-        let enforced = self.budgets.collapses().iter().filter(|c| c.manner == Manner::Enforced);
-        let folded = enforced.filter(|c| c.family == family.hash.0).map(|c| c.since);
+        let ttl = family.plan.budget().enforced.ttl_seconds();
+        let folded = self.budgets.collapses().iter().filter(|c| c.family == family.hash.0).map(|c| c.since);
         folded.fold((self.fold.clock.seconds() - ttl).max(0.0), f64::max).ceil() as u32
     }
 
@@ -415,12 +391,8 @@ pub(super) fn fold_away<'c>(labels: &mut LabelSet, collapses: impl Iterator<Item
     cause
 }
 
+/// The label that says it for series of whom no other may.
+const OVERFLOW_LABEL: &str = "overflow";
+
 /// The name under which the endpoint's own limit is reported.
 pub(super) const ENDPOINT_LIMIT: &str = "endpoint_series_limit";
-
-pub(super) fn limits(budget: &crate::engine::policy::FamilyBudget, manner: Manner) -> &SeriesLimits {
-    match manner {
-        Manner::Enforced => &budget.enforced,
-        Manner::Observed => &budget.observed,
-    }
-}

@@ -1,12 +1,15 @@
 //! The loop: line after line of the body, known series first.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::ahead::Beside;
+use super::blame::Left;
 use super::exemplars::{Exemplars, Slot};
 use super::families::{Block, Content, Phase, Sample as Place, Tracking, family_plan};
 use super::limits::{Patience, Terms};
 use super::meet::Met;
+use super::notes::UNNOTED;
 use super::process::is_start_time;
 use super::series::{KnownId, Seen, What};
 use super::state::EndpointState;
@@ -27,6 +30,10 @@ pub(super) struct Body {
     pub duplicates: u64,
     /// Lines left out by cause, and those of them never seen before.
     pub dropped: Vec<(u64, u64)>,
+    /// Spellings that came up in this pass and were left out before, in a spelling since forgotten.
+    pub left_before: HashSet<KnownId>,
+    /// Those of them that others had changed before.
+    pub left: Vec<Left>,
     /// The family of the last line, when it is one the guard remembers.
     pub current: Option<FamilyId>,
     /// Blocks begun.
@@ -160,7 +167,11 @@ impl Guard {
                 let Place { family, role } = met.place;
                 self.state.learn_alike(series, self.tokens.labels(), family, role, met.what);
                 let EndpointState { series: known, fold, .. } = &mut *self.state;
-                known.insert(&mut fold.members, hash, series, met.what)
+                let id = known.insert(&mut fold.members, hash, series, met.what);
+                if met.was_left_out {
+                    self.body.left_before.insert(id);
+                }
+                id
             }
         };
         self.known(id, &sample.tail)?;
@@ -193,7 +204,7 @@ impl Guard {
             What::Pass(family) | What::Dropped { family, .. } => family,
             What::Noted { member, .. } => state.fold.members.family(member),
         };
-        let is_new = self.watermark.is_new_series(id);
+        let is_new = self.watermark.is_new_series(id) && !self.body.left_before.contains(&id);
         if self.body.current != Some(family) {
             self.enter(Some(family))?;
         }
@@ -203,7 +214,7 @@ impl Guard {
         let line = self.at..self.at + tail.end;
         match what {
             What::Pass(_) => self.pass(line, seen),
-            What::Dropped { cause, .. } => self.drop_line(cause, is_new, seen),
+            What::Dropped { cause, note, .. } => self.drop_line(Left { family, cause, note, is_new }, seen),
             What::Noted { member, field } => self.note(family, member, field, tail, line, seen)?,
         }
         Ok(())
@@ -225,8 +236,8 @@ impl Guard {
         self.mark();
     }
 
-    fn drop_line(&mut self, cause: u32, is_new: bool, seen: Seen) {
-        let at = cause as usize;
+    fn drop_line(&mut self, line: Left, seen: Seen) {
+        let at = line.cause as usize;
         if at >= self.body.dropped.len() {
             self.body.dropped.resize(at + 1, (0, 0));
         }
@@ -234,7 +245,10 @@ impl Guard {
             Seen::First => {
                 let dropped = &mut self.body.dropped[at];
                 dropped.0 += 1;
-                dropped.1 += u64::from(is_new);
+                dropped.1 += u64::from(line.is_new);
+                if line.note != UNNOTED {
+                    self.body.left.push(line);
+                }
             }
             Seen::Again => self.body.duplicates += 1,
         }

@@ -1,20 +1,20 @@
 //! A series met for the first time: the only place where labels are read and policies are asked.
 
-use std::sync::Arc;
-
+use super::blame::LineSlot;
 use super::budgets::{Asking, News, Terms as PlaceTerms};
 use super::causes::NOBODY;
 use super::families::{Family, Sample, Tracking, shape};
 use super::limits::{Terms, Trouble};
-use super::observed::{Shadow, UNNOTED};
+use super::notes::{UNNOTED, Waypoint};
 use super::process::START_TIME;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::types::{Role, Scope};
 use super::wordings::key;
+use crate::engine::cardinality::Arrival;
 use crate::engine::exposition::write_name_and_labels;
 use crate::engine::fold::{FamilyId, GaugeFold, GroupId, GroupSeed, Hold, MemberId, MemberSeed, field};
-use crate::engine::model::{Kind, LabelSet, Seed};
+use crate::engine::model::{Kind, LabelSet, Seed, SeriesHash};
 use crate::engine::policy::{Action, Aggregate, Cause, Decision, FoldSettings, Outcome, Plan, SeriesRef};
 
 /// What became of a new series.
@@ -23,6 +23,8 @@ pub(super) struct Met {
     pub what: What,
     /// A member that had passed alone and is folded from now on (rule 0.11).
     pub uplifted: Option<MemberId>,
+    /// Whether it is left out now as it was before.
+    pub was_left_out: bool,
 }
 
 impl EndpointState {
@@ -73,7 +75,7 @@ impl EndpointState {
     ) -> Result<Met, Trouble> {
         let Sample { family: id, role } = sample;
         let family = self.families.get(id);
-        let pass = Met { place: sample, what: What::Pass(id), uplifted: None };
+        let pass = Met { place: sample, what: What::Pass(id), uplifted: None, was_left_out: false };
         let is_start_time = &*family.name == START_TIME && labels.is_empty();
         if family.tracking == Tracking::No && !is_start_time && self.fold.families[id.index()].groups.is_empty() {
             return Ok(pass);
@@ -88,25 +90,24 @@ impl EndpointState {
         }
         let key = key(&self.seed, &mut self.wordings, family, &scratch.labels, &mut scratch.key);
         let metric = family.name.clone();
-        self.note_shadows(id, &decision, &metric, scratch);
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
         scratch.books.held = decision.held;
         let outcome = self.limited(id, outcome, key, terms, scratch)?;
-        let shadow = self.shadows.number(&scratch.books.note);
+        let shadow = self.notes.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {
             Outcome::Pass if !is_fold && shadow == UNNOTED && !is_start_time => return Ok(pass),
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
                 let cause = self.causes.number(cause, &metric);
-                return Ok(Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None });
+                return Ok(self.left_out(sample, cause, key, reserved, scratch));
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
                     let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
-                    return Ok(Met { place: sample, what: What::Dropped { family: id, cause }, uplifted: None });
+                    return Ok(self.left_out(sample, cause, key, reserved, scratch));
                 }
                 let number = self.causes.number(cause, &metric);
                 let (group, uplifted) = self.group_for(id, number, cause.action, &settings, scratch);
@@ -116,7 +117,7 @@ impl EndpointState {
         let seed = MemberSeed { key, family: id, cause, shadow };
         let what = self.join(seed, group, role, reserved, &scratch.labels, &mut scratch.key);
         self.count_line(id, what);
-        Ok(Met { place: sample, what, uplifted })
+        Ok(Met { place: sample, what, uplifted, was_left_out: false })
     }
 
     /// Finds or makes a member; `names` is the hash of its label names.
@@ -165,7 +166,7 @@ impl EndpointState {
             slots: &mut books.note.slots,
             news: News::None,
         };
-        let decision = plan.decide(series, &mut books.out, &mut asking);
+        let decision = plan.enforce(series, &mut books.out, &mut asking);
         match asking.news {
             News::None => Ok(decision),
             News::Collapsed => Err(Trouble::Rewind(id)),
@@ -239,28 +240,44 @@ impl EndpointState {
     /// Notes what a series became on the way, where several policies changed it: the last one is
     /// counted first, and blame is shared out when all lines are known.
     fn note_way(&mut self, id: FamilyId, decision: &Decision, scratch: &mut Scratch) -> Outcome {
-        let Outcome::Changed(first) = &decision.outcome else { return decision.outcome.clone() };
-        let mut cause = first;
+        let Some(mut cause) = decision.first.as_ref() else { return decision.outcome.clone() };
         for further in &decision.further {
             let family = self.families.get(id);
             let key = key(&self.seed, &mut self.wordings, family, &further.labels, &mut scratch.key);
             let number = self.causes.number(cause, &family.name);
-            scratch.books.note.way.push((key, number));
-            scratch.books.note.is_stale = !further.is_news;
+            scratch.books.note.pass(key, number, further.is_news);
             cause = &further.cause;
         }
-        Outcome::Changed(cause.clone())
+        match &decision.outcome {
+            Outcome::Changed(_) => Outcome::Changed(cause.clone()),
+            other => other.clone(),
+        }
     }
 
-    /// Notes what observers would make of the series.
-    fn note_shadows(&mut self, family: FamilyId, decision: &Decision, metric: &Arc<str>, scratch: &mut Scratch) {
-        for observed in &decision.observed {
-            let labels = observed.labels.as_ref();
-            let key =
-                labels.map(|l| key(&self.seed, &mut self.wordings, self.families.get(family), l, &mut scratch.key));
-            let cause = self.causes.number(&observed.cause, metric);
-            scratch.books.note.shadows.push(Shadow { key, cause, is_news: observed.is_news });
+    /// A series that is left out; how it was changed before, if anybody changes series of its family.
+    fn left_out(
+        &mut self,
+        place: Sample,
+        cause: u32,
+        own: SeriesHash,
+        reserved: Option<(&str, &str)>,
+        scratch: &mut Scratch,
+    ) -> Met {
+        let Sample { family: id, role } = place;
+        let note = &mut scratch.books.note;
+        note.slots.clear();
+        if self.families.get(id).plan.edits() {
+            // Others may have been changed into what it was.
+            note.way.insert(0, Waypoint { set: own, cause: NOBODY, is_stale: false });
         }
+        let slot = LineSlot::of(role, reserved.map(|(_, value)| value));
+        note.slot = (!note.way.is_empty()).then_some(slot);
+        let note = self.notes.number(note);
+        // Apart from what limits meet.
+        let who = self.families.get(id).hash.0.rotate_left(1).wrapping_add(u64::from(cause));
+        let arrival = self.budgets.keeps_out(who, slot.mixed_with(own));
+        let was_left_out = matches!(arrival, Arrival::Known | Arrival::Again);
+        Met { place, what: What::Dropped { family: id, cause, note }, uplifted: None, was_left_out }
     }
 }
 

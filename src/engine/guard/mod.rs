@@ -4,26 +4,30 @@
 //! scrape ends, well or badly. Everything that drives scrapes (proxy, CLI, benches, tests,
 //! fuzzers) drives this one type.
 
+mod account;
 mod ageing;
 mod ahead;
 mod alike;
 mod annotate;
+mod blame;
 mod budgets;
 mod causes;
 mod commons;
 mod demography;
+mod doubles;
 mod exemplars;
 mod families;
-mod given;
 mod known;
 mod limits;
 mod lines;
+mod look;
 mod meet;
-mod observed;
+mod notes;
 mod output;
 mod process;
 mod relieve;
 mod report;
+mod scrape;
 mod seams;
 mod series;
 mod shed;
@@ -40,8 +44,9 @@ mod wordings;
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
 pub use demography::LabelRow;
-pub use given::{Annotate, BodyEnd, Leaves, Limits, Scrape, ScrapeError, Start, Wanted};
+pub use look::{BeyondRange, Diagnosis, Look, Outlived, Sight};
 pub use report::{Attributed, BadSample, Collapsed, FamilyReport, Report};
+pub use scrape::{Annotate, BodyEnd, Leaves, Limits, Scrape, ScrapeError, Start, Wanted};
 pub use seams::{Jump, Jumps};
 pub use shed::Absences;
 pub use snapshot::RestoreError;
@@ -49,16 +54,13 @@ pub use state::EndpointState;
 pub use survey::{Survey, Surveyed};
 pub use withhold::{Acquaintance, Withheld};
 
-use std::sync::Arc;
-
 use crate::engine::exposition::{SyntaxLimits, Tokens};
 pub use crate::engine::fold::Extent;
-use crate::engine::fold::{MemberId, Process};
+use crate::engine::fold::Process;
 use crate::engine::model::Format;
-use crate::engine::policy::Cause;
 use alike::Ready;
 use annotate::write_annotation;
-use limits::{Patience, Terms};
+use doubles::Watching;
 use lines::{Body, Verdict};
 use output::Output;
 use series::Keep;
@@ -69,6 +71,8 @@ use twins::Kin;
 /// One scrape under way.
 pub struct Guard {
     state: Box<EndpointState>,
+    /// What policies that only observe make of the same bytes.
+    doubles: Vec<Watching>,
     scrape: Scrape,
     tokens: Tokens,
     /// Bytes of the body: all of them as long as the pass may have to be repeated, else those that
@@ -79,6 +83,7 @@ pub struct Guard {
     /// Bytes pushed.
     received: u64,
     retained: Retained,
+    restarts: u32,
     output: Output,
     body: Body,
     shown: ShownLines,
@@ -104,6 +109,8 @@ enum Retained {
 const STEP: u64 = 1 << 20;
 /// How often a body may be read again because its end explains its beginning.
 const MOST_PASSES: usize = 3;
+/// How often a body may be read again because a label goes that others have looked at.
+const MOST_RESTARTS: u32 = 16;
 /// Output leaves in steps of this size.
 const LEAST_DRAIN: u64 = 64 << 10;
 
@@ -120,6 +127,7 @@ impl Guard {
         let mut input = std::mem::take(&mut state.spare);
         input.clear();
         Guard {
+            doubles: Watching::begin(&mut state, &scrape),
             tokens: Tokens::new(state.format, limits),
             state,
             scrape,
@@ -127,6 +135,7 @@ impl Guard {
             at: 0,
             received: 0,
             retained: Retained::Whole,
+            restarts: 0,
             output: Output::default(),
             body: Body::default(),
             shown: ShownLines::default(),
@@ -159,11 +168,13 @@ impl Guard {
     /// So many bytes were appended to [`Guard::tail`].
     pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
         self.received += bytes as u64;
+        let new = &self.input[self.input.len() - bytes..];
+        self.doubles.iter_mut().for_each(|double| double.push(new));
         let limit = self.scrape.limits.body_size;
         if limit > 0 && self.received >= limit {
             return Err(ScrapeError::BodySize(limit));
         }
-        self.read(false)?;
+        self.read_on(false)?;
         let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
             self.retained = Retained::No;
@@ -230,6 +241,7 @@ impl Guard {
         }
         if self.received == 0 {
             // A zero-byte body stays one, and commits nothing but the clock.
+            self.finish_doubles(end);
             return (self.give_back(), Ok((Report::default(), Leaves::Written)));
         }
         self.count_turnout();
@@ -239,7 +251,10 @@ impl Guard {
             Wanted::Apart if tail.is_empty() && self.is_untouched() => Leaves::AsItCame,
             Wanted::Apart | Wanted::Written => Leaves::Written,
         };
-        let report = self.commit();
+        let observed = self.finish_doubles(end);
+        let mut report = self.commit();
+        // Of several limits that would be, the last policy's is told.
+        observed.into_iter().rev().for_each(|observed| observed.add_to(&mut report));
         if self.scrape.annotate == Annotate::Yes && !self.is_annotated() {
             write_annotation(&mut tail, &report);
         }
@@ -266,6 +281,7 @@ impl Guard {
 
     /// The state as it was when the pass began.
     fn give_back(mut self) -> Box<EndpointState> {
+        self.state.doubles.extend(self.doubles.drain(..).filter_map(Watching::abort));
         self.state.rollback(self.watermark);
         self.state.spare = self.input;
         self.state
@@ -281,7 +297,7 @@ impl Guard {
 
     fn read_to_end(&mut self, end: BodyEnd) -> Result<(), ScrapeError> {
         self.body.ends_in_newline = self.input.last() == Some(&b'\n') || self.input.is_empty();
-        self.read(true)?;
+        self.read_on(true)?;
         let cut = end == BodyEnd::Closed && !self.body.ends_in_newline;
         if cut && self.state.format == Format::Text {
             return Err(ScrapeError::Truncated);
@@ -321,9 +337,29 @@ impl Guard {
         self.watermark = self.watermark.without_series();
     }
 
+    /// Reads all complete lines, and from the beginning where a label turned out to go after a limit
+    /// had decided about series that still had it: limits come after all steps.
+    fn read_on(&mut self, last: bool) -> Result<(), ScrapeError> {
+        loop {
+            match self.read(last) {
+                Err(ScrapeError::StartedOver) => {
+                    let collapses = self.state.budgets.new_collapses();
+                    self.rewind_body(self.watermark);
+                    self.state.decide_beforehand(collapses);
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// Reads the body again, now that its TYPE lines are known.
     fn repeat(&mut self) -> Result<(), ScrapeError> {
-        self.state.rollback(self.watermark.without_series());
+        self.rewind_body(self.watermark.without_series());
+        self.read_on(true)
+    }
+
+    fn rewind_body(&mut self, watermark: Watermark) {
+        self.state.rollback(watermark);
         self.watermark = self.state.begin_pass();
         let limits = SyntaxLimits { sample_size: self.scrape.limits.sample_size, labels: self.scrape.limits.labels };
         self.tokens = Tokens::new(self.state.format, limits);
@@ -331,22 +367,17 @@ impl Guard {
         (self.output, self.shown, self.settled_as) = (Output::default(), ShownLines::default(), None);
         let newline = self.body.ends_in_newline;
         self.body = Body { ends_in_newline: newline, ..Body::default() };
-        self.read(true)
     }
 
     fn commit(&mut self) -> Report {
         let process = self.process();
+        self.share_blame();
         let state = &mut *self.state;
-        if !state.shadows.is_empty() {
-            let known = self.watermark.members();
-            state.shadows.count(&state.fold, |member: MemberId| member.index() >= known);
-            for ((from, to), (lines, new_lines)) in state.shadows.moves() {
-                state.fold.tally.move_blame(from, to, lines, new_lines);
-            }
-        }
         let now = state.fold.clock.seconds();
-        let has_news = state.has_news();
+        let has_news = state.has_news() || state.doubles.iter().any(|double| double.state.had_news);
+        state.had_news = has_news;
         state.families.commit();
+        state.budgets.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
@@ -377,44 +408,6 @@ impl Guard {
         self.report()
     }
 
-    fn report(&self) -> Report {
-        let (state, tally) = (&self.state, &self.state.fold.tally);
-        let dropped_lines = |number: usize| self.body.dropped.get(number).map_or(0, |d| d.0);
-        let demand = state.demands();
-        let numbers = tally.by_cause.len().max(self.body.dropped.len());
-        let mut report = Report {
-            received: self.body.received - tally.duplicates,
-            forwarded: self.body.passed + self.shown.all,
-            dropped: tally.by_cause.iter().map(|d| d.lines).sum::<u64>()
-                + self.body.dropped.iter().map(|d| d.0).sum::<u64>(),
-            frozen: self.shown.frozen,
-            headroom: state.headroom(Terms::of(&self.scrape, Patience::None), &demand),
-            collapsed_labels: state.budgets.enforced_collapses() as u64,
-            epoch_seconds: state.epoch_seconds.unwrap_or(self.scrape.wall_seconds),
-            members: state.fold.members.len() as u64,
-            members_evicted: tally.evicted,
-            resets: tally.resets,
-            rebaselined: tally.rebaselined,
-            input_duplicates: tally.duplicates + self.body.duplicates,
-            bucket_layout_conflicts: tally.layout_conflicts,
-            ..Report::default()
-        };
-        let by = |f: &dyn Fn(usize) -> u64| -> Vec<Attributed> {
-            state.causes.attribute((0..numbers).map(|n| (n as u32, f(n))))
-        };
-        let folded = |n: usize| tally.by_cause.get(n).copied().unwrap_or_default();
-        report.dropped_by = by(&|n| folded(n).lines.saturating_sub(folded(n).quantiles) + dropped_lines(n));
-        report.dropped_by.extend(by(&|n| folded(n).quantiles).into_iter().map(as_quantile));
-        report.over_budget = report.dropped_by.iter().filter(|by| by.cause.action.is_budget()).map(|by| by.count).sum();
-        report.blocked_by = by(&|n| folded(n).new_lines + self.body.dropped.get(n).map_or(0, |d| d.1));
-        report.folded_by = by(&|n| folded(n).folded);
-        let bad = [tally.not_finite, tally.negative, tally.inconsistent, tally.out_of_order];
-        report.bad_samples = BadSample::ALL.into_iter().zip(bad).filter(|(_, n)| *n > 0).collect();
-        state.shadows.report(&state.causes, &mut report);
-        state.report_families(&demand, &mut report);
-        report
-    }
-
     /// What was kept, what follows it, and the last line.
     fn write_rest(&mut self, tail: Vec<u8>, out: &mut Vec<u8>) {
         let eof = self.body.eof.take().unwrap_or_default();
@@ -428,11 +421,4 @@ impl Guard {
         }
         out.extend_from_slice(&eof);
     }
-}
-
-/// Quantile lines of folded summaries are gone for a reason of their own (rule 3.9).
-fn as_quantile(by: Attributed) -> Attributed {
-    use crate::engine::policy::Action;
-    let cause = Cause { policy: by.cause.policy.clone(), label: "quantile".into(), action: Action::Quantile };
-    Attributed { cause: Arc::new(cause), ..by }
 }

@@ -7,53 +7,53 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
-use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away, limits};
+use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away};
 use super::lines::LoneLine;
 use super::meet::{labels_as_written, take_reserved};
-use super::observed::Shadow;
+use super::notes::Waypoint;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::wordings::key;
-use super::{Guard, ScrapeError};
+use super::{Guard, MOST_RESTARTS, Retained, ScrapeError};
 use crate::engine::cardinality::{Arrival, Suspects};
 use crate::engine::exposition::{Step, SyntaxLimits, Tokens};
 use crate::engine::fold::{FamilyId, GroupId, MemberId};
 use crate::engine::model::{Format, LabelSet, SeriesHash};
-use crate::engine::policy::{LimitAction, Manner, OVERFLOW};
+use crate::engine::policy::{LimitAction, OVERFLOW};
 
 impl Guard {
     /// Makes room, or decides that there is none.
     pub(super) fn relieve(&mut self, trouble: Trouble) -> Result<(), ScrapeError> {
         match trouble {
             Trouble::Rewind(family) => {
+                let may_start_over = self.retained == Retained::Whole && self.restarts < MOST_RESTARTS;
+                let has_left = self.body.left.iter().any(|line| line.family == family);
+                if may_start_over && (has_left || self.state.was_decided_too_early(family)) {
+                    self.restarts += 1;
+                    return Err(ScrapeError::StartedOver);
+                }
                 self.can_rewind(family)?;
                 self.rewind(family)
             }
-            Trouble::Full { family, manner } => self.make_room(family, manner),
+            Trouble::Full { family } => self.make_room(family),
             Trouble::Crowded { newcomer } => self.make_room_for_all(newcomer),
         }
     }
 
     /// A family's block ends: what was waited for is decided.
     pub(super) fn relieve_family(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
-        for manner in [Manner::Enforced, Manner::Observed] {
-            let over = &mut self.state.families.get_mut(id).over[manner as usize];
-            if std::mem::take(over) == self.state.scrape || self.is_beyond(id, manner) {
-                self.make_room(id, manner)?;
-            }
-        }
-        Ok(())
+        let is_over = std::mem::take(&mut self.state.families.get_mut(id).over) == self.state.scrape;
+        if is_over || self.is_beyond(id) { self.make_room(id) } else { Ok(()) }
     }
 
     /// Whether a limit that is new or lower finds the family beyond it. What is there already is left
     /// out by nobody (rule 5.5), but it can be folded, and a scrape can fail.
-    fn is_beyond(&mut self, id: FamilyId, manner: Manner) -> bool {
+    fn is_beyond(&mut self, id: FamilyId) -> bool {
         let family = self.state.families.get(id);
-        let action = limits(family.plan.budget(), manner).action;
-        let is_gated = self.state.budgets.gate(family.hash.0, manner).is_some();
-        let is_folded = manner == Manner::Observed && family.collapsed.iter().any(|c| c.manner == manner);
-        let may_act = matches!(action, LimitAction::Collapse | LimitAction::Fail) && !is_gated && !is_folded;
-        let Some(room) = self.state.room_of(id, manner).filter(|_| may_act && self.is_here(id)) else { return false };
+        let is_gated = self.state.budgets.gate(family.hash.0).is_some();
+        let action = family.plan.budget().enforced.action;
+        let may_act = matches!(action, LimitAction::Collapse | LimitAction::Fail) && !is_gated;
+        let Some(room) = self.state.room_of(id).filter(|_| may_act && self.is_here(id)) else { return false };
         while self.state.families.get(id).count.all > room {
             if !self.state.retire(id) {
                 return true;
@@ -74,25 +74,22 @@ impl Guard {
         Ok(())
     }
 
-    fn make_room(&mut self, id: FamilyId, manner: Manner) -> Result<(), ScrapeError> {
+    fn make_room(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
         let family = self.state.families.get(id);
-        let limits = limits(family.plan.budget(), manner);
-        let most = self.state.room_of(id, manner).unwrap_or(0);
-        let limit = limits.series.as_ref().or(limits.total.as_ref());
-        let policy = limit.map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone());
-        match limits.action {
-            LimitAction::Fail if manner == Manner::Enforced => {
+        let most = self.state.room_of(id).unwrap_or(0);
+        match family.plan.budget().enforced.action {
+            // A double counts what the scrape would have kept out, had it not failed.
+            LimitAction::Fail if self.state.observer.is_none() => {
                 return Err(ScrapeError::SeriesLimit { family: family.name.clone(), limit: most });
             }
             LimitAction::Collapse => {}
-            LimitAction::Overflow | LimitAction::Drop | LimitAction::Fail => return self.close(id, manner, most),
+            LimitAction::Overflow | LimitAction::Drop | LimitAction::Fail => return self.close(id, most),
         }
-        if manner == Manner::Enforced {
-            self.can_rewind(id)?;
-        }
+        self.can_rewind(id)?;
         let labels = self.culprits(id, most);
-        match self.collapse(id, manner, &policy, labels) {
-            0 => self.close(id, manner, most),
+        let policy = self.state.limiting(id);
+        match self.collapse(id, &policy, labels) {
+            0 => self.close(id, most),
             _ => self.rewind(id),
         }
     }
@@ -104,7 +101,7 @@ impl Guard {
             Relief::Some => Ok(()),
             Relief::None => {
                 let most = self.state.families.get(newcomer).count.all;
-                self.close(newcomer, Manner::Enforced, most)
+                self.close(newcomer, most)
             }
         }
     }
@@ -119,7 +116,7 @@ impl Guard {
     fn fold_largest(&mut self) -> Result<Relief, ScrapeError> {
         for (series, id) in self.by_size() {
             let labels = self.culprits(id, series);
-            if self.collapse(id, Manner::Enforced, &ENDPOINT_LIMIT.into(), labels) > 0 {
+            if self.collapse(id, &ENDPOINT_LIMIT.into(), labels) > 0 {
                 return self.rewind(id).map(|()| Relief::Some);
             }
         }
@@ -131,7 +128,7 @@ impl Guard {
         for (series, id) in self.by_size() {
             match self.excess() {
                 0 => return Ok(()),
-                excess => self.close(id, Manner::Enforced, series.saturating_sub(excess).max(1))?,
+                excess => self.close(id, series.saturating_sub(excess).max(1))?,
             }
         }
         Ok(())
@@ -148,9 +145,9 @@ impl Guard {
 
     /// The family is full: what stands for itself keeps its place, longest there first, and what has
     /// none overflows.
-    fn close(&mut self, id: FamilyId, manner: Manner, most: u64) -> Result<(), ScrapeError> {
+    fn close(&mut self, id: FamilyId, most: u64) -> Result<(), ScrapeError> {
         let places = (most / self.state.weight(id)) as usize;
-        match self.state.close(id, manner, places) {
+        match self.state.close(id, places) {
             0 => Ok(()),
             _ => self.rewind(id),
         }
@@ -229,7 +226,7 @@ impl Guard {
     }
 
     /// Folds labels away; says how many are so only from here on.
-    fn collapse(&mut self, id: FamilyId, manner: Manner, policy: &Arc<str>, labels: Vec<Box<str>>) -> usize {
+    fn collapse(&mut self, id: FamilyId, policy: &Arc<str>, labels: Vec<Box<str>>) -> usize {
         let before = self.state.budgets.collapses().len();
         let family = self.state.families.get(id);
         let (key, metric) = (family.hash.0, family.name.clone());
@@ -241,7 +238,6 @@ impl Guard {
                 label: label.into(),
                 policy: policy.clone(),
                 origin: Origin::Series,
-                manner,
                 since: self.state.fold.clock.seconds(),
                 fingerprint,
             });
@@ -282,8 +278,9 @@ impl Guard {
                 }
                 // Another label goes as well: all that was met again folds once more.
                 Err(Trouble::Rewind(id)) => return self.rewind(id),
-                Err(Trouble::Full { family, manner }) => drop(self.state.close(family, manner, 0)),
-                Err(Trouble::Crowded { newcomer }) => drop(self.state.close(newcomer, Manner::Enforced, 0)),
+                Err(Trouble::Full { family: full } | Trouble::Crowded { newcomer: full }) => {
+                    let _ = self.state.close(full, 0);
+                }
             }
         }
     }
@@ -310,7 +307,7 @@ struct Heir {
     set: SeriesHash,
     cause: u32,
     /// Whether that label set was folded before.
-    is_stale: bool,
+    is_news: bool,
 }
 
 /// Whether something could be folded.
@@ -323,13 +320,31 @@ enum Relief {
 impl EndpointState {
     /// Gives the first so many that stand for themselves their place, and nothing else; says how
     /// many have none.
-    fn close(&mut self, id: FamilyId, manner: Manner, places: usize) -> usize {
+    fn close(&mut self, id: FamilyId, places: usize) -> usize {
         self.alike.clear();
         let key = self.families.get(id).hash.0;
-        let standing: Vec<u64> = self.fold.standing(id).filter(|&k| !self.is_overflow(id, k)).collect();
-        let inside = standing.len().min(places);
-        self.budgets.close(key, manner, Gate::new(standing[..inside].iter().copied()));
+        let oldest = self.counts_since(id);
+        let standing: Vec<u64> = self.fold.standing(id, oldest).filter(|&k| !self.is_overflow(id, k)).collect();
+        if self.budgets.demand(key).is_none() {
+            // From here on whoever is met is counted: these were.
+            standing.iter().for_each(|&set| self.budgets.demanded(key, set));
+        }
+        // What stands cannot be left out any more.
+        let is_kept =
+            matches!(self.families.get(id).plan.budget().enforced.action, LimitAction::Drop | LimitAction::Fail);
+        let inside = if is_kept { standing.len() } else { standing.len().min(places) };
+        self.budgets.close(key, Gate::new(standing[..inside].iter().copied()));
         standing.len() - inside
+    }
+
+    /// Whether later policies or limits have folded series of the family that still had the label
+    /// which a step folds away from here on.
+    fn was_decided_too_early(&self, id: FamilyId) -> bool {
+        let key = self.families.get(id).hash.0;
+        let Some(collapse) = self.budgets.collapses().iter().rfind(|c| c.family == key) else { return false };
+        let stage = self.causes.stage_of(&collapse.cause());
+        let causes = self.fold.families[id.index()].pending.iter().map(|p| self.fold.members.class(p.member).cause);
+        self.budgets.gate(key).is_some() || causes.into_iter().any(|cause| self.causes.stage(cause) > Some(stage))
     }
 
     /// Whether a label set is that of series without a place: nothing but kept labels says anything.
@@ -356,9 +371,7 @@ impl EndpointState {
         if !heirs.is_empty() {
             let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
             for (member, old) in self.fold.regroup_all(id, &groups) {
-                let class = *self.fold.members.class(member);
-                let number = self.shadows.by_way_of(class.shadow, (heirs[&old].set, class.cause), heirs[&old].is_stale);
-                self.fold.blame(member, heirs[&old].cause, number);
+                self.blame_heir(member, &heirs[&old]);
             }
         }
         let weight = self.weight(id);
@@ -366,37 +379,21 @@ impl EndpointState {
         let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
         self.families.set_count(id, shown * weight);
         self.families.get_mut(id).count.since = self.counts_since(id);
-        self.shadow_groups(id);
     }
 
-    /// What observing limits would make of the members of groups.
-    fn shadow_groups(&mut self, id: FamilyId) {
-        let hash = self.families.get(id).hash.0;
-        let observed = |c: &&Collapse| c.family == hash && c.manner == Manner::Observed;
-        let collapses: Vec<Collapse> = self.budgets.collapses().iter().filter(observed).cloned().collect();
-        if collapses.is_empty() {
-            return;
-        }
-        let mut shadows: HashMap<GroupId, Shadow> = HashMap::new();
-        for group in self.fold.families[id.index()].groups.clone() {
-            let g = self.fold.groups.get(group);
-            let (set, labels) = (g.key.0, written_labels(&g.body));
-            let Some(mut labels) = labels.filter(|_| !g.superseded) else { continue };
-            let Some(cause) = fold_away(&mut labels, collapses.iter()) else { continue };
-            let family = self.families.get(id);
-            let key = key(&self.seed, &mut self.wordings, family, &labels, &mut Vec::new());
-            let cause = self.causes.number(&cause, &family.name);
-            let is_news = self.budgets.keeps_out(hash.rotate_left(1), set) == Arrival::New;
-            shadows.insert(group, Shadow { key: Some(key), cause, is_news });
-        }
-        for at in 0..self.fold.members.len() as u32 {
-            let member = MemberId(at);
-            let group = self.fold.members.get(member).group();
-            if let Some(shadow) = group.and_then(|group| shadows.get(&group)) {
-                let class = *self.fold.members.class(member);
-                let number = self.shadows.with(class.shadow, *shadow);
-                self.fold.blame(member, class.cause, number);
-            }
+    /// A member goes to an heir, for whom there was another change before or will be one after.
+    fn blame_heir(&mut self, member: MemberId, heir: &Heir) {
+        let class = *self.fold.members.class(member);
+        let stage = |cause| self.causes.stage(cause);
+        if stage(heir.cause) < stage(class.cause) {
+            let set = self.fold.groups.get(heir.group).key;
+            let is_later = |cause| stage(cause) > stage(heir.cause);
+            let on_way = Waypoint { set, cause: heir.cause, is_stale: false };
+            let number = self.notes.by_way_of_before(class.shadow, on_way, is_later);
+            self.fold.blame(member, class.cause, number);
+        } else {
+            let number = self.notes.by_way_of(class.shadow, heir.set, class.cause, heir.is_news);
+            self.fold.blame(member, heir.cause, number);
         }
     }
 
@@ -405,7 +402,7 @@ impl EndpointState {
         let old = self.fold.groups.get(group);
         let mut labels = written_labels(&old.body).filter(|_| !old.superseded && !old.retired)?;
         let family = self.families.get(id);
-        let mine = |c: &&Collapse| c.family == family.hash.0 && c.manner == Manner::Enforced;
+        let mine = |c: &&Collapse| c.family == family.hash.0;
         let cause = fold_away(&mut labels, self.budgets.collapses().iter().filter(mine))?;
         let cause = self.causes.number(&cause, &family.name);
         let mut buffer = Vec::new();
@@ -415,8 +412,8 @@ impl EndpointState {
         let (hash, set) = (family.hash.0, old.key);
         let seed = old.heir(key, &buffer, cause);
         let heir = self.fold.group(seed);
-        let is_stale = self.budgets.keeps_out(hash, set.0) != Arrival::New;
-        Some(Heir { group: heir, set, cause, is_stale })
+        let is_news = self.budgets.keeps_out(hash, set.0) == Arrival::New;
+        Some(Heir { group: heir, set, cause, is_news })
     }
 }
 

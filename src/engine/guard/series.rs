@@ -11,11 +11,11 @@
 use std::collections::HashSet;
 
 use super::known::{Dropped, Known, predictable};
-use crate::engine::fold::{FamilyId, MemberId, Members, field};
-use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp};
+use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
+use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp, room};
 
 /// A spelling's position, here or among the members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KnownId(u32);
 
 /// Where a spelling is kept.
@@ -48,8 +48,8 @@ impl KnownId {
 pub enum What {
     /// No policy touches it: verbatim, nothing remembered.
     Pass(FamilyId),
-    /// Left out; the number of its cause.
-    Dropped { family: FamilyId, cause: u32 },
+    /// Left out; the number of its cause, and of its note.
+    Dropped { family: FamilyId, cause: u32, note: u32 },
     /// A number of a member.
     Noted { member: MemberId, field: u32 },
 }
@@ -223,16 +223,22 @@ impl Series {
         }
         let known = Known::new(hash, len, next, what, &mut self.dropped);
         let id = self.all.len();
-        self.all.push(known);
+        room::push(&mut self.all, known);
         KnownId(id as u32)
     }
 
-    /// A spelling of this length that nobody knows, without a newline and with a `}` at its end, comes
-    /// now.
+    /// A series of this length, without a newline and with a `}` at its end, comes now: it is a new
+    /// member like one before it. `None` when there is one with its key.
     #[inline]
-    pub fn follow(&mut self, members: &mut Members, hash: SeriesHash, len: usize, what: What) {
-        let id = self.insert_plain(members, hash, len, what);
-        self.came(members, id);
+    pub fn join(&mut self, fold: &mut Fold, key: SeriesHash, len: usize, model: MemberId) -> Option<MemberId> {
+        let mut spelled = Spelled::new(len, self.expected(&fold.members), 0);
+        spelled.set_stamp(self.now);
+        let member = fold.join_new(key, model, spelled)?;
+        let id = KnownId::of(member);
+        self.expect(&mut fold.members, id);
+        self.began_with(id);
+        self.last = id.0;
+        Some(member)
     }
 
     /// Enters what is not in the index yet.
@@ -381,6 +387,16 @@ impl Series {
         self.all.iter().filter(|known| !known.is_forgotten()).filter_map(family).collect()
     }
 
+    /// Notes that are used.
+    pub fn notes(&self) -> impl Iterator<Item = u32> {
+        self.dropped.notes()
+    }
+
+    /// Notes have other numbers.
+    pub fn renumber_notes(&mut self, new: impl Fn(u32) -> u32) {
+        self.dropped.renumber_notes(new);
+    }
+
     /// Whether so much has gone that it is worth forgetting.
     pub fn is_stale(&self, seen: u64) -> bool {
         self.all.len() > 2 * seen as usize + SPARE
@@ -401,7 +417,9 @@ impl Series {
             }
             stays
         });
-        self.all.shrink_to(self.all.len() + self.all.len() / 4);
+        let old = std::mem::take(&mut self.dropped);
+        self.all.iter_mut().for_each(|known| known.renumber(&old, &mut self.dropped));
+        room::fit(&mut self.all);
         let member = |member: MemberId| match moved {
             Some(moved) => moved.get(member.index()).copied().flatten(),
             None => Some(member),
@@ -432,23 +450,31 @@ pub struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
-    /// Length and fate of the expected spelling, if `input` begins with it for the first time in
+    /// Length and place of the expected spelling, if `input` begins with it for the first time in
     /// this body. Whether a bare name goes on is for the caller to see.
-    #[inline]
-    pub fn look(&self, input: &[u8]) -> Option<(usize, What)> {
-        match KnownId(self.next).place() {
+    #[inline(always)]
+    pub fn look(&self, input: &[u8]) -> Option<(usize, Place)> {
+        let place = KnownId(self.next).place();
+        let len = match place {
             Place::Here(at) => {
                 let known = self.all.get(at)?;
-                Some((self.fits(&known.spelled, known.hash(), input)?, known.what(self.dropped)))
+                self.fits(&known.spelled, known.hash(), input)?
             }
             Place::Member(member) => {
                 let (spelled, hash) = self.members.spelled(member.index())?;
-                Some((self.fits(spelled, hash, input)?, What::Noted { member, field: field::VALUE }))
+                self.fits(spelled, hash, input)?
             }
-        }
+        };
+        Some((len, place))
     }
 
+    /// What was decided about one that is kept here.
     #[inline]
+    pub fn what(&self, at: usize) -> What {
+        self.all[at].what(self.dropped)
+    }
+
+    #[inline(always)]
     fn fits(&self, spelled: &Spelled, hash: SeriesHash, input: &[u8]) -> Option<usize> {
         let len = spelled.len();
         let series = input.get(..len)?;
@@ -456,7 +482,7 @@ impl Ahead<'_> {
     }
 
     /// It came.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self) {
         let spelled = match KnownId(self.next).place() {
             Place::Here(at) => self.all.get_mut(at).map(|known| &mut known.spelled),

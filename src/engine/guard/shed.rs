@@ -28,7 +28,8 @@ impl EndpointState {
     /// Adds the members of this endpoint that were not in its last scrape.
     pub fn absences(&self, all: &mut Absences) {
         let each = self.memory() / self.members().max(1);
-        for absent in self.fold.absences() {
+        let doubles = self.doubles.iter().flat_map(|double| double.state.fold.absences());
+        for absent in self.fold.absences().chain(doubles) {
             *all.0.entry(absent).or_default() += each;
         }
     }
@@ -36,6 +37,9 @@ impl EndpointState {
     /// Forgets members that have been absent for so long, between two scrapes; says how many.
     /// `members_limit` bounds the fingerprints that stay of them.
     pub fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> u64 {
+        for double in &mut self.doubles {
+            let _ = double.state.forget_absent(seconds, members_limit);
+        }
         if !self.fold.absences().any(|absent| absent >= seconds) {
             return 0;
         }

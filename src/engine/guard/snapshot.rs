@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::budgets::BudgetRows;
+use super::doubles::Double;
 use super::families::{Families, Tracking};
-use super::observed::UNNOTED;
+use super::notes::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
@@ -34,6 +35,8 @@ struct Piece<R = Rows> {
     rows: R,
     /// `None`: as they were.
     budgets: Option<BudgetRows>,
+    /// What policies that only observe have decided; each as above.
+    observed: Vec<(String, Option<BudgetRows>)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,7 +128,7 @@ impl EndpointState {
     /// As after a restart: others have met series and decided about them.
     fn decide_everything_anew(&mut self) {
         self.series.clear(&mut self.fold.members);
-        self.shadows.clear();
+        self.notes.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
         self.plan = None;
     }
@@ -162,12 +165,19 @@ impl EndpointState {
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
             families: self.fold.family_rows(extent, outside).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
-            budgets: (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets)),
+            budgets: self.budget_rows(extent),
+            observed: self.doubles.iter().map(|t| (t.policy.to_string(), t.state.budget_rows(extent))).collect(),
         }
+    }
+
+    /// `None`: as they were.
+    fn budget_rows(&self, extent: Extent) -> Option<BudgetRows> {
+        (extent == Extent::Whole || !self.budgets.is_written).then(|| BudgetRows::of(&self.budgets))
     }
 
     fn note_written(&mut self) {
         self.budgets.is_written = true;
+        self.doubles.iter_mut().for_each(|double| double.state.budgets.is_written = true);
         let (families, wordings) = (&self.families, &self.wordings);
         self.fold.written(|id| outside(families, wordings, id));
     }
@@ -184,9 +194,25 @@ impl EndpointState {
         if let Some(rows) = piece.budgets {
             self.budgets.take_over(rows);
         }
+        for (policy, rows) in piece.observed {
+            self.take_up_observed(policy, rows);
+        }
         self.fold.read(piece.rows)?;
+        let now = self.fold.clock.seconds();
+        self.doubles.iter_mut().for_each(|double| double.state.fold.clock.resume(now));
         self.spread_collapses();
         Ok(())
+    }
+
+    /// Members of doubles are not written down: they are baselines again.
+    fn take_up_observed(&mut self, policy: String, rows: Option<BudgetRows>) {
+        let at = self.doubles.iter().position(|double| *double.policy == *policy).unwrap_or_else(|| {
+            self.doubles.push(Double::new(policy.into(), EndpointState::new(self.format, self.seed)));
+            self.doubles.len() - 1
+        });
+        if let Some(rows) = rows {
+            self.doubles[at].state.budgets = rows.give();
+        }
     }
 
     fn take_up_family(&mut self, id: FamilyId, named: Named, row: FamilyRow) -> Result<(), Misfit> {

@@ -8,8 +8,9 @@ use super::budgets::Budgets;
 use super::causes::Causes;
 use super::commons::{Commons, Learned};
 use super::demography::LabelRow;
+use super::doubles::Double;
 use super::families::Families;
-use super::observed::{Note, Shadows, UNNOTED};
+use super::notes::{Note, Notes, UNNOTED};
 use super::process::ProcessWatch;
 use super::series::{KnownId, Place, Series};
 use super::types::Types;
@@ -32,7 +33,7 @@ pub struct EndpointState {
     pub(super) clients: Clients,
     pub(super) process: ProcessWatch,
     pub(super) causes: Causes,
-    pub(super) shadows: Shadows,
+    pub(super) notes: Notes,
     pub(super) wordings: Wordings,
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
@@ -45,6 +46,8 @@ pub struct EndpointState {
     pub(super) part: Option<Part>,
     /// Series that this scrape may still add to censuses.
     pub(super) census_left: u32,
+    /// Whether the last scrape has brought a crowd of new series.
+    pub(super) had_news: bool,
     /// What was last listed of label values.
     pub(super) label_rows: Arc<[LabelRow]>,
     /// Families whose block must wait for the end, because one came back after it had left.
@@ -55,6 +58,10 @@ pub struct EndpointState {
     pub(super) last_sweep: f64,
     /// Wall time of the first commit, seconds since the epoch.
     pub(super) epoch_seconds: Option<f64>,
+    /// One for each policy that only observes: the endpoint as it were if that policy were enforced.
+    pub(super) doubles: Vec<Double>,
+    /// The policy whose double this is.
+    pub(super) observer: Option<Arc<str>>,
     pub(super) alike: Alike,
     pub(super) scratch: Scratch,
     /// Members of this scrape of which a line was sent to a group, where others may be sent elsewhere.
@@ -123,7 +130,7 @@ impl EndpointState {
             clients: Clients::default(),
             process: ProcessWatch::default(),
             causes: Causes::default(),
-            shadows: Shadows::default(),
+            notes: Notes::default(),
             wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
@@ -132,11 +139,14 @@ impl EndpointState {
             commons: None,
             part: None,
             census_left: 0,
+            had_news: false,
             label_rows: Arc::default(),
             held_families: HashSet::new(),
             plan: None,
             last_sweep: 0.0,
             epoch_seconds: None,
+            doubles: Vec::new(),
+            observer: None,
             alike: Alike::default(),
             scratch: Scratch::default(),
             sent: HashSet::new(),
@@ -155,6 +165,7 @@ impl EndpointState {
             + self.families.memory()
             + self.fold.memory()
             + self.budgets.memory()
+            + self.doubles.iter().map(|double| double.state.memory()).sum::<usize>()
     }
 
     /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.
@@ -169,7 +180,7 @@ impl EndpointState {
 
     /// Members remembered.
     pub fn members(&self) -> usize {
-        self.fold.members.len()
+        self.fold.members.len() + self.doubles.iter().map(|double| double.state.members()).sum::<usize>()
     }
 
     /// A pass over a body begins.
@@ -179,7 +190,6 @@ impl EndpointState {
         self.fold.begin();
         self.types.begin(self.scrape);
         self.series.rewind(&mut self.fold.members, self.scrape);
-        self.shadows.begin();
         self.budgets.begin();
         self.alike.begin(self.budgets.changes());
         self.begin_census();
@@ -211,7 +221,8 @@ impl EndpointState {
         self.alike.clear();
         let mut anew = self.series.unremembered();
         self.series.clear(&mut self.fold.members);
-        self.shadows.clear();
+        self.notes.clear();
+        self.causes.reorder(plan.names());
         self.fold.members.renumber_shadows(|_| UNNOTED);
         anew.extend(self.families.replan(self.format, plan));
         self.replan_limits(plan);

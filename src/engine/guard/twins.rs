@@ -3,11 +3,10 @@
 //! key, and it joins the same group; nothing is asked.
 
 use super::ahead::Beside;
-use super::series::What;
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Plain, Span, plain, plain_value};
-use crate::engine::fold::{FamilyId, GroupId, MemberId, MemberSeed, Pending, field};
+use crate::engine::fold::{FamilyId, MemberId, Pending, field};
 use crate::engine::model::{Seed, SeriesHash};
 
 /// Those met so far.
@@ -35,12 +34,9 @@ pub(super) struct Twin {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joins {
     pub family: FamilyId,
-    pub group: GroupId,
-    pub cause: u32,
-    pub shadow: u32,
     /// The make it is of.
     pub make: usize,
-    /// A member that is like those to come.
+    /// A member that is in a group, as those to come will be.
     pub model: MemberId,
 }
 
@@ -208,10 +204,8 @@ impl EndpointState {
     /// Takes up a line whose series nobody has met; `None` when somebody has.
     #[inline]
     pub(super) fn join_twin(&mut self, input: &[u8], kin: &Kin) -> Option<()> {
-        let Joins { family, group, cause, shadow, model, .. } = self.alike.twins.get(kin.twin).joins;
-        let seed = MemberSeed { key: kin.hash, family, cause, shadow };
-        let member = self.fold.join_new(seed, group, model)?;
-        self.series.follow(&mut self.fold.members, kin.hash, kin.len, What::Noted { member, field: field::VALUE });
+        let Joins { family, model, .. } = self.alike.twins.get(kin.twin).joins;
+        let member = self.series.join(&mut self.fold, kin.hash, kin.len, model)?;
         let value = kin.plain.value(input);
         self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
         Some(())

@@ -187,3 +187,80 @@ fn write(wording: &Wording, seed: &Seed, labels: &LabelSet, buffer: &mut Vec<u8>
     wording.pieces.last().into_iter().for_each(|piece| buffer.extend_from_slice(piece));
     wording.hash(seed, buffer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::families::Families;
+    use super::super::types::{Place, Role};
+    use super::*;
+    use crate::engine::fold::{FamilyId, Shape};
+    use crate::engine::model::{Format, Kind};
+    use crate::engine::policy::Plan;
+
+    const SEED: Seed = Seed::new(3);
+
+    fn families() -> Families {
+        let mut families = Families::default();
+        for kind in [Kind::Counter, Kind::Gauge] {
+            let place = Place { family: "m".into(), kind, role: Role::Value };
+            families.add(&place, Shape::Cumulative, Format::Text, &Plan::default(), &SEED);
+        }
+        families
+    }
+
+    fn key_of(wordings: &mut Wordings, family: &Family, labels: &[(&str, &str)]) -> SeriesHash {
+        let mut labels: LabelSet = labels.iter().copied().collect();
+        labels.normalise().unwrap();
+        key(&SEED, wordings, family, &labels, &mut Vec::new())
+    }
+
+    #[test]
+    fn what_was_met_first_is_the_usual_spelling_of_its_like() {
+        let (families, mut wordings) = (families(), Wordings::default());
+        let family = families.get(FamilyId(0));
+        let labels: LabelSet = [("a", "1"), ("q", "x")].into_iter().collect();
+        wordings.learn(&SEED, family, &labels, b"m{q=\"x\",a=\"1\",}");
+        wordings.learn(&SEED, family, &labels, b"m{a=\"1\",q=\"x\"}");
+        let key = key_of(&mut wordings, family, &[("q", "y\\\"\n"), ("a", "\u{fc}")]);
+        assert_eq!(key, SEED.hash("m{q=\"y\\\\\\\"\\n\",a=\"\u{fc}\",}".as_bytes()));
+    }
+
+    #[test]
+    fn a_key_says_one_family_and_one_label_set() {
+        let (families, mut wordings) = (families(), Wordings::default());
+        let [counter, gauge] = [FamilyId(0), FamilyId(1)].map(|id| families.get(id));
+        let sets: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("a", "1"), ("b", "2")],
+            &[("a=\"1\",b", "2")],
+            &[("a", "1\",b=\"2")],
+            &[("a", "2"), ("b", "1")],
+            &[("b", "1")],
+        ];
+        let both = [counter, gauge].into_iter().flat_map(|family| sets.map(|set| (family, set)));
+        let keys: HashSet<SeriesHash> = both.map(|(family, set)| key_of(&mut wordings, family, set)).collect();
+        assert_eq!(keys.len(), 2 * sets.len());
+    }
+
+    #[test]
+    fn keys_stay_however_many_sets_of_names_there_are_and_when_they_are_read_again() {
+        let (families, mut wordings) = (families(), Wordings::default());
+        let family = families.get(FamilyId(0));
+        let names: Vec<String> = (0..40).map(|at| format!("n{at}")).collect();
+        let all = |wordings: &mut Wordings| -> Vec<SeriesHash> {
+            names.iter().map(|name| key_of(wordings, family, &[(name, "1"), ("job", "2")])).collect()
+        };
+        let keys = all(&mut wordings);
+        assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 40);
+        // Too late to be the usual one.
+        let labels: LabelSet = [("job", "2"), ("n39", "1")].into_iter().collect();
+        wordings.learn(&SEED, family, &labels, b"m{n39=\"1\",job=\"2\"}");
+        assert_eq!(all(&mut wordings), keys);
+        let (rows, mut again) = (wordings.of(family).to_vec(), Wordings::default());
+        assert_eq!(rows.len(), MOST);
+        again.read(&SEED, family, rows.clone()).unwrap();
+        assert_eq!(all(&mut again), keys);
+        let broken = Wording { order: vec![0, 0], ..rows[0].clone() };
+        assert!(Wordings::default().read(&SEED, family, vec![broken]).is_none());
+    }
+}

@@ -4,7 +4,7 @@
 //! taking it up costs one access to memory that is far away. What does not fit goes to the next.
 //! An entry is four bytes: as many bits as positions need, the rest are of the hash.
 
-use super::SeriesHash;
+use super::{SeriesHash, room};
 
 /// Entries of a bucket.
 const WAYS: usize = 15;
@@ -44,7 +44,9 @@ impl Index {
     }
 
     fn of(buckets: usize, positions: usize) -> Index {
-        Index { buckets: vec![FREE; buckets], len: 0, bits: bits(positions.max(buckets * WAYS)) }
+        let mut all = room::with_room(buckets);
+        all.resize(buckets, FREE);
+        Index { buckets: all, len: 0, bits: bits(positions.max(buckets * WAYS)) }
     }
 
     #[inline]
@@ -117,7 +119,7 @@ impl Index {
     }
 
     pub fn memory(&self) -> usize {
-        self.buckets.capacity() * size_of::<Bucket>()
+        self.buckets.len() * size_of::<Bucket>()
     }
 
     #[inline]
@@ -224,10 +226,12 @@ impl Bucket {
     /// at once.
     #[inline]
     fn ways(&self, look: Look) -> impl Iterator<Item = usize> {
-        let fits = move |way: u32| u32::from(way != 0) & u32::from((way ^ look.tag) & look.mask == 0);
-        let fit = self.ways.iter().fold(0, |any, way| any | fits(*way));
-        let first = if fit == 0 { WAYS } else { 0 };
-        (first..WAYS).filter(move |way| fits(self.ways[*way]) == 1)
+        let fits = move |way: u32| (way ^ look.tag) & look.mask == 0;
+        let mut all = [0; WAYS + 1];
+        all[..WAYS].copy_from_slice(&self.ways);
+        let any = all.iter().fold(0, |any, way| any | u32::from(fits(*way)));
+        let first = if any == 0 { WAYS } else { 0 };
+        (first..WAYS).filter(move |way| self.ways[*way] != 0 && fits(self.ways[*way]))
     }
 
     /// Ways are taken from the first on, so that their number is the next; unless some were given

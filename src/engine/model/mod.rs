@@ -5,6 +5,7 @@ mod index;
 mod kind;
 mod labels;
 mod rank;
+pub mod room;
 mod seed;
 mod spelled;
 

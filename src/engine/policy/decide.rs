@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 /// Who listens to the walk.
 pub(super) trait Trace {
+    /// Whether policies that only observe are asked what they would do.
+    const ASKS_OBSERVERS: bool = true;
+
     /// A remark about the policy at this place of the plan.
     fn say(&mut self, policy: usize, line: impl FnOnce() -> String);
 
@@ -29,6 +32,16 @@ pub(super) trait Trace {
 pub(super) struct Silent;
 
 impl Trace for Silent {
+    #[inline(always)]
+    fn say(&mut self, _: usize, _: impl FnOnce() -> String) {}
+}
+
+/// Nobody, and it is about what happens and not about what would.
+pub(super) struct Deaf;
+
+impl Trace for Deaf {
+    const ASKS_OBSERVERS: bool = false;
+
     #[inline(always)]
     fn say(&mut self, _: usize, _: impl FnOnce() -> String) {}
 }
@@ -60,6 +73,9 @@ pub(super) fn walk<T: Trace>(
     let mut so_far = SoFar::default();
     let ended = links.iter().enumerate().find_map(|(at, link)| {
         let planned = &policies[link.policy];
+        if !T::ASKS_OBSERVERS && !planned.has_a_say() {
+            return None;
+        }
         if !link.gate.admits(&planned.policy, series.labels) {
             editor.trace.say(link.policy, || misfits(link, &planned.policy, series.labels));
             return None;
@@ -70,21 +86,19 @@ pub(super) fn walk<T: Trace>(
             _ if planned.passes() => Some(Ended::Passed),
             Enforcement::Enforced => enforce(&mut editor, at, link, out, &mut so_far),
             Enforcement::Observed => {
-                let observed = editor.observe(link, out);
-                // Nobody else would have kept it out before.
-                let is_alone = so_far.cause.is_none();
-                so_far.observed.extend(observed.map(|o| Observed { is_news: o.is_news || is_alone, ..o }));
+                so_far.observed.extend(editor.observe(link, out));
                 None
             }
         }
     });
     let SoFar { observed, further, .. } = &mut so_far;
     let (observed, further) = (std::mem::take(observed), std::mem::take(further));
-    let mut decision = Decision { observed, further, held: editor.held, ..Decision::default() };
+    let first = so_far.cause.clone();
+    let mut decision = Decision { observed, first, further, held: editor.held, ..Decision::default() };
     match ended {
         Some(Ended::Passed) => {
             out.copy_from(series.labels);
-            decision.further.clear();
+            (decision.first, decision.further) = (None, Vec::new());
             decision.held.clear();
             // What passes would have kept its labels, whoever wanted to change them before.
             decision.observed.retain(|observed| observed.labels.is_none());
@@ -142,7 +156,10 @@ fn enforce<T: Trace>(
             }
             None
         }
-        Edited::Dropped(cause) => Some(Ended::Dropped(cause)),
+        Edited::Dropped(cause) => {
+            so_far.further.extend(before.map(|labels| Further { labels, cause: cause.clone(), is_news: true }));
+            Some(Ended::Dropped(cause))
+        }
     }
 }
 
@@ -208,11 +225,8 @@ impl<'p, T: Trace> Editor<'p, T> {
         self.fresh = Fresh::No;
         let observed = match edited {
             Edited::Unchanged => None,
-            Edited::Changed(cause) => {
-                let is_news = !cause.action.is_budget() || self.books.newly_refused;
-                Some(Observed { labels: Some(labels.clone()), cause, is_news })
-            }
-            Edited::Dropped(cause) => Some(Observed { labels: None, cause, is_news: true }),
+            Edited::Changed(cause) => Some(Observed { labels: Some(labels.clone()), cause }),
+            Edited::Dropped(cause) => Some(Observed { labels: None, cause }),
         };
         self.scratch.observed = labels;
         observed

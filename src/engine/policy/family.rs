@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::budget::FamilyBudget;
 use super::compiled::{Enforcement, Policy};
-use super::decide::{self, Scratch, Silent};
+use super::decide::{self, Deaf, Scratch, Silent};
 use super::fold_settings::{Says, SettingsTable};
 use super::names::Names;
 use super::plan::{Planned, Watch};
@@ -58,7 +58,7 @@ pub enum Decides {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
     Untouched,
-    /// Series can be left out or observed; those that stay keep their labels.
+    /// Series can be left out; those that stay keep their labels.
     Selecting,
     /// Label sets can change, so that any series of the family may come to meet a group.
     Editing,
@@ -89,7 +89,14 @@ impl FamilyPlan {
 
     /// Says that no policy reaches it, and yet it is remembered for a limit of the whole endpoint.
     pub fn is_only_watched(&self) -> bool {
-        self.reach == Reach::Editing && !self.links.iter().any(|link| self.policies[link.policy].acts())
+        let acts = |planned: &Planned| planned.enforcement == Enforcement::Enforced && planned.acts();
+        self.reach == Reach::Editing && !self.links.iter().any(|link| acts(&self.policies[link.policy]))
+    }
+
+    /// Says whether label sets of this family are changed before limits look at them.
+    pub fn edits(&self) -> bool {
+        let enforced = self.links.iter().map(|link| &self.policies[link.policy]).filter(|planned| planned.has_a_say());
+        enforced.into_iter().any(|planned| planned.policy.effect.edits_labels())
     }
 
     /// Says whether the lines of one histogram or summary can get different labels.
@@ -102,6 +109,11 @@ impl FamilyPlan {
         decide::walk(self, series, out, ledger, &mut Silent)
     }
 
+    /// The same without asking policies that only observe.
+    pub fn enforce(&mut self, series: SeriesRef<'_>, out: &mut LabelSet, ledger: &mut dyn Ledger) -> Decision {
+        decide::walk(self, series, out, ledger, &mut Deaf)
+    }
+
     /// How many series the family may have, and what must stay of them.
     pub fn budget(&self) -> &FamilyBudget {
         &self.budget
@@ -109,12 +121,13 @@ impl FamilyPlan {
 
     /// Says of each of these labels of a series whether its value decides anything: not if it goes,
     /// and nobody looks at it first. `None` where more than the other values decides: matchers,
-    /// rules, observers, places that are given out, or several policies, which share the blame.
+    /// rules, places that are given out, or several policies, which share the blame.
     pub fn deciding<'l>(&self, labels: impl Iterator<Item = &'l str>) -> Option<Vec<Decides>> {
+        let enforced = self.links.iter().filter(|link| self.policies[link.policy].has_a_say());
         let mut acting = None;
         let mut one = |label| {
             let mut is_read = false;
-            for (at, link) in self.links.iter().enumerate() {
+            for (at, link) in enforced.clone().enumerate() {
                 for step in self.policies[link.policy].policy.effect.steps().iter().filter(|step| step.wants(label)) {
                     if step.asks_for_room() || *acting.get_or_insert(at) != at {
                         return None;
@@ -127,11 +140,8 @@ impl FamilyPlan {
             }
             Some(Decides::Yes)
         };
-        let by_steps_only = self.links.iter().all(|link| {
-            let Planned { policy, enforcement } = &self.policies[link.policy];
-            *enforcement == Enforcement::Enforced
-                && matches!(link.gate, Gate::Every)
-                && policy.effect.rules().is_empty()
+        let by_steps_only = enforced.clone().all(|link| {
+            matches!(link.gate, Gate::Every) && self.policies[link.policy].policy.effect.rules().is_empty()
         });
         by_steps_only.then(|| labels.map(&mut one).collect()).flatten()
     }
@@ -190,6 +200,8 @@ pub(super) fn gate(policy: &Policy, family: FamilyRef<'_>) -> Option<Gate> {
 
 fn reach(planned: &Planned) -> Reach {
     match planned.enforcement {
+        // Who only observes does so in a double of the endpoint.
+        Enforcement::Observed => Reach::Untouched,
         _ if !planned.acts() => Reach::Untouched,
         // Series under a limit may come to be folded: what they were must be known by then.
         _ if planned.policy.budget.limits() => Reach::Editing,

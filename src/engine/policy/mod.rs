@@ -43,7 +43,7 @@ pub use doubts::Doubt;
 pub use family::{Decides, FamilyPlan};
 pub use finding::{Finding, Severity};
 pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
-pub use plan::{Plan, Watch};
+pub use plan::{Observer, Plan, Watch};
 pub use policies::Policies;
 pub use shape::{Shape, shape};
 pub use usage::{Part, Unused, Usage};
@@ -120,7 +120,9 @@ pub struct Decision {
     pub settings: SettingsId,
     /// What observing policies would have done, in order.
     pub observed: Vec<Observed>,
-    /// Policies that changed the series after the first one had.
+    /// Who changed it first, also where it is left out in the end.
+    pub first: Option<Cause>,
+    /// Policies that changed the series after the first one had, or left it out.
     pub further: Vec<Further>,
     /// Labels that steps changed for want of room, as they were.
     pub held: Vec<(Arc<str>, Box<str>)>,
@@ -155,8 +157,6 @@ pub struct Observed {
     /// The label set it would have had; `None` when it would have been left out.
     pub labels: Option<LabelSet>,
     pub cause: Cause,
-    /// Whether it would be new that such a series is kept out; planned changes always are.
-    pub is_news: bool,
 }
 
 /// Who is to blame: the first step that changed the series.

@@ -14,6 +14,15 @@ pub struct Plan {
     policies: Arc<[Planned]>,
     fingerprint: u64,
     watch: Watch,
+    observers: Arc<[Observer]>,
+}
+
+/// A policy that only observes, and the plan in which it is enforced: policies before it as they
+/// are, none behind it.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    pub policy: Arc<str>,
+    pub plan: Arc<Plan>,
 }
 
 /// Whether families that no policy reaches are remembered as well, because a limit of the whole
@@ -35,14 +44,31 @@ pub(super) struct Planned {
 
 impl Plan {
     pub(super) fn new(policies: Vec<Planned>) -> Plan {
+        let observing = policies.iter().zip(1..).filter(|(p, _)| p.enforcement == Enforcement::Observed && p.acts());
+        let observers = observing.map(|(planned, len)| Observer::of(planned, &policies[..len]));
+        Plan { observers: observers.collect(), ..Plan::bare(policies) }
+    }
+
+    fn bare(policies: Vec<Planned>) -> Plan {
         let fingerprint = fingerprint(&policies);
-        Plan { policies: policies.into(), fingerprint, watch: Watch::Reached }
+        Plan { policies: policies.into(), fingerprint, watch: Watch::Reached, observers: Arc::default() }
     }
 
     /// The same policies, watching more or less than they reach.
     pub fn watching(self, watch: Watch) -> Plan {
         let fingerprint = self.fingerprint ^ u64::from(watch == Watch::All) ^ u64::from(self.watch == Watch::All);
-        Plan { fingerprint, watch, ..self }
+        let observers = self.observers.iter().map(|observer| observer.watching(watch)).collect();
+        Plan { fingerprint, watch, observers, ..self }
+    }
+
+    /// The names of the policies, in order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.policies.iter().map(|planned| &planned.policy.name)
+    }
+
+    /// The policies that only observe.
+    pub fn observers(&self) -> &[Observer] {
+        &self.observers
     }
 
     /// Says whether no policy can touch or observe anything: the guard then remembers nothing.
@@ -68,6 +94,21 @@ impl Plan {
     }
 }
 
+impl Observer {
+    /// `policies` up to itself.
+    fn of(planned: &Planned, policies: &[Planned]) -> Observer {
+        let mut policies = policies.to_vec();
+        if let Some(last) = policies.last_mut() {
+            last.enforcement = Enforcement::Enforced;
+        }
+        Observer { policy: planned.policy.name.clone(), plan: Arc::new(Plan::bare(policies)) }
+    }
+
+    fn watching(&self, watch: Watch) -> Observer {
+        Observer { policy: self.policy.clone(), plan: Arc::new(Plan::clone(&self.plan).watching(watch)) }
+    }
+}
+
 impl Planned {
     /// Says whether the policy does or counts anything of its own (passing is neither).
     pub fn acts(&self) -> bool {
@@ -76,6 +117,11 @@ impl Planned {
             Effect::Drop => true,
             edit @ Effect::Edit { .. } => !edit.is_nothing() || self.policy.budget.limits(),
         }
+    }
+
+    /// Says whether anything happens because of it.
+    pub fn has_a_say(&self) -> bool {
+        self.enforcement == Enforcement::Enforced || self.passes()
     }
 
     /// Says whether the series it selects are out of reach of later policies. Where the whole

@@ -21,8 +21,8 @@ use super::edition::{Edition, Reading};
 use super::scripts;
 
 /// How long a claim outlives its guard.
-const LEASE: Duration = Duration::from_secs(3);
-const RENEWAL: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(1);
+const RENEWAL: Duration = Duration::from_millis(250);
 /// Between two looks at a claim that is somebody else's.
 const LOOK: Duration = Duration::from_millis(10);
 

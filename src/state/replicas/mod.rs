@@ -81,7 +81,7 @@ impl Replicas {
     }
 
     fn not_written(&self, trouble: &Trouble, what: &str) {
-        self.telemetry.state_not_written(trouble.reason(), what, &trouble.to_string());
+        self.telemetry.state_not_shared(trouble.reason(), what, &trouble.to_string());
     }
 
     fn not_resumed(&self, trouble: &Trouble, what: &str) {

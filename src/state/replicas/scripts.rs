@@ -57,10 +57,12 @@ pub static READ: LazyLock<Script> = LazyLock::new(|| {
 /// `state`, `lock`; token, life and version that were read, life from now on, `whole` or `change`,
 /// piece, milliseconds to live, server. Gives what became of it, and whether the changes have outgrown the whole.
 ///
-/// The piece is written before anything goes: a store without memory refuses that first.
+/// A claim that has ended and that nobody else has taken is no obstacle: what was read is still what is
+/// there. The piece is written before anything goes: a store without memory refuses that first.
 pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'lost', 0} end
+        "local holder = redis.call('GET', KEYS[2])
+         if holder and holder ~= ARGV[1] then return {'lost', 0} end
          local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'whole', 'log')
          if (h[1] or '') ~= ARGV[2] or (h[2] or '0') ~= ARGV[3] then return {'moved', 0} end
          local before, base, piece = tonumber(ARGV[3]), tonumber(h[3] or 0), ARGV[6]
@@ -75,8 +77,8 @@ pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
          redis.call('HSET', KEYS[1], 'life', ARGV[4], 'version', version, 'base', base, 'whole', whole, 'log', log,
            'at', now[1] * 1000 + math.floor(now[2] / 1000), 'server', ARGV[8])
          redis.call('PEXPIRE', KEYS[1], ARGV[7])
-         redis.call('DEL', KEYS[2])
-         local outgrown = log > math.max(whole, 65536) or version - base > 1000
+         if holder then redis.call('DEL', KEYS[2]) end
+         local outgrown = log > math.max(whole, 8192) or version - base > 1000
          return {'kept', outgrown and 1 or 0}",
     )
 });

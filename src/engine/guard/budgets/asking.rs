@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{BookKey, Budgets, Collapse, FamilyKey, Origin, Slot, shared};
 use crate::engine::cardinality::{Admission, Novelty as Novel};
 use crate::engine::model::Seed;
-use crate::engine::policy::{Ask, FamilyBudget, Ledger, Manner, Novelty, Room, Span};
+use crate::engine::policy::{Ask, FamilyBudget, Ledger, Novelty, Room, Span};
 
 /// The ledger while one series is decided.
 pub struct Asking<'a> {
@@ -25,18 +25,13 @@ pub struct Asking<'a> {
 /// What the family's policies say about places.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    enforced_ttl: f64,
-    observed_ttl: f64,
+    ttl_seconds: f64,
     fingerprint: u64,
 }
 
 impl Terms {
     pub fn of(budget: &FamilyBudget) -> Terms {
-        Terms {
-            enforced_ttl: budget.enforced.ttl_seconds(),
-            observed_ttl: budget.observed.ttl_seconds(),
-            fingerprint: budget.fingerprint,
-        }
+        Terms { ttl_seconds: budget.enforced.ttl_seconds(), fingerprint: budget.fingerprint }
     }
 }
 
@@ -53,12 +48,7 @@ impl Ledger for Asking<'_> {
             Span::Family => self.family,
         };
         let key = BookKey { step: ask.step.0, label: self.seed.hash(ask.label.as_bytes()).0, family };
-        let ttl = match ask.manner {
-            Manner::Enforced => self.terms.enforced_ttl,
-            Manner::Observed => self.terms.observed_ttl,
-        };
-        let book = self.budgets.book(key, ask.limit, ttl);
-        self.budgets.asked_by(book, ask.manner);
+        let book = self.budgets.book(key, ask.limit, self.terms.ttl_seconds);
         let slot = Slot { book, value: self.seed.hash(ask.value.as_bytes()).0 };
         let answer = self.budgets.ask(slot, self.now as u32);
         if self.budgets.books[book as usize].places.knows(slot.value) {
@@ -78,8 +68,7 @@ impl Asking<'_> {
     fn family_room(&mut self, ask: &Ask<'_>, admission: Admission, novelty: Novelty) -> Room {
         let origin = Origin::Step(ask.step);
         let mine = |c: &Collapse| c.family == self.family && c.origin == origin && *c.label == *ask.label;
-        let is_collapsed = self.budgets.collapses().iter().any(|c| mine(c) && c.manner == ask.manner);
-        if is_collapsed {
+        if self.budgets.collapses().iter().any(mine) {
             return Room::Refused(novelty);
         }
         if admission == Admission::Granted {
@@ -92,7 +81,6 @@ impl Asking<'_> {
             label: shared(ask.label),
             policy: shared(ask.policy),
             origin,
-            manner: ask.manner,
             since: self.now,
             fingerprint: self.terms.fingerprint,
         });

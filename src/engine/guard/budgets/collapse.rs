@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::FamilyKey;
-use crate::engine::policy::{Action, Cause, Manner, StepKey};
+use crate::engine::policy::{Action, Cause, StepKey};
 
 #[derive(Clone, Debug)]
 pub struct Collapse {
@@ -13,7 +13,6 @@ pub struct Collapse {
     pub label: Arc<str>,
     pub policy: Arc<str>,
     pub origin: Origin,
-    pub manner: Manner,
     /// Endpoint clock at which it began.
     pub since: f64,
     /// Of what applied to the family then: it ends when that changes.
@@ -31,8 +30,7 @@ pub enum Origin {
 
 impl Collapse {
     pub fn is_same(&self, other: &Collapse) -> bool {
-        (self.family, self.origin, self.manner) == (other.family, other.origin, other.manner)
-            && self.label == other.label
+        (self.family, self.origin) == (other.family, other.origin) && self.label == other.label
     }
 
     /// Who is to blame for series that it folds.

@@ -9,11 +9,16 @@ use crate::engine::cardinality::{Admission, Novelty};
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     inside: HashSet<u64>,
+    /// The sets of label names that have an overflow series of their own.
+    forms: HashSet<u64>,
 }
+
+/// More sets of label names than these share one overflow series.
+const MOST_FORMS: usize = 16;
 
 impl Gate {
     pub fn new(inside: impl IntoIterator<Item = u64>) -> Gate {
-        Gate { inside: inside.into_iter().collect() }
+        Gate { inside: inside.into_iter().collect(), forms: HashSet::new() }
     }
 
     /// Whether the label set has one of `places`, and whether it got it only now.
@@ -26,6 +31,11 @@ impl Gate {
         }
         self.inside.insert(key);
         (Admission::Granted, Novelty::New)
+    }
+
+    /// Whether series with these label names that have no place overflow into one with the same names.
+    pub fn has_form(&mut self, names: u64) -> bool {
+        self.forms.contains(&names) || (self.forms.len() < MOST_FORMS && self.forms.insert(names))
     }
 
     pub fn take_back(&mut self, key: u64) {

@@ -18,7 +18,7 @@ pub use gate::Gate;
 pub use rows::BudgetRows;
 
 use crate::engine::cardinality::{Admission, Answer, Arrival, Count, Lately, Novelty, Places};
-use crate::engine::policy::{Manner, StepKey};
+use crate::engine::policy::StepKey;
 
 /// Stands for a family: the hash of its name and type.
 pub type FamilyKey = u64;
@@ -28,8 +28,8 @@ pub struct Budgets {
     books: Vec<Book>,
     by_key: HashMap<BookKey, u32>,
     collapses: Vec<Collapse>,
-    gates: HashMap<(FamilyKey, Manner), Gate>,
-    /// Label sets that limits fold or keep out, as limits met them.
+    gates: HashMap<FamilyKey, Gate>,
+    /// Label sets that limits fold or keep out, as limits met them, and series that are left out.
     kept_out: HashMap<FamilyKey, Lately>,
     /// Label sets there would be without limits, of families where one is effective.
     demand: HashMap<FamilyKey, Lately>,
@@ -50,7 +50,7 @@ pub struct Budgets {
     pub(super) is_written: bool,
 }
 
-type Before = (Vec<Collapse>, HashMap<(FamilyKey, Manner), Gate>);
+type Before = (Vec<Collapse>, HashMap<FamilyKey, Gate>);
 
 /// The values of one label that one step has met.
 #[derive(Debug, Default)]
@@ -58,16 +58,6 @@ pub struct Book {
     pub places: Places,
     pub limit: u64,
     pub ttl_seconds: f64,
-    /// Whether it was asked last by who acts on it. Not written down: after a restart each series asks
-    /// anew.
-    acts: Acts,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Acts {
-    #[default]
-    Yes,
-    No,
 }
 
 impl Book {
@@ -94,19 +84,23 @@ pub struct Slot {
 #[derive(Debug)]
 enum Undo {
     Place(Slot),
-    Gate(FamilyKey, Manner, u64),
+    Gate(FamilyKey, u64),
 }
 
 /// Label sets up to here are told apart exactly.
 const EXACT_DEMAND: u32 = 10_000;
 
 impl Budgets {
-    /// A scrape begins.
+    /// A pass over a body begins.
     pub fn begin(&mut self) {
         self.undo.clear();
+        self.before = None;
+    }
+
+    /// The scrape at hand is committed: what was new in it is known, and in those before it that failed.
+    pub fn commit(&mut self) {
         self.fresh_slots.clear();
         self.fresh_sets.clear();
-        self.before = None;
     }
 
     /// The scrape at hand has failed: what it decided was never decided.
@@ -114,8 +108,8 @@ impl Budgets {
         for undo in self.undo.drain(..).rev() {
             match undo {
                 Undo::Place(slot) => self.books[slot.book as usize].places.take_back(slot.value),
-                Undo::Gate(family, manner, key) => {
-                    if let Some(gate) = self.gates.get_mut(&(family, manner)) {
+                Undo::Gate(family, key) => {
+                    if let Some(gate) = self.gates.get_mut(&family) {
                         gate.take_back(key);
                     }
                 }
@@ -126,12 +120,12 @@ impl Budgets {
             self.changes += 1;
             let effective = self.effective();
             self.demand.retain(|family, _| effective.contains(family));
-            self.kept_out.retain(|family, _| effective.iter().any(|e| [*e, e.rotate_left(1)].contains(family)));
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.books.is_empty() && self.collapses.is_empty() && self.gates.is_empty()
+        let decides = !self.books.is_empty() || !self.collapses.is_empty() || !self.gates.is_empty();
+        !decides && self.kept_out.is_empty()
     }
 
     fn book(&mut self, key: BookKey, limit: u64, ttl_seconds: f64) -> u32 {
@@ -143,10 +137,6 @@ impl Budgets {
         let book = &mut books[at as usize];
         (book.limit, book.ttl_seconds) = (limit, book.ttl_seconds.max(ttl_seconds));
         at
-    }
-
-    fn asked_by(&mut self, book: u32, manner: Manner) {
-        self.books[book as usize].acts = if manner == Manner::Enforced { Acts::Yes } else { Acts::No };
     }
 
     /// What becomes of the value.
@@ -219,6 +209,11 @@ impl Budgets {
         ended
     }
 
+    /// Those that were decided in the scrape at hand.
+    pub fn new_collapses(&self) -> Vec<Collapse> {
+        self.collapses.iter().filter(|c| self.is_new(c)).cloned().collect()
+    }
+
     /// How often collapses or gates changed.
     pub fn changes(&self) -> u64 {
         self.changes
@@ -229,15 +224,10 @@ impl Budgets {
         self.before.as_ref().is_some_and(|before| !before.0.iter().any(|c| c.is_same(collapse)))
     }
 
-    /// Labels that are really folded away.
-    pub fn enforced_collapses(&self) -> usize {
-        self.collapses.iter().filter(|c| c.manner == Manner::Enforced).count()
-    }
-
     /// Families where a limit has become effective.
     pub fn effective(&self) -> Vec<FamilyKey> {
         let mut keys: Vec<FamilyKey> = self.collapses.iter().map(|c| c.family).collect();
-        keys.extend(self.gates.keys().map(|(family, _)| *family));
+        keys.extend(self.gates.keys());
         keys.sort_unstable();
         keys.dedup();
         keys
@@ -249,44 +239,49 @@ impl Budgets {
         mine.map(|(_, &at)| self.books[at as usize].ratio()).fold(0.0, f64::max)
     }
 
-    /// The same for every book that somebody acts on.
+    /// The same for every book.
     pub fn ratios(&self) -> impl Iterator<Item = f64> {
-        self.books.iter().filter(|book| book.acts == Acts::Yes).map(Book::ratio)
+        self.books.iter().map(Book::ratio)
     }
 
-    pub fn gate(&self, family: FamilyKey, manner: Manner) -> Option<&Gate> {
-        self.gates.get(&(family, manner))
+    pub fn gate(&self, family: FamilyKey) -> Option<&Gate> {
+        self.gates.get(&family)
     }
 
     /// The family is full: only what is there already stands.
-    pub fn close(&mut self, family: FamilyKey, manner: Manner, gate: Gate) {
+    pub fn close(&mut self, family: FamilyKey, gate: Gate) {
         self.remember();
-        self.gates.insert((family, manner), gate);
+        self.gates.insert(family, gate);
     }
 
     /// Gives an output label set a place behind a gate, if there is one.
-    pub fn enter(&mut self, family: FamilyKey, manner: Manner, key: u64, places: u64) -> Admission {
-        let Some(gate) = self.gates.get_mut(&(family, manner)) else { return Admission::Granted };
+    pub fn enter(&mut self, family: FamilyKey, key: u64, places: u64) -> Admission {
+        let Some(gate) = self.gates.get_mut(&family) else { return Admission::Granted };
         match gate.enter(key, places) {
             (admission, Novelty::New) if admission == Admission::Granted => {
                 self.is_written = false;
-                self.undo.push(Undo::Gate(family, manner, key));
+                self.undo.push(Undo::Gate(family, key));
                 admission
             }
             (admission, _) => admission,
         }
     }
 
-    pub fn open_gates(&mut self, opens: impl Fn(FamilyKey, Manner) -> bool) {
-        if self.gates.keys().any(|&(family, manner)| opens(family, manner)) {
+    /// Whether series of a full family overflow under their own label names.
+    pub fn has_form(&mut self, family: FamilyKey, names: u64) -> bool {
+        self.gates.get_mut(&family).is_none_or(|gate| gate.has_form(names))
+    }
+
+    pub fn open_gates(&mut self, opens: impl Fn(FamilyKey) -> bool) {
+        if self.gates.keys().any(|&family| opens(family)) {
             self.remember();
-            self.gates.retain(|&(family, manner), _| !opens(family, manner));
+            self.gates.retain(|&family, _| !opens(family));
         }
     }
 
     /// Keeps behind each gate what is still there.
     pub fn thin_gates(&mut self, mut stays: impl FnMut(FamilyKey, u64) -> bool) {
-        for ((family, _), gate) in &mut self.gates {
+        for (family, gate) in &mut self.gates {
             gate.retain(|key| stays(*family, key));
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Book, BookKey, Budgets, Collapse, Gate, Origin, shared};
 use crate::engine::cardinality::{Admission, Place};
-use crate::engine::policy::{Manner, StepKey};
+use crate::engine::policy::StepKey;
 
 type Bytes = [u8; 8];
 
@@ -36,7 +36,6 @@ struct CollapseRow {
     policy: String,
     /// `None`: by a limit on series.
     step: Option<Bytes>,
-    is_observed: u8,
     since: f64,
     fingerprint: Bytes,
 }
@@ -44,16 +43,14 @@ struct CollapseRow {
 #[derive(Debug, Serialize, Deserialize)]
 struct GateRow {
     family: Bytes,
-    is_observed: u8,
     inside: Vec<Bytes>,
 }
 
 impl BudgetRows {
     pub fn of(budgets: &Budgets) -> BudgetRows {
         let book = |(key, &at): (&BookKey, &u32)| BookRow::of(key, &budgets.books[at as usize]);
-        let gate = |(&(family, manner), gate): (&(u64, Manner), &Gate)| GateRow {
+        let gate = |(&family, gate): (&u64, &Gate)| GateRow {
             family: family.to_le_bytes(),
-            is_observed: u8::from(manner == Manner::Observed),
             inside: gate.iter().map(u64::to_le_bytes).collect(),
         };
         BudgetRows {
@@ -79,7 +76,7 @@ impl BudgetRows {
         budgets.collapses = self.collapses.into_iter().map(CollapseRow::give).collect();
         let gate = |row: GateRow| {
             let inside = row.inside.into_iter().map(u64::from_le_bytes);
-            ((u64::from_le_bytes(row.family), manner(row.is_observed)), Gate::new(inside))
+            (u64::from_le_bytes(row.family), Gate::new(inside))
         };
         budgets.gates = self.gates.into_iter().map(gate).collect::<HashMap<_, _>>();
         budgets
@@ -111,7 +108,6 @@ impl CollapseRow {
                 Origin::Step(key) => Some(key.0.to_le_bytes()),
                 Origin::Series => None,
             },
-            is_observed: u8::from(collapse.manner == Manner::Observed),
             since: collapse.since,
             fingerprint: collapse.fingerprint.to_le_bytes(),
         }
@@ -124,13 +120,8 @@ impl CollapseRow {
             label: shared(&self.label),
             policy: shared(&self.policy),
             origin: self.step.map_or(Origin::Series, |step| Origin::Step(StepKey(u64::from_le_bytes(step)))),
-            manner: manner(self.is_observed),
             since: self.since,
             fingerprint: u64::from_le_bytes(self.fingerprint),
         }
     }
-}
-
-fn manner(is_observed: u8) -> Manner {
-    if is_observed == 0 { Manner::Enforced } else { Manner::Observed }
 }

@@ -1,9 +1,9 @@
-//! What a scrape is given, and how it ends.
+//! What a scrape is given, how it ends, and why it fails.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Commons;
+use super::commons::Commons;
 use crate::engine::exposition::SyntaxError;
 use crate::engine::policy::Plan;
 
@@ -113,6 +113,9 @@ pub enum ScrapeError {
     TypesChanged,
     #[error("{family}: more than {limit} series (series_limit_action: fail)")]
     SeriesLimit { family: Arc<str>, limit: u64 },
+    /// Never leaves the guard.
+    #[error("the body is read again")]
+    StartedOver,
     #[error("the process restarted, which the body said after what had left already; the next scrape knows it")]
     Restarted,
 }
