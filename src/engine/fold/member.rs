@@ -4,6 +4,7 @@ use super::class::{Class, ClassId, Classes, Role, RoleId, Roles};
 use super::family::FamilyId;
 use super::group::{GroupId, Turn};
 use super::layout::LayoutId;
+use super::value::{Many, Value};
 use crate::engine::model::{Index, SeriesHash, Spelled, Stamp, room};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,15 +52,6 @@ struct Record {
 /// It was noted since it was made or read from the store.
 const MET: u16 = 1 << Stamp::BITS;
 
-/// The last good value; NaN where none was seen. Most members hold one number, the bits are then
-/// its own; else they are [`MANY`] and the place of the numbers.
-#[derive(Clone, Copy, Debug)]
-struct Value(u64);
-
-/// A NaN that no arithmetic gives and no parser: what stands in its lower half is a place.
-const MANY: u64 = 0xfff7_5eed_0000_0000;
-const UPPER: u64 = 0xffff_ffff_0000_0000;
-
 /// Whether a commit has left something as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Difference {
@@ -79,21 +71,6 @@ pub struct Remembered {
     pub noted: Stamp,
     /// Whether any did, since it was made or read from the store.
     pub is_met: bool,
-}
-
-impl Value {
-    const UNKNOWN: Value = Value(0x7ff8_0000_0000_0000);
-
-    #[inline]
-    fn one(value: f64) -> Value {
-        Value(if value.is_nan() { Value::UNKNOWN.0 } else { value.to_bits() })
-    }
-
-    /// Where the numbers are, when there are several.
-    #[inline]
-    fn place(self) -> Option<usize> {
-        (self.0 & UPPER == MANY).then_some((self.0 & !UPPER) as usize)
-    }
 }
 
 impl Member {
@@ -460,53 +437,9 @@ impl Members {
     }
 }
 
-/// The numbers of members that hold several.
-#[derive(Debug, Default)]
-struct Many {
-    numbers: Vec<Vec<f64>>,
-    free: Vec<u32>,
-}
-
-impl Many {
-    fn insert(&mut self, numbers: Vec<f64>) -> Value {
-        let at = self.free.pop().unwrap_or_else(|| {
-            self.numbers.push(Vec::new());
-            self.numbers.len() as u32 - 1
-        });
-        self.numbers[at as usize] = numbers;
-        Value(MANY | u64::from(at))
-    }
-
-    fn set(&mut self, member: &mut Value, field: usize, value: f64) {
-        let at = match member.place() {
-            Some(at) => at,
-            None => {
-                *member = self.insert(vec![f64::from_bits(member.0)]);
-                member.place().unwrap_or_default()
-            }
-        };
-        let numbers = &mut self.numbers[at];
-        if numbers.len() <= field {
-            numbers.resize(field + 1, f64::NAN);
-        }
-        numbers[field] = value;
-    }
-
-    fn remove(&mut self, value: Value) {
-        if let Some(at) = value.place() {
-            self.numbers[at] = Vec::new();
-            self.free.push(at as u32);
-        }
-    }
-
-    fn memory(&self) -> usize {
-        let each = self.numbers.first().map_or(0, |n| n.capacity() * 8 + size_of::<Vec<f64>>());
-        self.numbers.len() * each + self.free.capacity() * 4
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::value::MANY;
     use super::*;
 
     fn seed(key: u64) -> MemberSeed {

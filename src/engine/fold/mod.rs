@@ -25,6 +25,7 @@ mod rows;
 mod settle;
 mod sum;
 mod untouched;
+mod value;
 
 pub use clock::EndpointClock;
 pub use evict::Moved;
