@@ -7,7 +7,7 @@
 //!
 //! CPU time is the kernel's account of the process, user and system. All take turns in every
 //! round, get the same body and have their answers checked; a ratio is the median of the ratios
-//! within a round. nginx and vmagent are taken from the PATH, or from where `NGINX` and `VMAGENT` say; without
+//! within a round. nginx (`apt-get install nginx-light`) and vmagent are taken from the PATH, or from where `NGINX` and `VMAGENT` say; without
 //! them what needs them is skipped by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -30,11 +30,14 @@ struct Bench {
     upstream: Upstream,
 }
 
+/// Prints one comparison.
+type Table = fn(&Bench);
+
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|word| name.contains(word.as_str()));
     let bench = Bench { place: tempfile::tempdir().unwrap(), upstream: Upstream::start() };
-    let tables: [(&str, fn(&Bench)); 5] = [
+    let tables: [(&str, Table); 5] = [
         ("identity: 100,000 series", Bench::identity),
         ("gzip: 100,000 series, compressed by the exporter, taken compressed", Bench::gzip),
         ("storage: 100,000 members, every value changed", Bench::storage),
