@@ -20,6 +20,7 @@ use super::deadline::Deadline;
 use super::encode::Encoder;
 use super::failure::{Failure, Stage};
 use super::fetch::Persists;
+use super::scrape::PACKED;
 use super::source::{Kept, Source};
 use super::wire::Filled;
 
@@ -29,6 +30,8 @@ pub struct Flow {
     pub source: Option<Source>,
     pub treatment: Treatment,
     pub release: Release,
+    /// Whether the compressed body was still kept when more output was held back for it.
+    pub kept: Kept,
     pub target: Arc<ActiveTarget>,
     pub content_type: Option<HeaderValue>,
     pub end: BodyEnd,
@@ -111,7 +114,10 @@ impl Flow {
             match self.advance(&mut out).await? {
                 Advanced::End(None) => return Ok(Turn::Whole(out)),
                 Advanced::End(Some(packed)) => return Ok(Turn::AsItCame(out, packed)),
-                Advanced::More if out.is_empty() || self.release == Release::Whole => {}
+                // A body that comes faster than it is read must not keep others from being read.
+                Advanced::More if out.is_empty() || self.release == Release::Whole => {
+                    tokio::task::yield_now().await;
+                }
                 Advanced::More => return Ok(Turn::Begun(out)),
             }
         }
@@ -164,12 +170,22 @@ impl Flow {
             let bytes = tail.len() - before;
             #[cfg(test)]
             super::tests::as_if_the_engine_had_a_bug(&tail[before..]);
+            if source.kept() == Kept::No && self.kept == Kept::Whole {
+                self.kept = Kept::No;
+                if self.release == Release::Early {
+                    lease.hold_at_most((scrape.limits.hold_output / PACKED).max(1));
+                }
+            }
             lease.pushed(bytes)?;
             lease.drain(out);
             return Ok(filled);
         }
         let mut first = Vec::new();
         let filled = source.fill(&mut first, &self.deadline).await?;
+        if source.kept() != self.kept && self.release == Release::Early {
+            self.kept = Kept::No;
+            scrape.limits.hold_output = (scrape.limits.hold_output / PACKED).max(1);
+        }
         if filled == Filled::More {
             let format = content::format(self.content_type.as_ref(), self.target.settings.fallback_scrape_protocol)?;
             let loaded = timeout_at(self.deadline.exporter(), lease.load(format, self.clock.now())).await;

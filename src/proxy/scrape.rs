@@ -94,6 +94,7 @@ impl Scraper {
         let flow = Flow {
             source: Some(Source::new(wire, coding, settings.body_size_limit, kept)),
             treatment: self.treatment(&grant.target, settings, &ask, kept, view.clone()),
+            kept,
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
             target: grant.target,
             content_type: head.headers.get(CONTENT_TYPE).cloned(),
@@ -259,7 +260,7 @@ impl Scraper {
 }
 
 /// How much smaller a compressed body is taken to be, at least.
-const PACKED: u64 = 4;
+pub(super) const PACKED: u64 = 4;
 
 /// Whether this client can be given a compressed body as it came, the annotation in a member before
 /// it.

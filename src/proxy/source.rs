@@ -24,9 +24,18 @@ struct Packed {
     /// As it came; from `at` on not decoded yet.
     bytes: Vec<u8>,
     at: usize,
+    /// Bytes decoded, and of how many.
+    decoded: u64,
+    consumed: u64,
     kept: Kept,
     backlog: Backlog,
 }
+
+/// A body that grows by more than this is no exposition worth holding back: text full of ids grows
+/// about tenfold, text that repeats itself thirtyfold.
+const MOST_GROWTH: u64 = 64;
+/// From so many decoded bytes on.
+const JUDGED_FROM: u64 = 1 << 20;
 
 /// Whether the decoder may have more to give before it sees more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +102,15 @@ impl Source {
 
 impl Packed {
     fn new(limit: u64, kept: Kept) -> Packed {
-        Packed { gunzip: Gunzip::new(limit), bytes: Vec::new(), at: 0, kept, backlog: Backlog::None }
+        Packed {
+            gunzip: Gunzip::new(limit),
+            bytes: Vec::new(),
+            at: 0,
+            decoded: 0,
+            consumed: 0,
+            kept,
+            backlog: Backlog::None,
+        }
     }
 
     async fn fill(&mut self, wire: &mut Wire, into: &mut Vec<u8>, deadline: &Deadline) -> Result<Filled, Failure> {
@@ -104,16 +121,22 @@ impl Packed {
             }
             match self.gunzip.push(&self.bytes[self.at..], into)? {
                 Pushed::All => {
+                    self.consumed += (self.bytes.len() - self.at) as u64;
                     self.at = self.bytes.len();
                     self.backlog = Backlog::None;
                 }
                 Pushed::Full { consumed } => {
+                    self.consumed += consumed as u64;
                     self.at += consumed;
                     self.backlog = Backlog::Some;
                     // A few bytes can hold a great deal: let others have their turn.
                     tokio::task::yield_now().await;
                 }
             }
+        }
+        self.decoded += (into.len() - before) as u64;
+        if self.decoded > JUDGED_FROM && self.decoded / MOST_GROWTH > self.consumed {
+            self.kept = Kept::No;
         }
         Ok(Filled::More)
     }

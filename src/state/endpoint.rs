@@ -270,6 +270,11 @@ impl Lease {
         self.at_work.as_mut().map(Guard::tail)
     }
 
+    /// From now on no more output than this is held back.
+    pub fn hold_at_most(&mut self, bytes: u64) {
+        self.at_work.iter_mut().for_each(|guard| guard.hold_at_most(bytes));
+    }
+
     pub fn pushed(&mut self, bytes: usize) -> Result<(), ScrapeError> {
         let Some(guard) = &mut self.at_work else { return Ok(()) };
         let (format, tail) = (guard.format(), guard.tail());

@@ -301,6 +301,11 @@ impl Guard {
         self.state
     }
 
+    /// From now on no more output than this is held back.
+    pub fn hold_at_most(&mut self, bytes: u64) {
+        self.scrape.limits.hold_output = bytes;
+    }
+
     /// Bytes of output to hold back.
     fn hold(&self) -> u64 {
         match self.scrape.limits.hold_output {
