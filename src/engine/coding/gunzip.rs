@@ -103,11 +103,13 @@ impl Gunzip {
     /// Inflates up to a chunk; moves on when the member's data end.
     fn body(&mut self, rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), GunzipError> {
         let from = out.len();
-        out.reserve(CHUNK);
-        let before = self.inflate.total_in();
+        // A window and not all the room there is: a few bytes of a bomb would fill megabytes at once.
+        out.resize(from + CHUNK, 0);
+        let (before, written) = (self.inflate.total_in(), self.inflate.total_out());
         let mouthful = &rest[..rest.len().min(MOUTHFUL)];
-        let status =
-            self.inflate.decompress_vec(mouthful, out, FlushDecompress::None).map_err(|_| GunzipError::Corrupt)?;
+        let status = self.inflate.decompress(mouthful, &mut out[from..], FlushDecompress::None);
+        out.truncate(from + (self.inflate.total_out() - written) as usize);
+        let status = status.map_err(|_| GunzipError::Corrupt)?;
         let read = (self.inflate.total_in() - before) as usize;
         *rest = &rest[read..];
         self.crc.update(&out[from..]);
@@ -276,5 +278,12 @@ mod tests {
     fn a_body_of_exactly_the_limit_passes() {
         assert_eq!(gunzip(&gzip(&[b'a'; 100]), 9, 100), Ok(vec![b'a'; 100]));
         assert_eq!(gunzip(&gzip(&[b'a'; 101]), 9, 100), Err(GunzipError::TooLarge(100)));
+    }
+
+    #[test]
+    fn room_that_is_there_is_not_filled_at_once() {
+        let mut out = Vec::with_capacity(8 << 20);
+        let pushed = Gunzip::new(0).push(&gzip(&vec![b'a'; 8 << 20]), &mut out).unwrap();
+        assert!(matches!(pushed, Pushed::Full { .. }) && out.len() < 2 * CHUNK, "{}", out.len());
     }
 }
