@@ -7,20 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
-    RedisResult, ScriptInvocation, ServerErrorKind, Value,
-};
+use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-use crate::settings::{StorageUrl, StoreForm};
 use crate::state::store::Trouble;
 use crate::telemetry::Telemetry;
+
+use super::open::{Address, Open, why};
 
 /// How long a scrape waits for one answer.
 pub const PATIENCE: Duration = Duration::from_millis(200);
@@ -28,9 +22,6 @@ pub const PATIENCE: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(250);
 /// How long one who looks waits.
 const LOOKING: Duration = Duration::from_secs(1);
-
-/// Where the store is.
-pub type Address = StorageUrl;
 
 #[derive(Debug)]
 pub struct Link(Arc<Line>);
@@ -41,13 +32,6 @@ struct Line {
     is_away: AtomicBool,
     back: Notify,
     open: Mutex<Option<Open>>,
-}
-
-/// A connection, shared by all who ask.
-#[derive(Clone)]
-enum Open {
-    One(MultiplexedConnection),
-    Cluster(ClusterConnection),
 }
 
 impl Link {
@@ -91,7 +75,7 @@ impl Link {
     pub async fn look(&self) {
         match timeout(LOOKING, self.0.greet()).await {
             Ok(Ok(())) => self.0.telemetry.state_store_answers(),
-            Ok(Err(error)) => self.lost(&error.to_string()).await,
+            Ok(Err(error)) => self.lost(&why(&error)).await,
             Err(_) => self.lost("no answer in time").await,
         }
     }
@@ -101,16 +85,14 @@ impl Link {
         let words = error.to_string();
         let is_full = words.contains("OOM") || words.contains("MISCONF");
         let is_here = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
-        let error = std::io::Error::other(words);
         if is_full {
-            return Trouble::Full(error);
+            return Trouble::Full(std::io::Error::other(words));
         }
         // It does not like what it was asked, and can be asked something else.
-        if is_here {
-            return Trouble::Io(error);
+        if !is_here {
+            self.lost(&why(&error)).await;
         }
-        self.lost(&error.to_string()).await;
-        Trouble::Io(error)
+        Trouble::Io(std::io::Error::other(words))
     }
 
     /// From here on nobody waits for it, until it answers again.
@@ -142,80 +124,12 @@ impl Line {
         if let Some(open) = &*open {
             return Ok(open.clone());
         }
-        Ok(open.insert(self.connect().await?).clone())
-    }
-
-    async fn connect(&self) -> RedisResult<Open> {
-        let config =
-            || AsyncConnectionConfig::new().set_connection_timeout(Some(LOOKING)).set_response_timeout(Some(LOOKING));
-        match &self.address.form {
-            StoreForm::One => {
-                let client = Client::open(self.address.nodes[0].0.as_str())?;
-                Ok(Open::One(client.get_multiplexed_async_connection_with_config(&config()).await?))
-            }
-            StoreForm::Cluster => {
-                let nodes = self.address.nodes.iter().map(|node| node.0.as_str());
-                let client = ClusterClient::builder(nodes).connection_timeout(LOOKING).response_timeout(LOOKING);
-                Ok(Open::Cluster(client.retries(1).build()?.get_async_connection().await?))
-            }
-            StoreForm::Sentinel { master } => {
-                let infos: Vec<ConnectionInfo> = self.address.infos()?;
-                let client = sentinels(&infos, master)?;
-                let mut client = client.build()?;
-                let config = config();
-                Ok(Open::One(client.get_async_connection_with_config(&config).await?))
-            }
-        }
+        Ok(open.insert(self.address.connect(LOOKING).await?).clone())
     }
 
     /// Whether it answers.
     async fn greet(&self) -> RedisResult<()> {
         redis::cmd("PING").query_async(&mut self.connection().await?).await
-    }
-}
-
-/// User, password and database are those of the store, not of its sentinels.
-fn sentinels(infos: &[ConnectionInfo], master: &str) -> RedisResult<SentinelClientBuilder> {
-    let addresses = infos.iter().map(|info| info.addr().clone());
-    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?;
-    if let Some(info) = infos.first() {
-        let settings = info.redis_settings();
-        builder = builder.set_client_to_redis_db(settings.db());
-        if let Some(user) = settings.username() {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = settings.password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
-    }
-    Ok(builder)
-}
-
-impl ConnectionLike for Open {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Open::One(one) => one.req_packed_command(cmd),
-            Open::Cluster(cluster) => cluster.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        cmd: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Open::One(one) => one.req_packed_commands(cmd, offset, count),
-            Open::Cluster(cluster) => cluster.req_packed_commands(cmd, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Open::One(one) => one.get_db(),
-            Open::Cluster(cluster) => cluster.get_db(),
-        }
     }
 }
 

@@ -17,6 +17,7 @@ mod claim;
 mod edition;
 mod entry;
 mod link;
+mod open;
 mod scripts;
 mod target;
 mod witness;
@@ -25,7 +26,7 @@ mod words;
 pub(super) use asides::Asides;
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
-pub use link::Address;
+pub use open::Address;
 pub use target::View;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

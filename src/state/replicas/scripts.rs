@@ -9,6 +9,12 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
+/// Which server this is, and in which life of its as a master: one that has been a replica meanwhile
+/// has what its master let it have.
+const SERVER: &str = "local info = redis.call('INFO', 'server') .. redis.call('INFO', 'replication')
+         local server = string.sub(string.match(info, 'run_id:(%x+)') or '', 1, 16)
+           .. string.sub(string.match(info, 'master_replid:(%x+)') or '', 1, 16)";
+
 /// `lock`; token, milliseconds. Gives 0, or how long somebody else may still hold it.
 pub static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -39,19 +45,19 @@ pub static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 /// the last commit, which server took it and which one this is, whether the first
 /// piece holds everything, the pieces.
 pub static READ: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(&format!(
         "local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server')
          local now = redis.call('TIME')
          now = now[1] * 1000 + math.floor(now[2] / 1000)
-         local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+         {SERVER}
          local life, version, base = h[1] or '', tonumber(h[2] or 0), tonumber(h[3] or 0)
-         local first, pieces = base, {}
+         local first, pieces = base, {{}}
          if life == ARGV[1] and tonumber(ARGV[2]) >= base then first = tonumber(ARGV[2]) + 1 end
          if life ~= '' then
            for v = first, version do pieces[#pieces + 1] = redis.call('HGET', KEYS[1], 'p' .. v) or '' end
          end
-         return {life, version, now, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}",
-    )
+         return {{life, version, now, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}}",
+    ))
 });
 
 /// `state`, `lock`; token, life and version that were read, life from now on, `whole` or `change`,
@@ -86,17 +92,17 @@ pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
 /// `seen`, `asked`, `until`; guard. Says that the guard is there; gives this server, and those that guards
 /// have been asked about. The first one to say so to a server notes when the last one had said so before.
 pub static BEAT: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(&format!(
         "local now = redis.call('TIME')
          now = now[1] * 1000 + math.floor(now[2] / 1000)
-         local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+         {SERVER}
          redis.call('HSETNX', KEYS[3], server, redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or now)
          redis.call('ZADD', KEYS[1], now, ARGV[1])
          redis.call('PEXPIRE', KEYS[1], 86400000)
          local servers = redis.call('SMEMBERS', KEYS[2])
          servers[#servers + 1] = server
          return servers",
-    )
+    ))
 });
 
 /// `seen`; guard.
