@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::engine::policy::Finding;
 use crate::settings::{Digest, LoadError, Loaded, Loader};
 use crate::state::{Config, Shared};
-use crate::telemetry::{Foreseen, Telemetry};
+use crate::telemetry::{Foreseen, ForeseenPolicy, Telemetry};
 
 /// Knows where the configuration comes from and where it goes.
 pub(super) struct Reloader {
@@ -120,8 +120,12 @@ fn foreseen(config: &Config) -> Foreseen {
     for target in config.targets() {
         let name = &target.settings.name;
         foreseen.targets.push((name.clone(), target.mode));
-        let policies = config.policies.names(Some(name)).map(|policy| (name.clone(), policy.to_owned()));
-        foreseen.policies.extend(policies);
+        foreseen.policies.extend(config.policies.prospects(name, target.mode).map(|prospect| ForeseenPolicy {
+            target: name.clone(),
+            policy: prospect.policy.to_owned(),
+            grounds: prospect.grounds,
+            mode: prospect.mode,
+        }));
     }
     foreseen
 }

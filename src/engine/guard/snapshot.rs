@@ -62,6 +62,9 @@ pub enum RestoreError {
     Misfit(#[from] Misfit),
 }
 
+/// Stands where it is said whether a family is tracked: it stands for all that have no place.
+const OUTSIDERS: u8 = 2;
+
 /// In an order that is written down: only ever add at the end.
 const FORMATS: [Format; 2] = [Format::Text, Format::OpenMetrics];
 
@@ -147,10 +150,11 @@ impl EndpointState {
 
     fn piece(&self, extent: Extent) -> Piece<impl Serialize + '_> {
         let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
+        let outsiders = self.families.outsiders();
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
-            let is_tracked = u8::from(family.tracking != Tracking::No);
+            let is_tracked = if Some(id) == outsiders { OUTSIDERS } else { u8::from(family.tracking != Tracking::No) };
             let wordings = self.wordings.of(family).to_vec();
             (id.0, Named { name: family.name.to_string(), kind, is_tracked, wordings }, row)
         };
@@ -221,8 +225,13 @@ impl EndpointState {
         let shape = row.shape().ok_or(Misfit)?;
         if id.index() == self.families.len() {
             // No plan is trusted over a restart: the scrape that comes next brings its own.
-            self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
-            self.families.remember(&place, self.format);
+            match named.is_tracked {
+                OUTSIDERS => drop(self.families.add_outsiders(self.format, &self.seed)),
+                _ => {
+                    self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
+                    self.families.remember(&place, self.format);
+                }
+            }
         }
         if id.index() >= self.families.len() {
             return Err(Misfit);
@@ -235,7 +244,7 @@ impl EndpointState {
         if kind == Kind::Unknown && shape == Shape::Cumulative {
             self.types.remember_together(&place.family);
         }
-        self.families.get_mut(id).tracking = if named.is_tracked == 0 { Tracking::No } else { Tracking::Yes };
+        self.families.get_mut(id).tracking = if named.is_tracked == 1 { Tracking::Yes } else { Tracking::No };
         self.fold.read_family(id, row)
     }
 }
