@@ -41,4 +41,5 @@ mod stage;
 mod store;
 mod together;
 mod troubles;
+mod values;
 mod wire;

@@ -20,6 +20,7 @@ mod link;
 mod open;
 mod scripts;
 mod target;
+mod values;
 mod witness;
 mod words;
 

@@ -19,6 +19,7 @@ use crate::state::{Clock, EndpointKey};
 
 use super::Replicas;
 use super::scripts;
+use super::values::{self, Met};
 use super::words::{WordRow, Written};
 
 /// A target as one scrape sees it.
@@ -33,6 +34,7 @@ pub struct View {
     /// Those of this one, as they were.
     had: HashMap<String, i64>,
     shares: DashMap<String, Arc<Share>>,
+    met: Met,
 }
 
 /// No metric is called so.
@@ -56,7 +58,16 @@ impl View {
         };
         let others = all.into_iter().map(of_others).collect();
         let (replicas, target) = (replicas.clone(), target.to_owned());
-        Some(View { commons, replicas, target, endpoint, others, had: own, shares: DashMap::new() })
+        Some(View {
+            commons,
+            replicas,
+            target,
+            endpoint,
+            others,
+            had: own,
+            shares: DashMap::new(),
+            met: Met::default(),
+        })
     }
 
     /// The scrape was committed: tells what the endpoint has now, and what was learned.
@@ -69,6 +80,7 @@ impl View {
             self.count(&own).await;
         }
         let _ = self.replicas.tell(&self.target, &self.commons).await;
+        values::share(&self.replicas, &self.target, &self.commons, self.met.take());
     }
 
     async fn count(&self, own: &HashMap<String, u64>) {
@@ -102,6 +114,10 @@ impl Commons for View {
 
     fn releases(&self) -> Arc<[Release]> {
         self.commons.releases()
+    }
+
+    fn meet(&self, metric: &str, label: &str, value: &str) {
+        self.met.add(metric, label, value);
     }
 }
 
@@ -149,14 +165,14 @@ impl Replicas {
 }
 
 /// Where the store keeps what is known of a target.
-struct Keys(String);
+pub(super) struct Keys(String);
 
 impl Keys {
-    fn of(target: &str) -> Keys {
+    pub(super) fn of(target: &str) -> Keys {
         Keys(Md5::digest(target).iter().map(|b| format!("{b:02x}")).collect())
     }
 
-    fn name(&self, what: &str) -> String {
+    pub(super) fn name(&self, what: &str) -> String {
         format!("cardinality-guard:{{target-{}}}:{what}", self.0)
     }
 }
