@@ -93,7 +93,10 @@ async fn tell(replicas: &Replicas, keys: &Keys, generation: u64, values: Values)
         for piece in hashes.chunks(PIECE) {
             let mut meeting = scripts::MEET.key(keys.name("labels"));
             meeting.key(keys.name(&format!("{}{label}", of(generation))));
-            meeting.arg(&label).arg(MOST_LABELS).arg(TTL.as_millis() as u64).arg(piece);
+            meeting.arg(&label).arg(MOST_LABELS).arg(TTL.as_millis() as u64);
+            for hash in piece {
+                meeting.arg(&hash.to_be_bytes());
+            }
             replicas.link.ask::<i64>(&meeting).await?;
         }
     }
