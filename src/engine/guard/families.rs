@@ -216,15 +216,18 @@ impl Families {
         family.count.add(scrape);
         self.series += 1;
         if let Some(part) = &mut family.part {
-            part.set(family.count.all);
+            part.at_least(family.count.all);
         }
     }
 
     /// The family has so many output series.
     pub fn set_count(&mut self, id: FamilyId, all: u64) {
-        let count = &mut self.all[id.index()].count;
+        let Family { count, part, .. } = &mut self.all[id.index()];
         self.series = self.series.saturating_sub(count.all) + all;
         count.all = all;
+        if let Some(part) = part {
+            part.set(all);
+        }
     }
 
     pub fn forget_censuses(&mut self) {
