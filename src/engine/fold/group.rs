@@ -469,6 +469,10 @@ impl Groups {
         self.all.iter()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.all.iter_mut()
+    }
+
     pub(super) fn memory(&self) -> usize {
         let body: usize = self.all.first().map_or(0, |g| g.body.len() + 64) * self.all.len();
         self.all.capacity() * size_of::<Group>() + body + self.index.memory()

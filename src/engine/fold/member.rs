@@ -425,6 +425,16 @@ impl Members {
         self.renumber(|class| Class { shadow: new(class.shadow), ..class });
     }
 
+    /// Families are at other places, and causes have other numbers.
+    pub(super) fn follow_families(&mut self, family: impl Fn(FamilyId) -> FamilyId, cause: impl Fn(u32) -> u32) {
+        self.renumber(|class| Class { family: family(class.family), cause: cause(class.cause), ..class });
+    }
+
+    /// The causes of members.
+    pub(super) fn causes(&self) -> impl Iterator<Item = u32> {
+        self.classes.iter().map(|class| class.cause)
+    }
+
     /// Classes and roles of nobody go.
     fn forget_classes(&mut self) {
         self.renumber(|class| class);

@@ -21,6 +21,7 @@ mod layout;
 mod member;
 mod names;
 mod newcomer;
+mod places;
 mod rows;
 mod settle;
 mod sum;
@@ -118,6 +119,9 @@ pub struct Fold {
     /// Notes of members whose place went to another.
     doomed: HashSet<u32>,
     watermark: Watermark,
+    /// Groups of any family that can give up their place in the scrape at hand, once it was asked: next
+    /// one last.
+    frozen: Option<Vec<GroupId>>,
     pub journal: Journal,
     pub tally: Tally,
 }
@@ -206,6 +210,7 @@ impl Fold {
         self.before.clear();
         self.places_before.clear();
         self.families.iter_mut().for_each(|family| family.frozen = None);
+        self.frozen = None;
         self.tally = Tally::default();
     }
 
@@ -375,6 +380,11 @@ impl Fold {
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 
+    /// Families that were there before the scrape at hand.
+    pub fn families_before(&self) -> usize {
+        self.watermark.families
+    }
+
     /// Whether a member came up in the scrape at hand.
     pub fn is_new(&self, id: MemberId) -> bool {
         id.index() >= self.watermark.members
@@ -414,6 +424,14 @@ impl Fold {
         counts
     }
 
+    /// Output lines of members that were read from the store, were seen since `oldest` and stand for
+    /// themselves, as far as anybody knows before they are met.
+    pub fn count_unmet(&self, oldest: impl Fn(FamilyId) -> u32) -> u64 {
+        let alone = |family: FamilyId| self.families[family.index()].groups.is_empty();
+        let unmet = self.members.iter().zip(0..).filter(|(m, _)| !m.is_met && m.group.is_none() && alone(m.family));
+        unmet.filter(|(m, _)| m.seen >= oldest(m.family)).map(|(_, id)| self.members.numbers(MemberId(id))).sum()
+    }
+
     /// Output lines of a family, in the middle of a scrape: of what was seen since `oldest`, and of
     /// what is new, each member making so many lines.
     pub fn count_family(&self, id: FamilyId, oldest: u32, lines: u64) -> u64 {
@@ -447,29 +465,8 @@ impl Fold {
             self.set_place(old, [true, self.groups.get(old).first_shown.is_none()]);
         }
         self.families[family.index()].frozen = None;
+        self.frozen = None;
         moved
-    }
-
-    /// Takes the group that was longest without a member off show; says how many lines it had.
-    pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
-        if self.families[id.index()].frozen.is_none() {
-            let frozen = self.frozen(id);
-            self.families[id.index()].frozen = Some(frozen);
-        }
-        let queue = self.families[id.index()].frozen.as_mut()?;
-        let oldest = std::iter::from_fn(|| queue.pop()).find(|&group| is_frozen(&self.groups, group, &self.clock))?;
-        let group = self.groups.get(oldest);
-        let lines = group.line_count();
-        self.set_place(oldest, [group.superseded, true]);
-        Some(lines)
-    }
-
-    /// Groups that can give up their place, the one that was longest without a member last.
-    fn frozen(&self, id: FamilyId) -> Vec<GroupId> {
-        let groups = self.families[id.index()].groups.iter().rev().copied();
-        let mut frozen: Vec<GroupId> = groups.filter(|&group| is_frozen(&self.groups, group, &self.clock)).collect();
-        frozen.sort_by(|a, b| self.groups.get(*b).last_member.total_cmp(&self.groups.get(*a).last_member));
-        frozen
     }
 
     /// Members with these notes go with the next sweep: their place is another's.
@@ -481,11 +478,4 @@ impl Fold {
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
         self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
-}
-
-/// Whether nobody would miss the group in the scrape at hand, should its place be needed.
-fn is_frozen(groups: &Groups, id: GroupId, clock: &EndpointClock) -> bool {
-    let group = groups.get(id);
-    let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < clock.before());
-    !group.retired && group.scrape != groups.scrape && is_old
 }

@@ -23,6 +23,8 @@ pub struct Families {
     /// Every sample name that a committed scrape has shown, and those of the scrape at hand.
     names: HashSet<Box<str>>,
     fresh: Vec<Box<str>>,
+    /// Stands for all that have no place.
+    outsiders: Option<FamilyId>,
 }
 
 /// A sample name's place.
@@ -60,6 +62,9 @@ pub struct Family {
     pub turnout: Turnout,
 }
 
+/// What the families without a place are called together; a metric of this name is another.
+const OUTSIDERS: &str = "__other__";
+
 /// Series of a family in the scrape at hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turnout {
@@ -90,6 +95,11 @@ impl SeriesCount {
         }
         self.all += 1;
         self.fresh += 1;
+    }
+
+    /// Whether there was none before the pass at hand.
+    pub fn is_new(&self, scrape: u32) -> bool {
+        self.all > 0 && self.scrape == scrape && self.fresh >= self.all
     }
 
     /// The pass has failed.
@@ -154,6 +164,29 @@ pub enum Phase {
     Reopened,
     /// Its folded lines are in the output.
     Shown,
+}
+
+impl Family {
+    fn new(place: &Place, plan: FamilyPlan, hash: SeriesHash) -> Family {
+        Family {
+            name: Arc::from(&*place.family),
+            kind: place.kind,
+            tracking: Tracking::by(&plan),
+            unremembered: Unremembered::default(),
+            plan,
+            hash,
+            scrape: 0,
+            block: Block::default(),
+            collapsed: Box::default(),
+            count: SeriesCount::default(),
+            over: 0,
+            part: None,
+            census: None,
+            uncounted: 0,
+            counted_since: 0.0,
+            turnout: Turnout::default(),
+        }
+    }
 }
 
 impl Families {
@@ -307,37 +340,41 @@ impl Families {
 
     pub fn add(&mut self, place: &Place, shape: FoldShape, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
         let id = FamilyId(self.all.len() as u32);
-        let plan = family_plan(plan, place, format);
         let mut key = place.family.as_bytes().to_vec();
         key.extend_from_slice(&[0xff, place.kind as u8, shape as u8]);
-
-        self.all.push(Family {
-            name: Arc::from(&*place.family),
-            kind: place.kind,
-            tracking: Tracking::by(&plan),
-            unremembered: Unremembered::default(),
-            plan,
-            hash: seed.hash(&key),
-            scrape: 0,
-            block: Block::default(),
-            collapsed: Box::default(),
-            count: SeriesCount::default(),
-            over: 0,
-            part: None,
-            census: None,
-            uncounted: 0,
-            counted_since: 0.0,
-            turnout: Turnout::default(),
-        });
+        self.all.push(Family::new(place, family_plan(plan, place, format), seed.hash(&key)));
         self.by_key.insert((place.family.clone(), place.kind), id);
         id
+    }
+
+    /// The family that all count as that have no place. No sample name leads to it.
+    pub fn add_outsiders(&mut self, format: Format, seed: &Seed) -> FamilyId {
+        let id = FamilyId(self.all.len() as u32);
+        let place = Place { family: OUTSIDERS.into(), kind: Kind::Unknown, role: Role::Value };
+        let plan = family_plan(&Plan::default(), &place, format);
+        self.all.push(Family::new(&place, plan, seed.hash(&[0xff])));
+        self.outsiders = Some(id);
+        id
+    }
+
+    pub fn outsiders(&self) -> Option<FamilyId> {
+        self.outsiders
+    }
+
+    /// The newest family was met just now, by this sample name, and is as if it had not been.
+    pub fn pop(&mut self, sample: &str) {
+        let Some(family) = self.all.pop() else { return };
+        self.by_key.remove(&((&*family.name).into(), family.kind));
+        self.samples.remove(sample);
+        self.fresh.pop_if(|name| **name == *sample);
     }
 
     /// Another plan applies: asks it about every family. Says which ones are remembered from now on
     /// and were not before (rule 5.8).
     pub fn replan(&mut self, format: Format, plan: &Plan) -> Vec<FamilyId> {
         let mut begun = Vec::new();
-        for (at, family) in self.all.iter_mut().enumerate() {
+        let outsiders = self.outsiders.map(FamilyId::index);
+        for (at, family) in self.all.iter_mut().enumerate().filter(|(at, _)| Some(*at) != outsiders) {
             let place = Place { family: (&*family.name).into(), kind: family.kind, role: Role::Value };
             family.plan = family_plan(plan, &place, format);
             let tracking = Tracking::by(&family.plan);
@@ -349,6 +386,24 @@ impl Families {
         begun
     }
 
+    /// Families went to other places, or away.
+    pub fn follow(&mut self, format: Format, new: impl Fn(FamilyId) -> Option<FamilyId>) {
+        let mut at = (0..).map(FamilyId);
+        self.all.retain(|_| at.next().and_then(&new).is_some());
+        self.series = self.all.iter().map(|family| family.count.all).sum();
+        let moved = |id: &mut FamilyId| new(*id).inspect(|new| *id = *new).is_some();
+        self.by_key.retain(|_, id| moved(id));
+        self.samples.retain(|_, sample| moved(&mut sample.family));
+        self.outsiders = self.outsiders.and_then(&new);
+        let mut names: HashSet<Box<str>> = self.samples.keys().cloned().collect();
+        for Family { name, kind, .. } in &self.all {
+            let place = Place { family: (&**name).into(), kind: *kind, role: Role::Value };
+            names.extend(place.names(format).into_iter().map(String::into_boxed_str));
+        }
+        self.names.retain(|name| names.contains(name));
+        self.names.shrink_to_fit();
+    }
+
     /// The scrape has failed: families from here on are forgotten.
     pub fn truncate(&mut self, len: usize, scrape: u32) {
         self.fresh.clear();
@@ -357,13 +412,14 @@ impl Families {
             self.by_key.remove(&((&*family.name).into(), family.kind));
         }
         self.all.truncate(len);
+        self.outsiders = self.outsiders.filter(|id| id.index() < len);
         self.samples.retain(|_, s| s.family.index() < len);
     }
 
     pub fn memory(&self) -> usize {
         self.all.len() * (size_of::<Family>() + 512)
             + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>()
-            + self.samples.capacity() * 64
+            + (self.samples.capacity() + self.names.capacity()) * 64
     }
 }
 

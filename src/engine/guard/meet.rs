@@ -94,7 +94,12 @@ impl EndpointState {
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
         scratch.books.held = decision.held;
-        let outcome = self.limited(id, outcome, key, terms, scratch)?;
+        let outcome = match self.limited(id, outcome, key, terms, scratch) {
+            Err(Trouble::Outside) => {
+                return Ok(self.turn_away(sample, name, key, reserved.map(|(_, value)| value)));
+            }
+            decided => decided?,
+        };
         let shadow = self.notes.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {

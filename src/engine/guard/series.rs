@@ -422,6 +422,26 @@ impl Series {
         (self.index, self.indexed) = (Index::default(), 0);
     }
 
+    /// Spellings of these families are not known any more.
+    pub fn forget_families(&mut self, members: &mut Members, is_gone: impl Fn(FamilyId) -> bool) {
+        self.forget(members, Forget::All, |members, what| match what {
+            What::Pass(family) | What::Dropped { family, .. } => is_gone(family),
+            What::Noted { member, .. } => is_gone(members.family(member)),
+        });
+    }
+
+    /// Families went to other places, none of whom any spelling knows away; causes have other numbers.
+    pub fn follow_families(&mut self, new: impl Fn(FamilyId) -> Option<FamilyId>, cause: impl Fn(u32) -> u32) {
+        self.dropped.follow_families(&new, cause);
+        self.all.iter_mut().for_each(|known| known.follow_family(&new));
+        (self.heads, self.opening) = (Vec::new(), None);
+    }
+
+    /// Causes that leave lines out.
+    pub fn causes(&self) -> impl Iterator<Item = u32> {
+        self.dropped.causes()
+    }
+
     pub fn memory(&self) -> usize {
         // What was never written to takes no memory.
         self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4

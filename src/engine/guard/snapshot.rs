@@ -66,6 +66,9 @@ pub enum RestoreError {
     Misfit(#[from] Misfit),
 }
 
+/// Stands where it is said whether a family is tracked: it stands for all that have no place.
+const OUTSIDERS: u8 = 0x80;
+
 /// In an order that is written down: only ever add at the end.
 const FORMATS: [Format; 2] = [Format::Text, Format::OpenMetrics];
 
@@ -152,10 +155,14 @@ impl EndpointState {
 
     fn piece(&self, extent: Extent) -> Piece<impl Serialize + '_> {
         let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
+        let outsiders = self.families.outsiders();
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
-            let tracking = u8::from(family.tracking != Tracking::No) | family.unremembered.bits() << 1;
+            let tracking = match Some(id) == outsiders {
+                true => OUTSIDERS,
+                false => u8::from(family.tracking != Tracking::No) | family.unremembered.bits() << 1,
+            };
             let wordings = self.wordings.of(family).to_vec();
             (id.0, Named { name: family.name.to_string(), kind, tracking, wordings }, row)
         };
@@ -228,8 +235,13 @@ impl EndpointState {
         let shape = row.shape().ok_or(Misfit)?;
         if id.index() == self.families.len() {
             // No plan is trusted over a restart: the scrape that comes next brings its own.
-            self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
-            self.families.remember(&place, self.format);
+            match named.tracking {
+                OUTSIDERS => drop(self.families.add_outsiders(self.format, &self.seed)),
+                _ => {
+                    self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
+                    self.families.remember(&place, self.format);
+                }
+            }
         }
         if id.index() >= self.families.len() {
             return Err(Misfit);
@@ -242,9 +254,11 @@ impl EndpointState {
         if kind == Kind::Unknown && shape == Shape::Cumulative {
             self.types.remember_together(&place.family);
         }
-        let family = self.families.get_mut(id);
-        family.tracking = if named.tracking & 1 == 0 { Tracking::No } else { Tracking::Yes };
-        family.unremembered = Unremembered::of_bits(named.tracking >> 1);
+        if named.tracking != OUTSIDERS {
+            let family = self.families.get_mut(id);
+            family.tracking = if named.tracking & 1 == 0 { Tracking::No } else { Tracking::Yes };
+            family.unremembered = Unremembered::of_bits(named.tracking >> 1);
+        }
         self.fold.read_family(id, row)
     }
 }

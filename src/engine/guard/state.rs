@@ -7,6 +7,7 @@ use super::alike::Alike;
 use super::budgets::Budgets;
 use super::causes::Causes;
 use super::commons::{Commons, Learned};
+use super::crowd::Doors;
 use super::demography::LabelRow;
 use super::doubles::Double;
 use super::families::Families;
@@ -39,6 +40,13 @@ pub struct EndpointState {
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
+    /// What becomes of families that come new to a full endpoint; and as it was before the pass.
+    pub(super) doors: Doors,
+    pub(super) doors_before: Doors,
+    /// Series that were read from the store and are not met again yet.
+    pub(super) awaited: u64,
+    /// Families there were when some were last given back.
+    pub(super) families_kept: usize,
     /// The last release that was taken up.
     pub(super) released: u64,
     pub(super) learned: Arc<[Learned]>,
@@ -139,6 +147,10 @@ impl EndpointState {
             wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
+            doors: Doors::Open,
+            doors_before: Doors::Open,
+            awaited: 0,
+            families_kept: 0,
             released: 0,
             learned: Arc::default(),
             commons: None,
@@ -199,6 +211,7 @@ impl EndpointState {
         self.types.begin(self.scrape);
         self.series.rewind(&mut self.fold.members, self.scrape);
         self.budgets.begin();
+        self.doors_before = self.doors;
         self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
