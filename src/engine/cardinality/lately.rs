@@ -47,6 +47,11 @@ impl Lately {
         self.now.contains(hash)
     }
 
+    /// Whether it came in either generation, or that cannot be told.
+    pub fn may_have(&self, hash: u64) -> bool {
+        [&self.now, &self.before].iter().any(|sets| sets.contains(hash) != Novelty::New)
+    }
+
     /// How many there are in both generations.
     pub fn count(&self) -> Count {
         self.now.count_with_disjoint(&self.before)
