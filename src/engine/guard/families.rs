@@ -300,8 +300,10 @@ impl Families {
     /// The scrape at hand is committed: its names were there.
     pub fn commit(&mut self, scrape: u32) {
         self.names.extend(self.fresh.drain(..));
-        let present = self.all.iter_mut().filter(|family| family.scrape == scrape);
-        present.for_each(|family| family.unremembered.commit(scrape));
+        let outsiders = self.outsiders.map(FamilyId::index);
+        let all = self.all.iter_mut().enumerate();
+        let present = all.filter(|(at, family)| family.scrape == scrape || Some(*at) == outsiders);
+        present.for_each(|(_, family)| family.unremembered.commit(scrape));
     }
 
     /// Families of which something was not remembered. What comes from here on is another matter.

@@ -100,6 +100,7 @@ impl EndpointState {
             }
             decided => decided?,
         };
+        self.recall_outsider(id, LineSlot::of(role, reserved.map(|(_, value)| value)).mixed_with(key));
         let shadow = self.notes.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {

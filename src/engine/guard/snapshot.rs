@@ -254,8 +254,10 @@ impl EndpointState {
         if kind == Kind::Unknown && shape == Shape::Cumulative {
             self.types.remember_together(&place.family);
         }
-        if named.tracking != OUTSIDERS {
-            let family = self.families.get_mut(id);
+        let family = self.families.get_mut(id);
+        if named.tracking == OUTSIDERS {
+            family.unremembered = Unremembered::of_refused();
+        } else {
             family.tracking = if named.tracking & 1 == 0 { Tracking::No } else { Tracking::Yes };
             family.unremembered = Unremembered::of_bits(named.tracking >> 1);
         }

@@ -3,6 +3,7 @@
 
 use super::families::Tracking;
 use super::state::EndpointState;
+use crate::engine::cardinality::Novelty;
 use crate::engine::fold::FamilyId;
 use crate::engine::model::SeriesHash;
 use crate::engine::policy::LimitAction;
@@ -70,6 +71,11 @@ impl Unremembered {
         }
     }
 
+    /// Whether nobody here knows who was refused.
+    fn are_refused_unknown(self) -> bool {
+        self.by_limit == Since::Before
+    }
+
     pub fn is_anything(self) -> bool {
         self != Unremembered::default()
     }
@@ -78,6 +84,11 @@ impl Unremembered {
     pub fn bits(self) -> u8 {
         let bit = |since, bit| if since == Since::Never { 0 } else { bit };
         bit(self.by_plan, BY_PLAN) | bit(self.by_limit, BY_LIMIT)
+    }
+
+    /// Of what was read: somebody was refused, and nobody knows who.
+    pub fn of_refused() -> Unremembered {
+        Unremembered::of_bits(BY_LIMIT)
     }
 
     pub fn of_bits(bits: u8) -> Unremembered {
@@ -89,11 +100,26 @@ impl Unremembered {
 impl EndpointState {
     /// A series of the family comes, and its value is not remembered.
     pub(super) fn leave_unremembered(&mut self, id: FamilyId, who: Left) {
-        let scrape = self.scrape;
+        let (scrape, is_outside) = (self.scrape, self.families.outsiders() == Some(id));
         let family = self.families.get_mut(id);
         // Of what no policy reaches nothing is remembered, and that is known.
-        if family.tracking != Tracking::No {
+        if family.tracking != Tracking::No || is_outside {
             family.unremembered.note(who, scrape);
+        }
+    }
+
+    /// A line of a family gets a place. If the family had none before, its members were there
+    /// nevertheless: it begins as if it were the first scrape.
+    pub(super) fn recall_outsider(&mut self, id: FamilyId, line: u64) {
+        let Some(outsiders) = self.families.outsiders() else { return };
+        let (outside, is_empty) = (self.families.get(outsiders), self.families.get(id).count.all == 0);
+        let was_outside = match self.budgets.has_refused(outside.hash.0, line) {
+            Novelty::Known => true,
+            Novelty::Unknown => is_empty,
+            Novelty::New => is_empty && outside.unremembered.are_refused_unknown(),
+        };
+        if was_outside {
+            self.fold.families[id.index()].primed = false;
         }
     }
 
@@ -102,6 +128,6 @@ impl EndpointState {
     pub(super) fn was_refused(&self, id: FamilyId, set: SeriesHash) -> bool {
         let family = self.families.get(id);
         let refuses = family.plan.budget().enforced.action == LimitAction::Drop;
-        refuses && (family.unremembered.by_limit == Since::Before || self.budgets.may_have_refused(family.hash.0, set.0))
+        refuses && (family.unremembered.are_refused_unknown() || self.budgets.has_refused(family.hash.0, set.0) != Novelty::New)
     }
 }

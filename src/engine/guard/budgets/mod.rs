@@ -327,9 +327,9 @@ impl Budgets {
         if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
     }
 
-    /// Whether a label set was kept out lately, or nobody can tell any more.
-    pub fn may_have_refused(&self, family: FamilyKey, set: u64) -> bool {
-        self.kept_out.get(&family).is_some_and(|sets| sets.may_have(set))
+    /// Whether a label set was kept out lately.
+    pub fn has_refused(&self, family: FamilyKey, set: u64) -> Novelty {
+        self.kept_out.get(&family).map_or(Novelty::New, |sets| sets.has(set))
     }
 
     /// A label set there would be without limits.
