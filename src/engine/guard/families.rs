@@ -62,6 +62,8 @@ pub struct Family {
     pub turnout: Turnout,
 }
 
+/// Bytes of a family's names and of what applies to it, roughly.
+const NAMES: usize = 1024;
 /// What the families without a place are called together; a metric of this name is another.
 const OUTSIDERS: &str = "__other__";
 
@@ -422,7 +424,9 @@ impl Families {
     }
 
     pub fn memory(&self) -> usize {
-        self.all.len() * (size_of::<Family>() + 512)
+        let tracked = self.all.iter().filter(|family| family.tracking != Tracking::No).count();
+        self.all.len() * (size_of::<Family>() + NAMES)
+            + tracked * NAMES / 2
             + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>()
             + (self.samples.capacity() + self.names.capacity()) * 64
     }

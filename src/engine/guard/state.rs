@@ -83,6 +83,9 @@ pub struct EndpointState {
     pub(super) lone: Vec<LoneLine>,
 }
 
+/// Bytes of all that is small, roughly.
+const SMALL: usize = 4096;
+
 /// Buffers for meeting a new series.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -180,6 +183,7 @@ impl EndpointState {
     /// Bytes this state takes, roughly, the buffer aside.
     pub fn memory(&self) -> usize {
         size_of::<EndpointState>()
+            + SMALL
             + self.series.memory()
             + self.families.memory()
             + self.fold.memory()
