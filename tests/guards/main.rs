@@ -32,6 +32,7 @@ mod balancer;
 mod envoy;
 mod failover;
 mod forms;
+mod large;
 mod limits;
 mod node;
 mod prometheus_sees;

@@ -44,7 +44,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Stamp};
+use crate::engine::model::SeriesHash;
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -224,14 +224,14 @@ impl Fold {
 
     /// A plan begins to look at these families, or at more of them: what is met first is a
     /// baseline, and so is what the scrape before did not note (rule 5.8).
-    pub fn look_anew(&mut self, families: &HashSet<FamilyId>, last_scrape: u32) {
+    pub fn look_anew(&mut self, families: &HashSet<FamilyId>) {
         self.journal.demand_whole();
         for id in families {
             self.families[id.index()].primed = false;
         }
-        // After a restart nobody knows what the last scrape noted.
-        let last = (last_scrape > 0).then(|| Stamp::of(last_scrape));
-        self.members.forget_values(|m| last.is_some_and(|last| m.noted != last) && families.contains(&m.family));
+        // The last scrape may have been another process's, or another guard's.
+        let last = self.clock.seconds() as u32;
+        self.members.forget_values(|m| m.seen != last && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -376,13 +376,20 @@ impl Fold {
     pub fn stands(&self, id: MemberId, at: u32, since: u32) -> bool {
         let member = self.members.get(id);
         let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
-        let is_counted = was_there && (member.group().is_some() || member.seen >= since);
+        // Who founds a group now was counted for itself, if it was.
+        let was_folded = member.group().is_some_and(|group| group.index() < self.watermark.groups);
+        let is_counted = was_there && (was_folded || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 
     /// Families that were there before the scrape at hand.
     pub fn families_before(&self) -> usize {
         self.watermark.families
+    }
+
+    /// Whether a group was founded in the scrape at hand.
+    pub fn is_founded(&self, id: GroupId) -> bool {
+        id.index() >= self.watermark.groups
     }
 
     /// Whether a member came up in the scrape at hand.

@@ -8,8 +8,6 @@
 //! Most members are one series each, spelled as the member's key says: then the member's own record
 //! holds what is known of the spelling, and there is none here.
 
-use std::collections::HashSet;
-
 use super::known::{Dropped, Known, predictable};
 use super::walk::Ahead;
 use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
@@ -379,15 +377,6 @@ impl Series {
         self.first = new(self.first);
     }
 
-    /// Families with series that passed or were left out: their values are not remembered.
-    pub fn unremembered(&self) -> HashSet<FamilyId> {
-        let family = |known: &Known| match known.what(&self.dropped) {
-            What::Pass(family) | What::Dropped { family, .. } => Some(family),
-            What::Noted { .. } => None,
-        };
-        self.all.iter().filter(|known| !known.is_forgotten()).filter_map(family).collect()
-    }
-
     /// Notes that are used.
     pub fn notes(&self) -> impl Iterator<Item = u32> {
         self.dropped.notes()
@@ -454,8 +443,7 @@ impl Series {
     }
 
     pub fn memory(&self) -> usize {
-        // What was never written to takes no memory.
-        self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
+        room::held(&self.all) + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
     }
 }
 

@@ -17,6 +17,7 @@ mod claim;
 mod edition;
 mod entry;
 mod link;
+mod lore;
 mod open;
 mod scripts;
 mod target;
@@ -28,7 +29,7 @@ pub(super) use asides::Asides;
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use open::Address;
-pub use target::View;
+pub use target::{Newcomers, Settled, View};
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;

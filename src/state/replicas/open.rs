@@ -59,10 +59,11 @@ pub fn why(error: &RedisError) -> String {
 }
 
 impl Address {
-    pub async fn connect(&self, patience: Duration) -> RedisResult<Open> {
+    /// Waits so long for the connection, and so long for each answer.
+    pub async fn connect(&self, patience: Duration, answer: Duration) -> RedisResult<Open> {
         let certificates = self.certificates().await?;
         let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(patience));
+            AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(answer));
         match &self.url.form {
             StoreForm::One => {
                 let node = self.url.nodes[0].0.as_str();
@@ -74,7 +75,7 @@ impl Address {
             }
             StoreForm::Cluster => {
                 let nodes = self.url.nodes.iter().map(|node| node.0.as_str());
-                let mut client = ClusterClient::builder(nodes).connection_timeout(patience).response_timeout(patience);
+                let mut client = ClusterClient::builder(nodes).connection_timeout(patience).response_timeout(answer);
                 if let Some(certificates) = certificates {
                     client = client.certs(certificates);
                 }

@@ -164,8 +164,10 @@ pub static TELL: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// `seen`, `parts`, `totals` of a target; endpoint, its series by metric as JSON, milliseconds to live. Endpoints
-/// that nobody has asked for go.
+/// `seen`, `parts`, `totals` of a target; endpoint, its series by metric as JSON, by metric its limit and how many
+/// all had when the endpoint looked, milliseconds to live. Gives 1, and counts nothing, where the endpoint has more
+/// than it had, others have as well since it looked, and together that is more than the limit. Endpoints that nobody
+/// has asked for go.
 pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local now = redis.call('TIME')
@@ -184,14 +186,20 @@ pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
            redis.call('HDEL', KEYS[2], endpoint)
            redis.call('ZREM', KEYS[1], endpoint)
          end
+         local own = cjson.decode(ARGV[2])
+         local had = cjson.decode(redis.call('HGET', KEYS[2], ARGV[1]) or '{}')
+         for metric, at in pairs(cjson.decode(ARGV[3])) do
+           local more, all = own[metric] - (had[metric] or 0), tonumber(redis.call('HGET', KEYS[3], metric) or 0)
+           if more > 0 and all > at[2] and all + more > at[1] then return 1 end
+         end
          take_off(ARGV[1])
          redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
          redis.call('ZADD', KEYS[1], now, ARGV[1])
          add(ARGV[2], 1)
-         for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3], 'LIMIT', 0, 10)) do
+         for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4], 'LIMIT', 0, 10)) do
            take_off(gone)
          end
-         for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 2 * ARGV[3]) end
+         for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 2 * ARGV[4]) end
          return 0",
     )
 });

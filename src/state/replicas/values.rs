@@ -16,8 +16,8 @@ use crate::state::commons::{Due, TargetCommons, ValueCounts};
 use crate::state::store::Trouble;
 
 use super::Replicas;
+use super::lore::Keys;
 use super::scripts;
-use super::target::Keys;
 
 /// The values that are new to this guard in the scrape at hand, as hashes that all guards make alike.
 #[derive(Debug, Default)]
