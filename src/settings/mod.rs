@@ -9,6 +9,7 @@ mod read;
 mod redact;
 mod server_tls;
 mod storage_url;
+mod store_tls;
 mod targets;
 mod units;
 mod web_file;
@@ -25,6 +26,7 @@ pub use self::layer::Flag;
 pub use self::load::{Digest, LoadError, Loaded, Loader};
 pub use self::server_tls::ServerTls;
 pub use self::storage_url::{StorageUrl, StoreForm};
+pub use self::store_tls::StoreTls;
 pub use self::web_file::{Users, WebFile};
 
 /// Checked settings; fields are named as the keys of the file. Limits: 0 = off.
@@ -57,6 +59,8 @@ pub struct Storage {
     pub path: Option<PathBuf>,
     /// In place of `path`: what several guards share.
     pub url: Option<StorageUrl>,
+    /// Of the way to it.
+    pub tls: StoreTls,
     pub endpoint_ttl: Duration,
 }
 

@@ -67,8 +67,6 @@ pub struct Remembered {
     pub shadow: u32,
     pub group: Option<GroupId>,
     pub seen: u32,
-    /// The pass that noted it last.
-    pub noted: Stamp,
     /// Whether any did, since it was made or read from the store.
     pub is_met: bool,
 }
@@ -380,7 +378,6 @@ impl Members {
             shadow: class.shadow,
             group: role.group(),
             seen: record.seen,
-            noted: Stamp::from_raw(record.spelled.code()),
             is_met: record.spelled.code() & MET != 0,
         }
     }

@@ -44,7 +44,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Stamp};
+use crate::engine::model::SeriesHash;
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -224,14 +224,14 @@ impl Fold {
 
     /// A plan begins to look at these families, or at more of them: what is met first is a
     /// baseline, and so is what the scrape before did not note (rule 5.8).
-    pub fn look_anew(&mut self, families: &HashSet<FamilyId>, last_scrape: u32) {
+    pub fn look_anew(&mut self, families: &HashSet<FamilyId>) {
         self.journal.demand_whole();
         for id in families {
             self.families[id.index()].primed = false;
         }
-        // After a restart nobody knows what the last scrape noted.
-        let last = (last_scrape > 0).then(|| Stamp::of(last_scrape));
-        self.members.forget_values(|m| last.is_some_and(|last| m.noted != last) && families.contains(&m.family));
+        // The last scrape may have been another process's, or another guard's.
+        let last = self.clock.seconds() as u32;
+        self.members.forget_values(|m| m.seen != last && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::class::ClassId;
 use super::cumulative::{Past, Reset, gain};
 use super::family::{FamilyId, Pending, Settled, Shape};
-use super::group::{Totals, Turn};
+use super::group::{GroupId, Totals, Turn};
 use super::member::MemberId;
 use super::names::NamesId;
 use super::{Fold, Priming, Process, field};
@@ -195,7 +195,7 @@ impl Fold {
                     p.value - last
                 } else if last.is_nan() {
                     is_new = p.member.index() >= self.watermark.members;
-                    self.first_gain(run, p, &mut steady)
+                    self.first_gain(run, p, group, &mut steady)
                 } else {
                     steady.resets += 1;
                     p.value
@@ -222,8 +222,9 @@ impl Fold {
 
     /// What a member adds of which no number is known, where nothing says when it began.
     #[inline]
-    fn first_gain(&self, run: &Run<'_>, p: &Pending, steady: &mut Steady) -> f64 {
-        let is_old = || !self.fingerprints.is_empty() && self.fingerprints.contains(self.members.key(p.member));
+    fn first_gain(&self, run: &Run<'_>, p: &Pending, group: GroupId, steady: &mut Steady) -> f64 {
+        let has_left = || !self.fingerprints.is_empty() && self.fingerprints.contains(self.members.key(p.member));
+        let is_old = || self.groups.get(group).recalled || has_left();
         match run.new {
             NewMembers::Baseline => 0.0,
             NewMembers::Born if is_old() => {
@@ -327,8 +328,10 @@ impl Fold {
             NewMembers::Summed => return Past::Birth,
             NewMembers::Rebaselined | NewMembers::Born => {
                 let newest = self.families[run.id.index()].newest_created;
-                let is_old = || run.began.get(&id).is_some_and(|&c| c <= newest);
-                run.occasion.process == Process::Same && (self.fingerprints.contains(self.members.key(id)) || is_old())
+                let has_begun = || run.began.get(&id).is_some_and(|&c| c <= newest);
+                let is_recalled = || self.members.get(id).group().is_some_and(|group| self.groups.get(group).recalled);
+                let has_left = || self.fingerprints.contains(self.members.key(id));
+                run.occasion.process == Process::Same && (has_left() || has_begun() || is_recalled())
             }
         };
         self.tally.rebaselined += u64::from(old);

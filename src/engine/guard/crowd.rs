@@ -13,6 +13,7 @@ use super::notes::UNNOTED;
 use super::process::START_TIME;
 use super::series::{Forget, What};
 use super::state::EndpointState;
+use super::unremembered::Left;
 use super::{Guard, MOST_RESTARTS, Retained, ScrapeError};
 use crate::engine::cardinality::{Arrival, Part};
 use crate::engine::fold::{FamilyId, Shape};
@@ -285,6 +286,7 @@ impl EndpointState {
         let Sample { family: id, role } = of;
         self.take_back_newest(id, name);
         let outsiders = self.outsiders();
+        self.leave_unremembered(outsiders, Left::ByLimit);
         let family = self.families.get(outsiders);
         let cause = Cause { policy: ENDPOINT_LIMIT.into(), label: "".into(), action: Action::SeriesDrop };
         let cause = self.causes.number(&cause, &family.name);

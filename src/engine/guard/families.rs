@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::budgets::Collapse;
 use super::types::{PARTS, Place, Role, Types};
+use super::unremembered::Unremembered;
 use crate::engine::cardinality::{Census, Part};
 use crate::engine::fold::{FamilyId, Shape as FoldShape};
 use crate::engine::model::{Format, Kind, Seed, SeriesHash};
@@ -40,6 +41,7 @@ pub struct Family {
     pub kind: Kind,
     pub plan: FamilyPlan,
     pub tracking: Tracking,
+    pub unremembered: Unremembered,
     /// Stands for name and kind in the keys of members and groups.
     pub hash: SeriesHash,
     /// The scrape that saw it last.
@@ -172,6 +174,7 @@ impl Family {
             name: Arc::from(&*place.family),
             kind: place.kind,
             tracking: Tracking::by(&plan),
+            unremembered: Unremembered::default(),
             plan,
             hash,
             scrape: 0,
@@ -218,15 +221,18 @@ impl Families {
         family.count.add(scrape);
         self.series += 1;
         if let Some(part) = &mut family.part {
-            part.set(family.count.all);
+            part.at_least(family.count.all);
         }
     }
 
     /// The family has so many output series.
     pub fn set_count(&mut self, id: FamilyId, all: u64) {
-        let count = &mut self.all[id.index()].count;
+        let Family { count, part, .. } = &mut self.all[id.index()];
         self.series = self.series.saturating_sub(count.all) + all;
         count.all = all;
+        if let Some(part) = part {
+            part.set(all);
+        }
     }
 
     pub fn forget_censuses(&mut self) {
@@ -294,8 +300,24 @@ impl Families {
     }
 
     /// The scrape at hand is committed: its names were there.
-    pub fn commit(&mut self) {
+    pub fn commit(&mut self, scrape: u32) {
         self.names.extend(self.fresh.drain(..));
+        let outsiders = self.outsiders.map(FamilyId::index);
+        let all = self.all.iter_mut().enumerate();
+        let present = all.filter(|(at, family)| family.scrape == scrape || Some(*at) == outsiders);
+        present.for_each(|(_, family)| family.unremembered.commit(scrape));
+    }
+
+    /// Families of which something was not remembered. What comes from here on is another matter.
+    pub fn take_unremembered(&mut self) -> Vec<FamilyId> {
+        let ids: Vec<FamilyId> = self.ids().filter(|&id| self.get(id).unremembered.is_anything()).collect();
+        ids.iter().for_each(|&id| self.get_mut(id).unremembered = Unremembered::default());
+        ids
+    }
+
+    /// Others have met series since.
+    pub fn others_came(&mut self) {
+        self.all.iter_mut().for_each(|family| family.unremembered.is_of_others());
     }
 
     /// A family that a stored state knows.
@@ -389,8 +411,10 @@ impl Families {
         self.names.shrink_to_fit();
     }
 
-    pub fn truncate(&mut self, len: usize) {
+    /// The scrape has failed: families from here on are forgotten.
+    pub fn truncate(&mut self, len: usize, scrape: u32) {
         self.fresh.clear();
+        self.all.iter_mut().for_each(|family| family.unremembered.take_back(scrape));
         for family in &self.all[len..] {
             self.by_key.remove(&((&*family.name).into(), family.kind));
         }

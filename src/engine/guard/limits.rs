@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Origin};
 use super::crowd::Room;
-use super::families::SeriesCount;
+use super::families::{Family, SeriesCount};
 use super::meet::names_hash;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::wordings::key;
 use super::{Limits, Scrape};
-use crate::engine::cardinality::{Admission, Arrival, Part};
+use crate::engine::cardinality::{Admission, Arrival, Part, Taken};
 use crate::engine::fold::{FamilyId, MemberId};
 use crate::engine::model::{LabelSet, SeriesHash};
 use crate::engine::policy::{Action, Cause, LimitAction, OVERFLOW, Outcome, Plan, SeriesLimits};
@@ -162,10 +162,22 @@ impl EndpointState {
                 return Ok(Standing::Stands);
             }
         }
-        match self.room_at_endpoint(id, member, terms)? {
-            Room::Here => Ok(Standing::Stands),
-            Room::Outside => Err(Trouble::Outside),
+        if let Room::Outside = self.room_at_endpoint(id, member, terms)? {
+            return Err(Trouble::Outside);
         }
+        match self.take_place(id, weight) {
+            Taken::Yes => Ok(Standing::Stands),
+            // Somebody was faster: there is less room now than a moment ago.
+            Taken::No => self.standing(id, member, terms, scratch),
+        }
+    }
+
+    /// Takes room under a limit on the total, which others ask for at the same time.
+    fn take_place(&mut self, id: FamilyId, weight: u64) -> Taken {
+        let stood = self.stood(id);
+        let Family { part, plan, count, .. } = self.families.get_mut(id);
+        let (Some(part), Some(total)) = (part, &plan.budget().enforced.total) else { return Taken::Yes };
+        part.take(count.all + weight, total.series.max(part.others().saturating_add(stood)))
     }
 
     /// How many series the family may have here: what the others have of a total is not to be had.

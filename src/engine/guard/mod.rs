@@ -40,6 +40,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod unremembered;
 mod walk;
 mod withhold;
 mod wordings;
@@ -431,7 +432,7 @@ impl Guard {
         let now = state.fold.clock.seconds();
         let has_news = state.has_news() || state.doubles.iter().any(|double| double.state.had_news);
         state.had_news = has_news;
-        state.families.commit();
+        state.families.commit(state.scrape);
         state.budgets.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);

@@ -8,8 +8,6 @@
 //! Most members are one series each, spelled as the member's key says: then the member's own record
 //! holds what is known of the spelling, and there is none here.
 
-use std::collections::HashSet;
-
 use super::known::{Dropped, Known, predictable};
 use super::walk::Ahead;
 use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
@@ -377,15 +375,6 @@ impl Series {
         members.relink(&new);
         self.heads.iter_mut().for_each(|head| *head = new(*head));
         self.first = new(self.first);
-    }
-
-    /// Families with series that passed or were left out: their values are not remembered.
-    pub fn unremembered(&self) -> HashSet<FamilyId> {
-        let family = |known: &Known| match known.what(&self.dropped) {
-            What::Pass(family) | What::Dropped { family, .. } => Some(family),
-            What::Noted { .. } => None,
-        };
-        self.all.iter().filter(|known| !known.is_forgotten()).filter_map(family).collect()
     }
 
     /// Notes that are used.

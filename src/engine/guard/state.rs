@@ -18,7 +18,7 @@ use super::series::{KnownId, Place, Series};
 use super::types::Types;
 use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, Fold, MemberId};
+use crate::engine::fold::{Clients, FamilyId, Fold, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
 
@@ -63,6 +63,8 @@ pub struct EndpointState {
     pub(super) held_families: HashSet<Arc<str>>,
     /// Fingerprint of the plan that the remembered decisions are of.
     pub(super) plan: Option<u64>,
+    /// Of the plan that said whose values are remembered, which outlives decisions and the process.
+    pub(super) remembers: Option<u64>,
     /// Endpoint clock of the last walk over all members.
     pub(super) last_sweep: f64,
     /// Wall time of the first commit, seconds since the epoch.
@@ -161,6 +163,7 @@ impl EndpointState {
             label_rows: Arc::default(),
             held_families: HashSet::new(),
             plan: None,
+            remembers: None,
             last_sweep: 0.0,
             epoch_seconds: None,
             doubles: Vec::new(),
@@ -225,7 +228,7 @@ impl EndpointState {
         self.fold.rollback();
         self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
-        self.families.truncate(watermark.families);
+        self.families.truncate(watermark.families, self.scrape);
         self.rollback_limits();
         if moved {
             self.recount();
@@ -236,20 +239,23 @@ impl EndpointState {
     /// (rules 5.7, 5.8); what was decided about spellings is decided again.
     pub(super) fn take_plan(&mut self, plan: &Plan) {
         let next = Some(plan.fingerprint());
+        let remembered = std::mem::replace(&mut self.remembers, next);
         if self.plan == next {
             return;
         }
         self.plan = next;
         self.alike.clear();
-        let mut anew = self.series.unremembered();
         self.series.clear(&mut self.fold.members);
         self.notes.clear();
         self.causes.reorder(plan.names());
         self.fold.members.renumber_shadows(|_| UNNOTED);
-        anew.extend(self.families.replan(self.format, plan));
+        let mut anew: HashSet<FamilyId> = self.families.replan(self.format, plan).into_iter().collect();
+        if remembered != next {
+            anew.extend(self.families.take_unremembered());
+        }
         self.replan_limits(plan);
         if !anew.is_empty() {
-            self.fold.look_anew(&anew, self.scrape);
+            self.fold.look_anew(&anew);
         }
     }
 }

@@ -327,6 +327,11 @@ impl Budgets {
         if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
     }
 
+    /// Whether a label set was kept out lately.
+    pub fn has_refused(&self, family: FamilyKey, set: u64) -> Novelty {
+        self.kept_out.get(&family).map_or(Novelty::New, |sets| sets.has(set))
+    }
+
     /// A label set there would be without limits.
     pub fn demanded(&mut self, family: FamilyKey, set: u64) {
         self.demand.entry(family).or_insert_with(|| Lately::new(EXACT_DEMAND)).insert(set);
