@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::budgets::BudgetRows;
 use super::doubles::Double;
 use super::families::{Families, Tracking};
+use super::inherit::Recollection;
 use super::notes::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
@@ -97,6 +98,8 @@ impl EndpointState {
         for piece in pieces {
             state.take_up(Piece::read(piece)?)?;
         }
+        state.recollection = Recollection::Written;
+        state.doubles.iter_mut().for_each(|double| double.state.recollection = Recollection::Written);
         state.note_written();
         Ok(state)
     }
@@ -133,7 +136,7 @@ impl EndpointState {
     }
 
     /// As after a restart: others have met series and decided about them.
-    fn decide_everything_anew(&mut self) {
+    pub(super) fn decide_everything_anew(&mut self) {
         self.series.clear(&mut self.fold.members);
         self.notes.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
@@ -225,7 +228,9 @@ impl EndpointState {
             self.doubles.len() - 1
         });
         if let Some(rows) = rows {
-            self.doubles[at].state.budgets = rows.give();
+            let state = &mut self.doubles[at].state;
+            state.budgets.take_over(rows);
+            state.decide_everything_anew();
         }
     }
 

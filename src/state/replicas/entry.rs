@@ -81,6 +81,10 @@ impl Entry {
         state: Option<Box<EndpointState>>,
         now: Duration,
     ) -> Option<Box<EndpointState>> {
+        if state.is_none() {
+            // Whatever was read of it is gone.
+            self.acquaintance = Acquaintance::Stranger;
+        }
         let Some(claim) = claim else {
             self.here = None;
             return state;
@@ -198,9 +202,12 @@ impl Entry {
                 Err(_) => return Fit::Misfit,
             },
             (From::Known, None) => return Fit::Misfit,
-            (From::Whole, _) => match EndpointState::restore(pieces) {
-                Ok(state) => {
+            (From::Whole, old) => match EndpointState::restore(pieces) {
+                Ok(mut state) => {
                     self.then = Then::Append;
+                    if let Some(old) = old {
+                        state.inherit(old);
+                    }
                     state
                 }
                 Err(_) => return Fit::Bad(Box::new(reading), Trouble::Unreadable),
@@ -225,6 +232,7 @@ impl Entry {
     fn begin_anew(&mut self, now: u64) {
         let life = format!("{now:013x}-{:016x}", self.replicas.guard);
         self.here = Some(Edition { life, version: self.found.version });
+        self.acquaintance = Acquaintance::Stranger;
         self.then = Then::Replace;
     }
 }
@@ -253,4 +261,30 @@ fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
         return Err(Trouble::Future);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Seed;
+    use crate::settings::{Scheme, StorageUrl, StoreTls};
+    use crate::state::EndpointKey;
+    use crate::state::replicas::Address;
+
+    #[tokio::test]
+    async fn rule_0_11_a_memory_that_is_lost_knows_no_folds_any_more() {
+        // Nobody is asked.
+        let address = Address { url: StorageUrl::parse("redis://127.0.0.1:1").unwrap(), tls: StoreTls::default() };
+        let replicas = Replicas::new(address, Duration::ZERO, Arc::default());
+        let (scheme, path_and_query) = (Scheme::Http, "/".to_owned());
+        let endpoint = EndpointKey { scheme, host: "a".into(), port: 1, path_and_query };
+        let name = StateName::new(&endpoint, Format::Text);
+        let mut entry = Entry::new(replicas, name, Format::Text);
+        let state = EndpointState::new(Format::Text, Seed::new(1));
+        entry.acquaintance = Acquaintance::Known;
+        assert!(entry.load(None, Some(state), Duration::ZERO).await.is_some());
+        assert_eq!(entry.acquaintance(), Acquaintance::Known, "it is at hand");
+        assert!(entry.load(None, None, Duration::ZERO).await.is_none());
+        assert_eq!(entry.acquaintance(), Acquaintance::Stranger);
+    }
 }
