@@ -6,6 +6,8 @@
 mod bodies;
 #[path = "support/endpoint.rs"]
 mod endpoint;
+#[path = "budgets/names.rs"]
+mod names;
 #[path = "budgets/observing.rs"]
 mod observing;
 #[path = "budgets/places.rs"]

@@ -135,3 +135,31 @@ fn a_piece_that_holds_everything_is_no_change() {
     assert!(one.state().catch_up([whole.as_slice()]).is_err());
     assert!(one.state().catch_up([&b"no piece"[..]]).is_err());
 }
+
+/// Two that take turns: one reloads and then hears of a birth from the other.
+#[test]
+fn rule_5_8_a_reload_is_a_baseline_whoever_has_met_new_series_since() {
+    let ids = "- {name: ids, hold: 0s, labels: [{label: job_id, action: drop}]}";
+    let before = format!("policies:\n  - {{name: x, match: 'm_total{{q=\"x\"}}', action: drop}}\n  {ids}\n");
+    let (mut one, mut other, mut log) = (Replica::new(&before), Replica::new(&before), Log::default());
+    let body = |jobs: u64, x: u64| -> String {
+        let lines = (0..jobs).map(|job| format!("m_total{{q=\"y\",job_id=\"{job}\"}} 1\n")).collect::<String>();
+        format!("# TYPE m_total counter\nm_total{{q=\"x\",job_id=\"a\"}} {x}\n{lines}")
+    };
+    let mut scrape = |replica: &mut Replica, body: &str| {
+        replica.catch_up(&log);
+        let out = replica.endpoint.scrape(body);
+        log.write(replica.endpoint.state());
+        replica.known = log.end();
+        out
+    };
+    scrape(&mut one, &body(1, 50_000));
+    scrape(&mut other, &body(1, 50_000));
+    scrape(&mut one, &body(1, 50_000));
+    scrape(&mut other, &body(2, 50_000));
+    one.endpoint.reload(&format!("policies:\n  {ids}\n"));
+    for at in 0..3 {
+        let out = scrape(&mut one, &body(2, 50_000 + at));
+        assert_eq!(endpoint::value(&out, "m_total{q=\"x\"}"), at as f64);
+    }
+}

@@ -227,7 +227,8 @@ fn warn_of_moved_listeners(before: &Settings, after: &Settings) {
 
 /// Nor can the memory.
 fn warn_of_moved_storage(before: &Settings, after: &Settings) {
-    if (&before.storage.path, &before.storage.url) != (&after.storage.path, &after.storage.url) {
-        warn!("storage.path or storage.url has changed: restart to have it so");
+    let (before, after) = (&before.storage, &after.storage);
+    if (&before.path, &before.url, &before.tls) != (&after.path, &after.url, &after.tls) {
+        warn!("storage.path, storage.url or its files have changed: restart to have it so");
     }
 }

@@ -53,6 +53,9 @@ pub enum Failure {
     OutOfTime(Stage, Duration),
     #[error("the store that the guards share was lost after output had begun")]
     NotShared,
+    /// Done again, unless output has begun to leave.
+    #[error("other endpoints have taken the room under a limit on the total after output had begun")]
+    Overrun,
     #[error("internal error")]
     Internal,
 }
@@ -139,6 +142,7 @@ impl Failure {
             | Failure::Gunzip(_)
             | Failure::Scrape(_)
             | Failure::NotShared
+            | Failure::Overrun
             | Failure::Internal => StatusCode::BAD_GATEWAY,
         }
     }
@@ -163,7 +167,7 @@ impl Failure {
             Failure::Scrape(error) if error.is_limit() => ScrapeResult::Limit,
             Failure::Scrape(_) => ScrapeResult::Malformed,
             Failure::OutOfTime(..) => ScrapeResult::Timeout,
-            Failure::NotShared => ScrapeResult::Aborted,
+            Failure::NotShared | Failure::Overrun => ScrapeResult::Aborted,
             Failure::Internal => ScrapeResult::Panic,
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 
 use crate::engine::guard::{BodyEnd, Leaves, Scrape, Wanted};
 use crate::engine::model::Format;
-use crate::state::replicas::View;
+use crate::state::replicas::{Settled, View};
 use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Origin, Showing, TargetCommons};
 use crate::telemetry::Telemetry;
 
@@ -123,6 +123,14 @@ impl Flow {
         }
     }
 
+    /// Output has to leave before the body is complete: sees to it that it need not be taken back.
+    pub async fn settle_early(&self) -> Result<(), Failure> {
+        match &self.view {
+            Some(view) if view.settle_early().await == Settled::Overrun => Err(Failure::Overrun),
+            _ => Ok(()),
+        }
+    }
+
     /// Sends the rest as it comes, behind what has begun. A failure from now on cuts the connection.
     pub fn stream(mut self, begun: Vec<u8>, encoder: Encoder) -> Next {
         self.left = Left::Some;
@@ -233,13 +241,22 @@ impl Flow {
     async fn commit(&self, held: &mut Held, wanted: Wanted, out: &mut Vec<u8>) -> Result<Leaves, Failure> {
         let Some(result) = held.lease.finish(self.end, wanted, out) else { return Ok(Leaves::Written) };
         let (report, leaves) = result?;
+        if let Some(view) = &self.view
+            && view.settle().await == Settled::Overrun
+        {
+            return Err(Failure::Overrun);
+        }
         let wall_seconds = match &self.treatment {
             Treatment::Guard { scrape, .. } => scrape.wall_seconds,
             Treatment::Pass => 0.0,
         };
         let target = &self.target.settings.name;
         self.telemetry.scrape_committed(target, &report);
-        match held.lease.keep().await {
+        let showing = match timeout_at(self.deadline.exporter(), held.lease.keep()).await {
+            Ok(showing) => showing,
+            Err(_) => held.lease.withhold(),
+        };
+        match showing {
             Showing::Everything => {}
             Showing::Without(withheld) => {
                 let is_whole = leaves == Leaves::Written || withheld.is_nothing();

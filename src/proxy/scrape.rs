@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::engine::guard::{Annotate, Limits, Scrape, Start};
 use crate::engine::policy::Mode;
 use crate::settings::ScrapeSettings;
-use crate::state::replicas::View;
+use crate::state::replicas::{Newcomers, View};
 use crate::state::{ActiveTarget, Config, EndpointKey, Lease, Room, Shared};
 
 use super::accept::{self, Members, Protobuf, Taken};
@@ -64,21 +64,37 @@ impl Scraper {
         let config = self.shared.config();
         let deadline = Deadline::read(&ask.headers, &config.settings.scrape, Instant::now());
         ask.patience.answer_by(deadline.reader());
-        let grant = self.grant(&config, &ask, &deadline).await?;
+        for _ in 0..RACES {
+            match self.attempt(&config, &ask, deadline, Newcomers::Race).await {
+                Err(Failure::Overrun) => {}
+                answer => return answer,
+            }
+        }
+        self.attempt(&config, &ask, deadline, Newcomers::Wait).await
+    }
+
+    async fn attempt(
+        &self,
+        config: &Config,
+        ask: &Ask,
+        deadline: Deadline,
+        newcomers: Newcomers,
+    ) -> Result<Response<Body>, Failure> {
+        let grant = self.grant(config, ask, &deadline).await?;
         if ask.method == Method::HEAD {
             ask.account.discard();
             return Ok(Response::new(Body::whole(Bytes::new())));
         }
-        let mut admitted = self.admit(&config, &grant, &ask.account, &deadline).await?;
-        let view = self.view(&grant).await;
+        let mut admitted = self.admit(config, &grant, &ask.account, &deadline).await?;
+        let view = self.view(&grant, newcomers).await;
         let asked_at = std::time::Instant::now();
-        let reply = self.fetch(&config, &grant, &ask, &mut admitted.lease, &deadline).await;
+        let reply = self.fetch(config, &grant, ask, &mut admitted.lease, &deadline).await;
         ask.account.received(asked_at.elapsed(), 0);
         let Reply { head, length, io, ahead } = reply?;
         let held = Held {
             lease: admitted.lease,
             _place: admitted.place,
-            origin: self.connector.origin(&grant, &config),
+            origin: self.connector.origin(&grant, config),
             persists: fetch::persists(&head),
             keep_alive: fetch::keep_alive(&head.headers),
         };
@@ -89,11 +105,11 @@ impl Scraper {
             Mode::Pass => Coding::Identity,
             Mode::Observe | Mode::Enforce => content::coding(&head.headers)?,
         };
-        let (wire, kept) = (Wire::new(io, ahead, framing, settings.body_size_limit), kept(&ask, settings, coding));
+        let (wire, kept) = (Wire::new(io, ahead, framing, settings.body_size_limit), kept(ask, settings, coding));
         let commons = self.shared.commons(&grant.target.settings.name);
         let flow = Flow {
             source: Some(Source::new(wire, coding, settings.body_size_limit, kept)),
-            treatment: self.treatment(&grant.target, settings, &ask, kept, view.clone()),
+            treatment: self.treatment(&grant.target, settings, ask, kept, view.clone()),
             kept,
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
             target: grant.target,
@@ -110,7 +126,7 @@ impl Scraper {
             view,
             clock: self.shared.clock(),
         };
-        answer(flow, &ask, &head.headers).await
+        answer(flow, ask, &head.headers).await
     }
 
     /// The endpoint and a place, when it is this scrape's turn.
@@ -138,7 +154,7 @@ impl Scraper {
     /// endpoint has to. One that is known is never kept waiting for it.
     async fn make_room(&self, settings: &ScrapeSettings, key: &EndpointKey, now: Duration) -> Result<(), Failure> {
         let (limit, members_limit, endpoints) =
-            (settings.memory_limit, settings.members_limit, self.shared.endpoints());
+            (settings.memory_for_endpoints(), settings.members_limit, self.shared.endpoints());
         let is_known = endpoints.knows(key);
         if endpoints.room(limit) == Room::Enough || (is_known && !endpoints.may_look(now)) {
             return Ok(());
@@ -199,10 +215,12 @@ impl Scraper {
     }
 
     /// What other guards know of the target.
-    async fn view(&self, grant: &Grant) -> Option<Arc<View>> {
+    async fn view(&self, grant: &Grant, newcomers: Newcomers) -> Option<Arc<View>> {
         match grant.target.mode {
             Mode::Pass => None,
-            Mode::Observe | Mode::Enforce => self.shared.view(&grant.target.settings.name, &grant.endpoint).await,
+            Mode::Observe | Mode::Enforce => {
+                self.shared.view(&grant.target.settings.name, &grant.endpoint, newcomers).await
+            }
         }
     }
 
@@ -259,6 +277,9 @@ impl Scraper {
     }
 }
 
+/// How often a scrape is done again because others were faster at the room under a limit on the total.
+const RACES: usize = 3;
+
 /// How much smaller a compressed body is taken to be, at least.
 pub(super) const PACKED: u64 = 4;
 
@@ -286,6 +307,7 @@ async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Respo
         }
         Turn::AsItCame(before, packed) => (Body::parts(encode::packed(&before, packed)), Taken::Gzip, None),
         Turn::Begun(bytes) => {
+            flow.settle_early().await?;
             let (encoder, deadline) = (Encoder::new(taken, &flow.buffers), flow.deadline);
             let length = exporter.get(CONTENT_LENGTH).filter(|_| passes);
             (Body::stream(flow.stream(bytes, encoder), deadline), taken, length)

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ScrapeSettings, Settings, Storage, Web, WebFile};
+use super::{ScrapeSettings, Settings, Storage, StoreTls, Web, WebFile};
 use crate::engine::policy::Mode;
 
 impl Default for Settings {
@@ -36,7 +36,12 @@ impl Default for Web {
 
 impl Default for Storage {
     fn default() -> Storage {
-        Storage { path: Some(PathBuf::from("data")), url: None, endpoint_ttl: Duration::from_secs(6 * 3600) }
+        Storage {
+            path: Some(PathBuf::from("data")),
+            url: None,
+            tls: StoreTls::default(),
+            endpoint_ttl: Duration::from_secs(6 * 3600),
+        }
     }
 }
 

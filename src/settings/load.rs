@@ -65,6 +65,9 @@ impl Loader {
             beside.extend(read.files);
             sources.push(source);
         }
+        if let Some(mistake) = settings.storage.tls.mistake(settings.storage.url.as_ref()) {
+            findings.push(self.finding(Severity::Error, mistake.into()));
+        }
         if settings.targets.is_empty() && !has_errors(&findings) {
             findings.push(self.finding(Severity::Warning, "no `targets`: every scrape is refused with 403".into()));
         }

@@ -9,6 +9,7 @@ mod read;
 mod redact;
 mod server_tls;
 mod storage_url;
+mod store_tls;
 mod targets;
 mod units;
 mod web_file;
@@ -25,6 +26,7 @@ pub use self::layer::Flag;
 pub use self::load::{Digest, LoadError, Loaded, Loader};
 pub use self::server_tls::ServerTls;
 pub use self::storage_url::{StorageUrl, StoreForm};
+pub use self::store_tls::StoreTls;
 pub use self::web_file::{Users, WebFile};
 
 /// Checked settings; fields are named as the keys of the file. Limits: 0 = off.
@@ -57,6 +59,8 @@ pub struct Storage {
     pub path: Option<PathBuf>,
     /// In place of `path`: what several guards share.
     pub url: Option<StorageUrl>,
+    /// Of the way to it.
+    pub tls: StoreTls,
     pub endpoint_ttl: Duration,
 }
 
@@ -76,6 +80,19 @@ pub struct ScrapeSettings {
     pub max_concurrent: usize,
     pub hold_output: u64,
     pub annotate: bool,
+}
+
+/// What the process takes of `memory_limit` for itself: code, threads, connections, buffers.
+const OWN_MEMORY: u64 = 32 << 20;
+
+impl ScrapeSettings {
+    /// What all endpoints together may remember within `memory_limit`; 0 = no limit. The process takes
+    /// some of it for itself, at most a third, and what is remembered takes an eighth more than its
+    /// bytes, because allocators leave gaps.
+    pub fn memory_for_endpoints(&self) -> u64 {
+        let rest = self.memory_limit - (self.memory_limit / 3).min(OWN_MEMORY);
+        rest - rest / 9
+    }
 }
 
 /// One entry of `targets:`.

@@ -85,7 +85,8 @@ impl<'a> Reader<'a> {
     }
 
     fn storage(&mut self, storage: &mut Storage, node: &Node) {
-        let Some(fields) = self.check.fields(node, &["path", "url", "endpoint_ttl"]) else { return };
+        let keys = ["path", "url", "ca_file", "cert_file", "key_file", "endpoint_ttl"];
+        let Some(fields) = self.check.fields(node, &keys) else { return };
         // Relative to the working directory, not to the file: data lives where the guard runs.
         if let Some(text) = fields.get("path").and_then(|node| self.check.text(node)) {
             storage.path = if text.is_empty() { None } else { Some(PathBuf::from(text)) };
@@ -93,6 +94,7 @@ impl<'a> Reader<'a> {
         if let Some(node) = fields.get("url") {
             self.storage_url(storage, node);
         }
+        storage.tls.read(self, fields);
         self.duration(fields, "endpoint_ttl", Zero::Refused, &mut storage.endpoint_ttl);
     }
 

@@ -1,5 +1,7 @@
 //! Settings as YAML again, without the secrets: what `/config` shows.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::units::{write_duration, write_size};
@@ -41,6 +43,9 @@ struct WebView {
 struct StorageView {
     path: String,
     url: &'static str,
+    ca_file: String,
+    cert_file: String,
+    key_file: String,
     endpoint_ttl: String,
 }
 
@@ -133,9 +138,14 @@ impl From<&Web> for WebView {
 
 impl From<&Storage> for StorageView {
     fn from(storage: &Storage) -> StorageView {
+        let shown =
+            |path: &Option<PathBuf>| path.as_deref().map_or_else(String::new, |path| path.display().to_string());
         StorageView {
-            path: storage.path.as_deref().map_or_else(String::new, |path| path.display().to_string()),
+            path: shown(&storage.path),
             url: if storage.url.is_some() { SECRET } else { "" },
+            ca_file: shown(&storage.tls.ca_file),
+            cert_file: shown(&storage.tls.cert_file),
+            key_file: shown(&storage.tls.key_file),
             endpoint_ttl: write_duration(storage.endpoint_ttl),
         }
     }

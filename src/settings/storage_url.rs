@@ -54,6 +54,10 @@ impl StorageUrl {
         (is_one && is_named && url.infos().is_ok()).then_some(url)
     }
 
+    pub fn is_tls(&self) -> bool {
+        self.nodes.iter().all(|node| node.0.starts_with("rediss:") || node.0.starts_with("valkeys:"))
+    }
+
     /// What the client library makes of the nodes.
     pub fn infos(&self) -> RedisResult<Vec<ConnectionInfo>> {
         self.nodes.iter().map(|node| node.0.as_str().into_connection_info()).collect()
@@ -78,6 +82,9 @@ mod tests {
         let sentinels = ["redis://a:1/3", "redis://b:2/3"].map(str::to_owned).to_vec();
         let form = StoreForm::Sentinel { master: "m".into() };
         assert_eq!(nodes("redis+sentinel://a:1,b:2/m/3"), Some((form, sentinels)));
+        let is_tls = |text: &str| StorageUrl::parse(text).unwrap().is_tls();
+        assert!(is_tls("valkeys://rediss") && is_tls("rediss+cluster://a:1,b:2"));
+        assert!(!is_tls("redis://rediss") && !is_tls("valkey+sentinel://a:1,b:2/valkeys"));
     }
 
     #[test]

@@ -125,6 +125,34 @@ fn every_kind_of_target_is_read() {
 }
 
 #[test]
+fn files_for_tls_to_a_store_are_looked_at_and_go_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+    std::fs::write(dir.path().join("cert.pem"), certificate.pem()).unwrap();
+    std::fs::write(dir.path().join("key.pem"), key.serialize_pem()).unwrap();
+    let load = |storage: &str| {
+        let file = dir.path().join("guard.yaml");
+        std::fs::write(&file, format!("storage: {{{storage}}}\ntargets: [{{name: a, address: a}}]\n")).unwrap();
+        let loader = Loader { config_file: Some(file), environment: Some(HashMap::new()), flags: vec![] };
+        loader.load().map(|loaded| loaded.settings.storage.tls).map_err(|error| error.to_string())
+    };
+    let all = load("url: 'rediss://a', ca_file: cert.pem, cert_file: cert.pem, key_file: key.pem").unwrap();
+    assert_eq!(all.key_file, Some(dir.path().join("key.pem")));
+    assert_eq!(load("url: 'redis://a'"), Ok(StoreTls::default()));
+    for (storage, why) in [
+        ("url: 'rediss://a', ca_file: missing.pem", "cannot read"),
+        ("url: 'rediss://a', ca_file: key.pem", "there is no certificate in PEM"),
+        ("url: 'rediss://a', cert_file: cert.pem, key_file: cert.pem", "there is no key in PEM"),
+        ("url: 'rediss://a', cert_file: cert.pem", "one of them is missing"),
+        ("url: 'redis://a', ca_file: cert.pem", "write rediss://"),
+    ] {
+        let error = load(storage).unwrap_err();
+        assert!(error.contains(why), "{storage}: {error}");
+    }
+}
+
+#[test]
 fn every_mistake_is_named_at_once_and_at_its_place() {
     let text = "\
 mode: enforc

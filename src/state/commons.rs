@@ -190,7 +190,7 @@ impl TargetCommons {
 }
 
 impl Commons for TargetCommons {
-    fn share(&self, metric: Option<&str>) -> Arc<Share> {
+    fn share(&self, metric: Option<&str>, _limit: u64) -> Arc<Share> {
         let Some(metric) = metric else { return self.all.clone() };
         if let Some(known) = self.families.get(metric) {
             return known.clone();

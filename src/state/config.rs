@@ -13,7 +13,7 @@ use crate::telemetry::Telemetry;
 use super::commons::{AllCommons, TargetCommons};
 use super::history::History;
 use super::modes::{Override, Overrides};
-use super::replicas::View;
+use super::replicas::{Newcomers, View};
 use super::{Clock, EndpointKey, Endpoints};
 
 /// Checked settings and compiled policies, and what follows from the two.
@@ -179,9 +179,9 @@ impl Shared {
 
     /// The same as one scrape sees it, where several guards share their state. `None`: they do not,
     /// or the store cannot be asked.
-    pub async fn view(&self, target: &str, endpoint: &EndpointKey) -> Option<Arc<View>> {
+    pub async fn view(&self, target: &str, endpoint: &EndpointKey, newcomers: Newcomers) -> Option<Arc<View>> {
         let replicas = self.endpoints.replicas()?;
-        View::of(replicas, target, self.commons(target), endpoint).await.map(Arc::new)
+        View::of(replicas, target, self.commons(target), endpoint, newcomers).await.map(Arc::new)
     }
 
     pub fn endpoints(&self) -> &Endpoints {

@@ -204,8 +204,9 @@ impl Lease {
     }
 
     /// Hands what was committed to the store, before its last byte leaves. Says what may be shown.
+    /// Whoever stops waiting goes on with [`Lease::withhold`].
     pub async fn keep(&mut self) -> Showing {
-        let Some(format) = self.committed.take() else { return Showing::Everything };
+        let Some(format) = self.committed else { return Showing::Everything };
         let memory = self.slot.memory(format);
         let Some(state) = &mut memory.state else { return Showing::Everything };
         let keeping = match &mut memory.kept {
@@ -214,15 +215,21 @@ impl Lease {
                 keeper.keep(state).await;
                 Keeping::Kept
             }
-            Kept::Shared(entry) => entry.keep(self.claim.take().as_ref(), state).await,
+            Kept::Shared(entry) => entry.keep(self.claim.take(), state).await,
         };
         match keeping {
             Keeping::Kept => Showing::Everything,
-            Keeping::Withheld(acquaintance) => {
-                memory.asides.keep();
-                Showing::Without(state.withheld(acquaintance))
-            }
+            Keeping::Withheld => self.withhold(),
         }
+    }
+
+    /// Nobody knows whether the store was told what was committed.
+    pub fn withhold(&mut self) -> Showing {
+        let Some(format) = self.committed else { return Showing::Everything };
+        let memory = self.slot.memory(format);
+        let (Some(state), Kept::Shared(entry)) = (&memory.state, &memory.kept) else { return Showing::Everything };
+        memory.asides.keep();
+        Showing::Without(state.withheld(entry.acquaintance()))
     }
 
     /// The process ends: what is kept is whole and final.
@@ -303,6 +310,9 @@ impl Lease {
         if let Ok((report, _)) = &result {
             self.gauges.committed(report);
             self.committed = Some(state.format());
+            if let Kept::Shared(entry) = &mut self.slot.memory(state.format()).kept {
+                entry.moves();
+            }
             self.look_closely();
         }
         self.slot.put(state);

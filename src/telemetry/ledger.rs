@@ -11,9 +11,9 @@ use super::families::{family, gauges, labels};
 use super::names::{self, Family};
 use super::rows::{Attribution, Counters, MetricCounters};
 use super::toplist;
-use super::{Foreseen, LiveEndpoint, ScrapeCost, ScrapeResult, build};
+use super::{Foreseen, ForeseenPolicy, LiveEndpoint, ScrapeCost, ScrapeResult, build};
 use crate::engine::guard::{Attributed, BadSample, Report};
-use crate::engine::policy::{Action, Mode};
+use crate::engine::policy::Mode;
 
 /// The account of a process, behind one lock.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Ledger {
 
     fn count_by_cause(&mut self, family: &'static Family, target: &str, rows: &[Attributed]) {
         for row in rows {
-            self.counters(family).add(&[target, &row.cause.policy, cause(row.cause.action)], row.count);
+            self.counters(family).add(&[target, &row.cause.policy, row.cause.action.ground().as_str()], row.count);
         }
     }
 
@@ -175,8 +175,8 @@ impl Ledger {
                 self.counters(&names::BAD_SAMPLES).foresee(&[target, reason.as_str()]);
             }
         }
-        for (target, policy) in &foreseen.policies {
-            self.foresee_policy(target, policy);
+        for policy in &foreseen.policies {
+            self.foresee_policy(policy);
         }
         for reason in names::STATE_REASONS {
             self.counters(&names::STATE_ERRORS).foresee(&[reason]);
@@ -187,13 +187,17 @@ impl Ledger {
         }
     }
 
-    fn foresee_policy(&mut self, target: &str, policy: &str) {
-        for family in [&names::FOLDED_SAMPLES, &names::OBSERVED_FOLDED_SAMPLES] {
-            self.counters(family).foresee(&[target, policy]);
-        }
-        for family in [&names::NEW_SERIES_BLOCKED, &names::OBSERVED_NEW_SERIES_BLOCKED] {
-            self.counters(family).foresee(&[target, policy, "policy"]);
-            self.counters(family).foresee(&[target, policy, "budget"]);
+    /// What nobody observes has no rows of what was observed: they are many.
+    fn foresee_policy(&mut self, foreseen: &ForeseenPolicy) {
+        let ForeseenPolicy { target, policy, grounds, mode } = foreseen;
+        let enforced = (&names::FOLDED_SAMPLES, &names::NEW_SERIES_BLOCKED);
+        let observed = (&names::OBSERVED_FOLDED_SAMPLES, &names::OBSERVED_NEW_SERIES_BLOCKED);
+        let is_observed = *mode == Mode::Observe;
+        for (folded, blocked) in [enforced].into_iter().chain(is_observed.then_some(observed)) {
+            self.counters(folded).foresee(&[target, policy]);
+            for ground in grounds {
+                self.counters(blocked).foresee(&[target, policy, ground.as_str()]);
+            }
         }
     }
 
@@ -279,13 +283,8 @@ fn attribute(counters: &mut MetricCounters, target: &str, rows: &[Attributed]) {
             metric: &row.metric,
             label: &row.cause.label,
             action: row.cause.action.as_str(),
-            cause: cause(row.cause.action),
+            cause: row.cause.action.ground().as_str(),
         };
         counters.add(who, row.count);
     }
-}
-
-/// The `cause` label: limits spend a budget, everything else is somebody's policy.
-const fn cause(action: Action) -> &'static str {
-    if action.is_budget() { "budget" } else { "policy" }
 }

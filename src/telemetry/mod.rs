@@ -24,7 +24,7 @@ use prometheus::TextEncoder;
 use tracing::{debug, error, info, warn};
 
 use crate::engine::guard::{Attributed, Collapsed, Diagnosis, FamilyReport, LabelRow, Learned, Report};
-use crate::engine::policy::Mode;
+use crate::engine::policy::{Ground, Mode};
 
 pub use self::accept::Exposition;
 pub use self::diary::{Entry, Fact};
@@ -69,10 +69,20 @@ pub struct ScrapeCost {
 #[derive(Clone, Debug, Default)]
 pub struct Foreseen {
     pub targets: Vec<(String, Mode)>,
-    /// Target and policy, for each policy that applies to the target.
-    pub policies: Vec<(String, String)>,
-    /// `scrape.memory_limit`; 0 = none.
+    /// Each policy at each target that it applies to.
+    pub policies: Vec<ForeseenPolicy>,
+    /// What endpoints may remember of `scrape.memory_limit`; 0 = none.
     pub memory_limit: u64,
+}
+
+/// A policy at a target.
+#[derive(Clone, Debug)]
+pub struct ForeseenPolicy {
+    pub target: String,
+    pub policy: String,
+    pub grounds: Vec<Ground>,
+    /// How far it goes at that target.
+    pub mode: Mode,
 }
 
 /// An endpoint in memory, as of now: gauges are sums over these.

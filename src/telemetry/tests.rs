@@ -26,12 +26,20 @@ fn report() -> Report {
     }
 }
 
+fn foreseen(target: &str, policy: &str, grounds: &[Ground], mode: Mode) -> ForeseenPolicy {
+    ForeseenPolicy { target: target.into(), policy: policy.into(), grounds: grounds.to_vec(), mode }
+}
+
 /// A process that has seen a bit of everything.
 fn busy() -> (Telemetry, Vec<LiveEndpoint>) {
     let telemetry = Telemetry::default();
     telemetry.config_loaded(Foreseen {
         targets: vec![("celery".into(), Mode::Enforce), ("idle".into(), Mode::Observe)],
-        policies: vec![("celery".into(), "job-ids".into()), ("idle".into(), "job-ids".into())],
+        policies: vec![
+            foreseen("celery", "job-ids", &[Ground::Policy, Ground::Budget], Mode::Enforce),
+            foreseen("celery", "planned", &[Ground::Policy], Mode::Enforce),
+            foreseen("idle", "job-ids", &[Ground::Policy, Ground::Budget], Mode::Observe),
+        ],
         memory_limit: 5_000_000,
     });
     let cost =
@@ -85,6 +93,20 @@ fn what_happened_can_be_read_off() {
     ] {
         assert_eq!(value(&text, series), Some(want), "{series}\n{text}");
     }
+}
+
+/// A policy without limits never spends a budget, and one that is enforced observes nothing.
+#[test]
+fn what_cannot_happen_has_no_row() {
+    let (telemetry, live) = busy();
+    let text = telemetry.expose(Exposition::Text, &live);
+    let blocked = |target: &str, policy: &str, cause: &str| {
+        let labels = format!(r#"{{target="{target}",policy="{policy}",cause="{cause}"}}"#);
+        ["", "observed_"].map(|of| value(&text, &format!("cardinality_guard_{of}new_series_blocked_total{labels}")))
+    };
+    assert_eq!(blocked("celery", "planned", "policy"), [Some(0.0), None]);
+    assert_eq!(blocked("celery", "planned", "budget"), [None, None]);
+    assert_eq!(blocked("idle", "job-ids", "budget"), [Some(0.0), Some(0.0)]);
 }
 
 #[test]

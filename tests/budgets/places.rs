@@ -211,3 +211,33 @@ fn a_kept_label_that_explodes_is_told_by_demand_and_headroom() {
     assert_eq!(lines(&out).count(), 300, "what is to be kept is kept");
     assert_eq!((report.headroom, report.families[0].demand, report.families[0].limit), (Some(0.0), 300, Some(10)));
 }
+
+#[test]
+fn rule_5_8_who_was_refused_and_gets_a_place_counts_from_there() {
+    let mut endpoint = Endpoint::new(
+        "policies: [{name: b, hold: 0s, group_ttl: 1m, member_ttl: 30s, series_ttl: 1m, series_limit: 2, series_limit_action: drop, labels: [{label: id, action: drop}]}]",
+    );
+    let body = |queues: &[&str], n: u64, births: u64| -> String {
+        let line = |q: &&str| {
+            let born = (0..births).map(|id| format!("c_total{{id=\"b{id}\",q=\"{q}\"}} 1\n"));
+            format!("c_total{{id=\"1\",q=\"{q}\"}} {n}\nc_total{{id=\"2\",q=\"{q}\"}} {n}\n") + &born.collect::<String>()
+        };
+        "# TYPE c_total counter\n".to_owned() + &queues.iter().map(line).collect::<String>()
+    };
+    let mut n = 50_000;
+    for _ in 0..4 {
+        assert!(!endpoint.scrape(&body(&["a", "b", "c"], n, 0)).contains("q=\"c\""));
+        n += 1;
+    }
+    // One goes, and in time its place is free.
+    let admitted = (0..40).find_map(|_| {
+        n += 1;
+        let out = endpoint.scrape(&body(&["b", "c"], n, 0));
+        out.contains("q=\"c\"").then(|| value(&out, "c_total{q=\"c\"}"))
+    });
+    assert_eq!(admitted, Some(0.0));
+    for at in 1..4 {
+        let out = endpoint.scrape(&body(&["b", "c"], n + at, at));
+        assert_eq!(value(&out, "c_total{q=\"c\"}"), 3.0 * at as f64, "both went on, and births count");
+    }
+}

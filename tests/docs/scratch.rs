@@ -87,11 +87,12 @@ fn copy(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
 }
 
-/// Those that SECURITY.md names.
+/// Those that SECURITY.md and docs/scaling.md name.
 fn certificates(directory: &Path) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["guard".to_owned()]).unwrap().self_signed(&key).unwrap();
     fs::write(directory.join("guard.pem"), certificate.pem()).unwrap();
     fs::write(directory.join("clients.pem"), certificate.pem()).unwrap();
+    fs::write(directory.join("store-ca.pem"), certificate.pem()).unwrap();
     fs::write(directory.join("guard.key"), key.serialize_pem()).unwrap();
 }

@@ -12,12 +12,13 @@ use crate::scratch::Scratch;
 use crate::{commands, effects};
 
 /// Blocks that are looked at and not run: the page, words of the block, what it is.
-const PICTURES: [(&str, &str, &str); 7] = [
+const PICTURES: [(&str, &str, &str); 8] = [
     ("README.md", "what Prometheus stores", "a drawing"),
     ("README.md", "memory of this process", "what the demo prints; tests/e2e/demo.rs holds it against the fleet"),
     ("docs/ARCHITECTURE.md", "client GET -> proxy", "a drawing"),
     ("docs/scaling.md", "balance uri whole", "HAProxy's; tests/guards/affinity.rs runs HAProxy with it"),
-    ("docs/scaling.md", "hash_policy:", "Envoy's, which is not to be had from Debian"),
+    ("docs/scaling.md", "hash_policy:", "Envoy's, which is not to be had from Debian; tests/guards/envoy.rs reads it"),
+    ("docs/scaling.md", "ACL SETUSER guard", "tests/guards/secured.rs tells it to a server"),
     ("docs/topologies.md", "Prometheus 1", "a drawing"),
     ("docs/topologies.md", "┌ pod", "a drawing"),
 ];

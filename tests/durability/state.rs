@@ -288,3 +288,76 @@ fn rule_5_8_a_family_touched_for_the_first_time_after_the_restart_is_a_baseline(
     endpoint.scrape(15, &m(&[("a", 50_002.0)]));
     assert_eq!(value(&endpoint.scrape(15, &m(&[("a", 50_003.0)])), M), 2.0);
 }
+
+#[test]
+fn rule_5_8_what_was_left_out_or_passed_before_the_restart_is_a_baseline_after_it() {
+    let ids = "- {name: ids, hold: 0s, labels: [{label: job_id, action: drop}]}";
+    for first in ["{name: x, match: 'm_total{q=\"x\"}', action: drop}", "{name: x, match: 'm_total{q=\"x\"}', action: pass}"] {
+        let before = format!("policies:\n  - {first}\n  {ids}\n");
+        let (mut endpoint, mut log) = (Endpoint::new(&before, Format::Text), Log::default());
+        let body = |y: f64, x: f64| format!("# TYPE m_total counter\nm_total{{q=\"y\",job_id=\"b\"}} {y}\nm_total{{q=\"x\",job_id=\"a\"}} {x}\n");
+        for at in 0..3 {
+            endpoint.scrape(15, &body(1.0 + f64::from(at), 50_000.0));
+            log.keep(endpoint.state());
+            // As often as it likes, as long as nothing else changes.
+            endpoint.restart(&log);
+        }
+        endpoint.plan = plan(&format!("policies:\n  {ids}\n"));
+        for at in 0..3 {
+            let out = endpoint.scrape(15, &body(3.0, 50_000.0 + f64::from(at)));
+            assert_eq!((value(&out, M), value(&out, "m_total{q=\"y\"}")), (f64::from(at), 2.0), "{first}");
+        }
+    }
+}
+
+#[test]
+fn rule_1_2_a_birth_counts_over_a_restart_beside_series_that_are_left_out() {
+    let policy = "policies:\n  - {name: x, match: 'm_total{q=\"y\"}', action: drop}\n  - {name: ids, hold: 0s, labels: [{label: job_id, action: drop}]}\n";
+    let (mut endpoint, mut log) = (Endpoint::new(policy, Format::Text), Log::default());
+    let left = "m_total{q=\"y\",job_id=\"b\"} 7\n";
+    endpoint.scrape(15, &(m(&[("a", 5.0)]) + left));
+    log.keep(endpoint.state());
+    endpoint.restart(&log);
+    assert_eq!(value(&endpoint.scrape(15, &(m(&[("a", 6.0), ("c", 2.0)]) + left)), M), 3.0);
+}
+
+#[test]
+fn rule_5_8_who_was_absent_when_the_plan_changed_is_a_baseline_after_a_restart_as_after_a_reload() {
+    let both = ["m_total{q=\"x\"}", "m_total{q=\"z\"}"].map(|m| {
+        format!("policies:\n  - {{name: x, match: '{m}', action: drop}}\n  - {{name: ids, hold: 0s, labels: [{{label: job_id, action: drop}}]}}\n")
+    });
+    let shown = [false, true].map(|restarts| {
+        let (mut endpoint, mut log) = (Endpoint::new(&both[1], Format::Text), Log::default());
+        let body = |y: f64, x: f64| m(&[("a", x)]) + &format!("m_total{{q=\"y\",job_id=\"b\"}} {y}\n");
+        // Remembered at 10, left out until it is 90,000.
+        for (at, policy) in [1, 0, 0, 1, 1].into_iter().enumerate() {
+            endpoint.plan = plan(&both[policy]);
+            endpoint.scrape(15, &body(at as f64, [10.0, 20.0, 90_000.0, 90_001.0, 90_003.0][at]));
+            log.keep(endpoint.state());
+            if restarts && at > 1 {
+                endpoint.restart(&log);
+            }
+        }
+        value(&endpoint.scrape(15, &body(9.0, 90_004.0)), M)
+    });
+    assert_eq!(shown, [3.0, 3.0]);
+}
+
+#[test]
+fn rule_5_8_who_was_refused_before_the_restart_and_has_room_after_it_is_old() {
+    let policy = |limit: u32| format!("policies: [{{name: b, hold: 0s, series_limit: {limit}, series_limit_action: drop, labels: [{{label: job_id, action: drop}}]}}]");
+    let body = |n: u64| -> String {
+        let lines = ["a", "b", "c"].map(|q| format!("m_total{{q=\"{q}\",job_id=\"1\"}} {n}\n"));
+        "# TYPE m_total counter\n".to_owned() + &lines.concat()
+    };
+    let (mut endpoint, mut log) = (Endpoint::new(&policy(2), Format::Text), Log::default());
+    for n in [50_000, 50_001] {
+        assert!(!endpoint.scrape(15, &body(n)).contains("q=\"c\""));
+        log.keep(endpoint.state());
+    }
+    endpoint.restart(&log);
+    endpoint.plan = plan(&policy(9));
+    for n in [50_002, 50_003, 50_004] {
+        assert_eq!(value(&endpoint.scrape(15, &body(n)), "m_total{q=\"c\"}"), (n - 50_002) as f64);
+    }
+}

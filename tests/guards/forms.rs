@@ -1,51 +1,27 @@
 //! The other forms of a store: a cluster, a master that sentinels know, a password.
 
-use std::net::SocketAddr;
-use std::process::{Command, Stdio};
-
 use crate::exporter::Exporter;
-use crate::process::{Process, eventually, free_address};
+use crate::node::Node;
+use crate::process::eventually;
 use crate::replicas::{Replica, Shown};
 use crate::stage::POLICY;
-use crate::store::try_tell;
-
-/// A server with these arguments and a directory of its own.
-struct Node {
-    address: SocketAddr,
-    _process: Process,
-    _files: tempfile::TempDir,
-}
-
-impl Node {
-    fn start(arguments: &[&str]) -> Node {
-        let (address, files) = (free_address(), tempfile::tempdir().unwrap());
-        let port = address.port().to_string();
-        let mut command = Command::new("redis-server");
-        // A sentinel writes to its file.
-        std::fs::write(files.path().join("redis.conf"), "").unwrap();
-        command.arg("redis.conf").args(["--bind", "127.0.0.1", "--port", &port, "--save", ""]).args(arguments);
-        command.current_dir(files.path()).stdout(Stdio::null());
-        let process = Process::start(&mut command, "no redis-server on the PATH: run make setup");
-        eventually("the node answers", &true, || try_tell(address, "PING").is_ok());
-        Node { address, _process: process, _files: files }
-    }
-
-    fn tell(&self, command: &str) -> String {
-        try_tell(self.address, command).unwrap()
-    }
-}
 
 /// Two guards with this store show what has happened, in turn.
-fn shows(url: &str) {
+pub fn shows(url: &str) {
+    shows_with(&format!("url: '{url}'"));
+}
+
+/// The same, with these settings of `storage:`.
+pub fn shows_with(storage: &str) {
     let exporters: Vec<Exporter> = (0..4).map(|_| Exporter::start()).collect();
     let target = |(at, exporter): (usize, &Exporter)| format!("{{name: t{at}, url: 'http://{}/m'}}", exporter.address);
     let targets: Vec<String> = exporters.iter().enumerate().map(target).collect();
-    let settings = format!("storage: {{url: '{url}'}}\nbuiltin_policy: false\ntargets: [{}]\n", targets.join(", "));
+    let settings = format!("storage: {{{storage}}}\nbuiltin_policy: false\ntargets: [{}]\n", targets.join(", "));
     let guards = [Replica::start(&settings, POLICY), Replica::start(&settings, POLICY)];
     for turn in 0..6 {
         for (at, exporter) in exporters.iter().enumerate() {
             let shown = guards[turn % 2].scrape(&format!("t{at}"));
-            assert_eq!(shown, Shown::Counter(exporter.increments()), "{url}, target {at}, turn {turn}");
+            assert_eq!(shown, Shown::Counter(exporter.increments()), "{storage}, target {at}, turn {turn}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::http;
 use crate::replicas::Replica;
@@ -26,7 +27,7 @@ impl Crowd {
         let address = listener.local_addr().unwrap();
         let (each, seventh) = (Arc::new(AtomicUsize::new(5)), Arc::new(AtomicUsize::new(5)));
         let crowd = Crowd { address, each: each.clone(), seventh: seventh.clone() };
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
                 let path = lines.next().unwrap_or_default();
@@ -84,6 +85,15 @@ impl Scene {
         series
     }
 
+    /// Of all endpoints, scraped at the same time, by so many of the guards.
+    fn all_at_once(&self, guards: usize) -> Vec<String> {
+        thread::scope(|scope| {
+            let scraping = (0..ENDPOINTS).map(|endpoint| scope.spawn(move || self.series(endpoint % guards, endpoint)));
+            let scraping: Vec<_> = scraping.collect();
+            scraping.into_iter().flat_map(|series| series.join().unwrap()).collect()
+        })
+    }
+
     /// Of all endpoints, each guard having a third of them; `turn` says which.
     fn all(&self, turn: usize) -> Vec<String> {
         (0..ENDPOINTS).flat_map(|endpoint| self.series((endpoint + turn) % 3, endpoint)).collect()
@@ -99,9 +109,36 @@ fn rule_5_5_a_limit_on_the_total_holds_over_all_guards() {
     scene.crowd.set(10, 10);
     for turn in [0, 0, 1, 2] {
         let all = scene.all(turn);
-        let standing = all.iter().filter(|line| !line.contains("__overflow__")).count();
+        let standing = standing(&all);
         assert!((1400..=1500).contains(&standing), "turn {turn}: {standing}");
     }
+}
+
+#[test]
+fn rule_5_5_a_limit_on_the_total_holds_when_all_endpoints_are_scraped_at_the_same_time() {
+    for guards in [3, 1] {
+        let policy = "policies: [{name: p, series_limit_total: 1500, series_limit_action: overflow}]";
+        let scene = Scene::set(policy);
+        // More than there is room for, and nobody has ever seen the metric.
+        scene.crowd.set(8, 8);
+        let standing = standing(&scene.all_at_once(guards));
+        assert!((1450..=1500).contains(&standing), "{guards} guards, first: {standing}");
+    }
+    for guards in [3, 1] {
+        let policy = "policies: [{name: p, series_limit_total: 1500, series_limit_action: overflow}]";
+        let scene = Scene::set(policy);
+        assert_eq!(scene.all_at_once(guards).len(), 5 * ENDPOINTS);
+        scene.crowd.set(10, 10);
+        for turn in 0..3 {
+            let standing = standing(&scene.all_at_once(guards));
+            assert!((1400..=1500).contains(&standing), "{guards} guards, turn {turn}: {standing}");
+        }
+    }
+}
+
+/// Those that are not counted as too many.
+fn standing(all: &[String]) -> usize {
+    all.iter().filter(|line| !line.contains("__overflow__")).count()
 }
 
 #[test]

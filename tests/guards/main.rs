@@ -27,11 +27,17 @@ mod stored;
 mod verdict;
 
 mod affinity;
+mod authority;
 mod balancer;
+mod envoy;
+mod failover;
 mod forms;
+mod large;
 mod limits;
+mod node;
 mod prometheus_sees;
 mod replicas;
+mod secured;
 mod stage;
 mod store;
 mod together;

@@ -1,5 +1,6 @@
 //! Guards as processes, all with the same settings.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -48,6 +49,11 @@ impl Replica {
         *self.process.lock().unwrap() = serve(self.address, &self.files);
     }
 
+    /// All it has logged, which are errors.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.files.path("said")).unwrap()
+    }
+
     pub fn signal(&self, signal: &str) {
         self.process.lock().unwrap().signal(signal);
     }
@@ -74,7 +80,8 @@ impl Replica {
 /// Returns when it is ready.
 fn serve(address: SocketAddr, files: &Scratch) -> Process {
     let mut command = command(&["serve", &format!("--config.file={}", files.path("guard.yaml")), "--log.level=error"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let said = File::options().create(true).append(true).open(files.path("said")).unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
     let mut process = Process::start(&mut command, "the binary under test");
     eventually("the guard is ready", &Some(200), || {
         if let Some(status) = process.child().try_wait().unwrap() {

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Instant;
 
 use crate::replicas::{Replica, Shown};
-use crate::stage::POLICY;
+use crate::stage::{POLICY, Stage};
 use crate::store::Store;
 
 const MEMBERS: u64 = 10_000;
@@ -55,4 +56,21 @@ fn a_scrape_sends_the_store_at_most_25_bytes_for_a_member_that_moved() {
     assert!((1..=25).contains(&sent), "{sent} bytes to the store");
     // Each guard reads what the two others wrote.
     assert!((1..=75).contains(&received), "{received} bytes from the store");
+}
+
+#[test]
+fn a_scrape_calls_the_store_four_times() {
+    let stage = Stage::set(1);
+    stage.round(2);
+    let calls = || {
+        let stats = stage.store.tell("INFO commandstats");
+        let said = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+        said.unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let (before, began) = (calls(), Instant::now());
+    stage.round(200);
+    // A guard gives a sign of life each second, and a claim is renewed four times.
+    let beside = 5 * (began.elapsed().as_secs() + 1);
+    let calls = calls() - before;
+    assert!((800..=800 + beside).contains(&calls), "{calls} calls, of which at most {beside} are no scrape's");
 }

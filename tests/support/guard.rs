@@ -110,7 +110,7 @@ pub fn settings(targets: Vec<Target>) -> Settings {
             file: WebFile::default(),
             max_connections: 8192,
         },
-        storage: Storage { path: None, url: None, endpoint_ttl: Duration::from_secs(6 * 3600) },
+        storage: Storage { path: None, ..Storage::default() },
         scrape: ScrapeSettings {
             timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(120),

@@ -41,9 +41,9 @@ pub type Values = BTreeMap<Place, f64>;
 /// What a Prometheus held at one time.
 #[derive(Debug)]
 pub struct Held {
-    /// In the head of the database, all that there ever were, less what the guard says of itself.
+    /// In the head of the database, all that there ever were.
     pub head: u64,
-    /// What the guard says of itself: a function of its settings.
+    /// The part of it in which the guard tells of itself: a function of its settings.
     pub own: u64,
     /// In the last scrapes of the exporters: received by this Prometheus.
     pub scraped: BTreeMap<String, f64>,
@@ -150,7 +150,7 @@ fn held(prometheus: &Api) -> Held {
     let scraped = prometheus.query("sum by (job) (scrape_samples_scraped{job!='cardinality-guard'})");
     let scraped = scraped.iter().map(|series| (label(series, "job"), number(series))).collect();
     let own = prometheus.value("count({job='cardinality-guard'})").unwrap_or(0.0) as u64;
-    Held { head: prometheus.head_series() - own, own, scraped }
+    Held { head: prometheus.head_series(), own, scraped }
 }
 
 /// No more jobs; returns when all have ended and Prometheus has heard of the last one.

@@ -18,7 +18,7 @@ fn series(out: &mut String, seen: &Seen) -> std::fmt::Result {
         writeln!(out, "| in a scrape of {job} | {samples} | {} |", guarded.scraped[job])?;
     }
     writeln!(out, "| in Prometheus' head after {} jobs | {} | {} |", seen.books.ended(), direct.head, guarded.head)?;
-    writeln!(out, "| that the guard adds about itself | | {} |\n", guarded.own)
+    writeln!(out, "| of which the guard tells of itself | | {} |\n", guarded.own)
 }
 
 fn jobs(out: &mut String, seen: &Seen) -> std::fmt::Result {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::engine::policy::Finding;
 use crate::settings::{Digest, LoadError, Loaded, Loader};
 use crate::state::{Config, Shared};
-use crate::telemetry::{Foreseen, Telemetry};
+use crate::telemetry::{Foreseen, ForeseenPolicy, Telemetry};
 
 /// Knows where the configuration comes from and where it goes.
 pub(super) struct Reloader {
@@ -116,12 +116,16 @@ fn warn(telemetry: &Telemetry, findings: &[Finding]) {
 }
 
 fn foreseen(config: &Config) -> Foreseen {
-    let mut foreseen = Foreseen { memory_limit: config.settings.scrape.memory_limit, ..Foreseen::default() };
+    let mut foreseen = Foreseen { memory_limit: config.settings.scrape.memory_for_endpoints(), ..Foreseen::default() };
     for target in config.targets() {
         let name = &target.settings.name;
         foreseen.targets.push((name.clone(), target.mode));
-        let policies = config.policies.names(Some(name)).map(|policy| (name.clone(), policy.to_owned()));
-        foreseen.policies.extend(policies);
+        foreseen.policies.extend(config.policies.prospects(name, target.mode).map(|prospect| ForeseenPolicy {
+            target: name.clone(),
+            policy: prospect.policy.to_owned(),
+            grounds: prospect.grounds,
+            mode: prospect.mode,
+        }));
     }
     foreseen
 }

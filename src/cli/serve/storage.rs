@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use crate::state::Shared;
-use crate::state::replicas::Replicas;
+use crate::state::replicas::{Address, Replicas};
 use crate::state::store::{FileStore, LockError, WAIT};
 
 /// Whether the guard may serve.
@@ -24,12 +24,13 @@ const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn open(shared: &Shared) -> Storage {
     let config = shared.config();
-    if let Some(url) = &config.settings.storage.url {
-        let ttl = config.settings.storage.endpoint_ttl;
-        shared.endpoints().share_in(Replicas::new(url.clone(), ttl, shared.telemetry().clone()));
+    let storage = &config.settings.storage;
+    if let Some(url) = storage.url.clone() {
+        let address = Address { url, tls: storage.tls.clone() };
+        shared.endpoints().share_in(Replicas::new(address, storage.endpoint_ttl, shared.telemetry().clone()));
         return Storage::Settled;
     }
-    let Some(path) = &config.settings.storage.path else { return Storage::Settled };
+    let Some(path) = &storage.path else { return Storage::Settled };
     match open_within(path, WAIT) {
         Ok(store) => shared.endpoints().keep_in(Arc::new(store)),
         Err(LockError::Busy) => {

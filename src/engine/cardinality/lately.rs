@@ -47,6 +47,15 @@ impl Lately {
         self.now.contains(hash)
     }
 
+    /// Whether it came in either generation, as far as that can be told.
+    pub fn has(&self, hash: u64) -> Novelty {
+        match (self.now.contains(hash), self.before.contains(hash)) {
+            (Novelty::New, before) => before,
+            (Novelty::Unknown, Novelty::Known) => Novelty::Known,
+            (now, _) => now,
+        }
+    }
+
     /// How many there are in both generations.
     pub fn count(&self) -> Count {
         self.now.count_with_disjoint(&self.before)

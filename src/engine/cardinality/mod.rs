@@ -19,5 +19,5 @@ pub use label::{Label, Look};
 pub use lately::{Arrival, Lately};
 pub use places::{Admission, Answer, Place, Places};
 pub use responsible::Responsible;
-pub use share::{Part, Share};
+pub use share::{Part, Share, Taken};
 pub use suspects::Suspects;

@@ -121,6 +121,10 @@ impl Classes {
         &self.all[id.0 as usize]
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Class> {
+        self.all.iter()
+    }
+
     pub fn number(&mut self, class: Class) -> ClassId {
         if let Some((recent, id)) = self.recent
             && recent == class

@@ -60,6 +60,8 @@ pub struct Group {
     pub scrape: u32,
     /// The first member of a group that is founded in the scrape at hand.
     pub founder: Option<MemberId>,
+    /// It had no place until the scrape at hand: the members that it brings along are old.
+    pub recalled: bool,
     /// Its members have gone to another group: it is the first to go when a place is needed.
     pub superseded: bool,
     /// Off show, because others need the place; gone with the next sweep unless a member comes.
@@ -254,7 +256,7 @@ impl Group {
 
     /// Whether anything of this group differs from what it was before this scrape.
     fn commit(&mut self, now: f64, scrape: u32, hold_seconds: f64) -> Difference {
-        self.founder = None;
+        (self.founder, self.recalled) = (None, false);
         let mut difference = if self.scrape == scrape { Difference::Some } else { Difference::None };
         let overflows = self.overflows(ACCUMULATOR_LIMIT);
         if self.scrape == scrape {
@@ -416,6 +418,7 @@ impl Groups {
             last_member: 0.0,
             scrape: 0,
             founder: None,
+            recalled: false,
             superseded: false,
             retired: false,
             totals: match shape {
@@ -464,6 +467,10 @@ impl Groups {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.all.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.all.iter_mut()
     }
 
     pub(super) fn memory(&self) -> usize {

@@ -77,8 +77,6 @@ pub struct Remembered {
     pub shadow: u32,
     pub group: Option<GroupId>,
     pub seen: u32,
-    /// The pass that noted it last.
-    pub noted: Stamp,
     /// Whether any did, since it was made or read from the store.
     pub is_met: bool,
 }
@@ -386,7 +384,6 @@ impl Members {
             shadow: class.shadow,
             group: role.group(),
             seen: record.seen,
-            noted: Stamp::from_raw(record.spelled.code()),
             is_met: record.spelled.code() & MET != 0,
         }
     }
@@ -413,6 +410,16 @@ impl Members {
         self.renumber(|class| Class { shadow: new(class.shadow), ..class });
     }
 
+    /// Families are at other places, and causes have other numbers.
+    pub(super) fn follow_families(&mut self, family: impl Fn(FamilyId) -> FamilyId, cause: impl Fn(u32) -> u32) {
+        self.renumber(|class| Class { family: family(class.family), cause: cause(class.cause), ..class });
+    }
+
+    /// The causes of members.
+    pub(super) fn causes(&self) -> impl Iterator<Item = u32> {
+        self.classes.iter().map(|class| class.cause)
+    }
+
     /// Classes and roles of nobody go.
     pub(super) fn forget_classes(&mut self) {
         self.renumber(|class| class);
@@ -432,12 +439,7 @@ impl Members {
     }
 
     pub(super) fn memory(&self) -> usize {
-        // What was never written to takes no memory.
-        self.all.len() * size_of::<Record>()
-            + self.many.memory()
-            + self.classes.memory()
-            + self.roles.memory()
-            + self.index.memory()
+        room::held(&self.all) + self.many.memory() + self.classes.memory() + self.roles.memory() + self.index.memory()
     }
 }
 

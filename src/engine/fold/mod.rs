@@ -22,6 +22,7 @@ mod leave;
 mod member;
 mod names;
 mod newcomer;
+mod places;
 mod rows;
 mod settle;
 mod sum;
@@ -46,7 +47,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{SeriesHash, Stamp};
+use crate::engine::model::SeriesHash;
 use class::RoleId;
 use fingerprints::Fingerprints;
 
@@ -123,6 +124,9 @@ pub struct Fold {
     /// Notes of members whose place went to another.
     doomed: HashSet<u32>,
     watermark: Watermark,
+    /// Groups of any family that can give up their place in the scrape at hand, once it was asked: next
+    /// one last.
+    frozen: Option<Vec<GroupId>>,
     pub journal: Journal,
     pub tally: Tally,
 }
@@ -211,6 +215,7 @@ impl Fold {
         self.before.clear();
         self.places_before.clear();
         self.families.iter_mut().for_each(|family| family.frozen = None);
+        self.frozen = None;
         self.tally = Tally::default();
     }
 
@@ -224,14 +229,14 @@ impl Fold {
 
     /// A plan begins to look at these families, or at more of them: what is met first is a
     /// baseline, and so is what the scrape before did not note (rule 5.8).
-    pub fn look_anew(&mut self, families: &HashSet<FamilyId>, last_scrape: u32) {
+    pub fn look_anew(&mut self, families: &HashSet<FamilyId>) {
         self.journal.demand_whole();
         for id in families {
             self.families[id.index()].primed = false;
         }
-        // After a restart nobody knows what the last scrape noted.
-        let last = (last_scrape > 0).then(|| Stamp::of(last_scrape));
-        self.members.forget_values(|m| last.is_some_and(|last| m.noted != last) && families.contains(&m.family));
+        // The last scrape may have been another process's, or another guard's.
+        let last = self.clock.seconds() as u32;
+        self.members.forget_values(|m| m.seen != last && families.contains(&m.family));
     }
 
     /// Notes a line of this scrape.
@@ -376,8 +381,20 @@ impl Fold {
     pub fn stands(&self, id: MemberId, at: u32, since: u32) -> bool {
         let member = self.members.get(id);
         let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
-        let is_counted = was_there && (member.group().is_some() || member.seen >= since);
+        // Who founds a group now was counted for itself, if it was.
+        let was_folded = member.group().is_some_and(|group| group.index() < self.watermark.groups);
+        let is_counted = was_there && (was_folded || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
+    }
+
+    /// Families that were there before the scrape at hand.
+    pub fn families_before(&self) -> usize {
+        self.watermark.families
+    }
+
+    /// Whether a group was founded in the scrape at hand.
+    pub fn is_founded(&self, id: GroupId) -> bool {
+        id.index() >= self.watermark.groups
     }
 
     /// Whether a member came up in the scrape at hand.
@@ -419,6 +436,14 @@ impl Fold {
         counts
     }
 
+    /// Output lines of members that were read from the store, were seen since `oldest` and stand for
+    /// themselves, as far as anybody knows before they are met.
+    pub fn count_unmet(&self, oldest: impl Fn(FamilyId) -> u32) -> u64 {
+        let alone = |family: FamilyId| self.families[family.index()].groups.is_empty();
+        let unmet = self.members.iter().zip(0..).filter(|(m, _)| !m.is_met && m.group.is_none() && alone(m.family));
+        unmet.filter(|(m, _)| m.seen >= oldest(m.family)).map(|(_, id)| self.members.numbers(MemberId(id))).sum()
+    }
+
     /// Output lines of a family, in the middle of a scrape: of what was seen since `oldest`, and of
     /// what is new, each member making so many lines.
     pub fn count_family(&self, id: FamilyId, oldest: u32, lines: u64) -> u64 {
@@ -452,29 +477,8 @@ impl Fold {
             self.set_place(old, [true, self.groups.get(old).first_shown.is_none()]);
         }
         self.families[family.index()].frozen = None;
+        self.frozen = None;
         moved
-    }
-
-    /// Takes the group that was longest without a member off show; says how many lines it had.
-    pub fn retire(&mut self, id: FamilyId) -> Option<u64> {
-        if self.families[id.index()].frozen.is_none() {
-            let frozen = self.frozen(id);
-            self.families[id.index()].frozen = Some(frozen);
-        }
-        let queue = self.families[id.index()].frozen.as_mut()?;
-        let oldest = std::iter::from_fn(|| queue.pop()).find(|&group| is_frozen(&self.groups, group, &self.clock))?;
-        let group = self.groups.get(oldest);
-        let lines = group.line_count();
-        self.set_place(oldest, [group.superseded, true]);
-        Some(lines)
-    }
-
-    /// Groups that can give up their place, the one that was longest without a member last.
-    fn frozen(&self, id: FamilyId) -> Vec<GroupId> {
-        let groups = self.families[id.index()].groups.iter().rev().copied();
-        let mut frozen: Vec<GroupId> = groups.filter(|&group| is_frozen(&self.groups, group, &self.clock)).collect();
-        frozen.sort_by(|a, b| self.groups.get(*b).last_member.total_cmp(&self.groups.get(*a).last_member));
-        frozen
     }
 
     /// Members with these notes go with the next sweep: their place is another's.
@@ -486,11 +490,4 @@ impl Fold {
     pub fn lone(&self, key: SeriesHash) -> Option<MemberId> {
         self.members.find(key).filter(|&m| self.members.get(m).group().is_none())
     }
-}
-
-/// Whether nobody would miss the group in the scrape at hand, should its place be needed.
-fn is_frozen(groups: &Groups, id: GroupId, clock: &EndpointClock) -> bool {
-    let group = groups.get(id);
-    let is_old = group.superseded || (group.first_shown.is_some() && group.last_member < clock.before());
-    !group.retired && group.scrape != groups.scrape && is_old
 }

@@ -70,7 +70,7 @@ pub(super) enum Bad {
 
 impl Steady {
     /// What a member adds of which no number is known, where nothing says when it began; `was_there`:
-    /// whether it was known once.
+    /// whether it, or all of its group, was known once.
     #[inline]
     fn first_gain(&mut self, new: NewMembers, value: f64, was_there: impl FnOnce() -> bool) -> f64 {
         match new {
@@ -214,7 +214,8 @@ impl Fold {
                     p.value - last
                 } else if last.is_nan() {
                     is_new = p.member.index() >= known;
-                    let was_there = || !fingerprints.is_empty() && fingerprints.contains(members.key(p.member));
+                    let has_left = || !fingerprints.is_empty() && fingerprints.contains(members.key(p.member));
+                    let was_there = || groups.get(group).recalled || has_left();
                     steady.first_gain(run.new, p.value, was_there)
                 } else {
                     steady.resets += 1;
@@ -333,8 +334,10 @@ impl Fold {
             NewMembers::Summed => return Past::Birth,
             NewMembers::Rebaselined | NewMembers::Born => {
                 let newest = self.families[run.id.index()].newest_created;
-                let is_old = || run.began.get(&id).is_some_and(|&c| c <= newest);
-                run.occasion.process == Process::Same && (self.fingerprints.contains(self.members.key(id)) || is_old())
+                let has_begun = || run.began.get(&id).is_some_and(|&c| c <= newest);
+                let is_recalled = || self.members.get(id).group().is_some_and(|group| self.groups.get(group).recalled);
+                let has_left = || self.fingerprints.contains(self.members.key(id));
+                run.occasion.process == Process::Same && (has_left() || has_begun() || is_recalled())
             }
         };
         self.tally.rebaselined += u64::from(old);

@@ -237,6 +237,9 @@ impl EndpointState {
 
     /// Remembers what became of a series that was taken apart.
     pub(super) fn learn_alike(&mut self, series: &[u8], labels: &LabelSet, family: FamilyId, role: Role, what: What) {
+        if self.families.outsiders() == Some(family) {
+            return;
+        }
         let fit = self.alike.fit(series).filter(|(_, len)| *len == series.len());
         let Some(make) = fit.map(|(make, _)| make).or_else(|| self.learn_make(series, labels, family, role)) else {
             return;

@@ -1,6 +1,6 @@
 //! Who is to blame, as small numbers: members carry 4 bytes instead of names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::report::Attributed;
@@ -61,6 +61,22 @@ impl Causes {
             self.note_stage(&metric, stage(&self.order, &cause));
             self.all.push((cause, metric));
         }
+    }
+
+    /// Keeps the causes that are used, and tells the new number of each.
+    pub fn compact(&mut self, used: &HashSet<u32>) -> HashMap<u32, u32> {
+        let old = std::mem::take(&mut self.all);
+        self.stages.clear();
+        self.alone.clear();
+        self.index.clear();
+        self.recent = NOBODY;
+        let mut renumbered = HashMap::new();
+        for ((cause, metric), number) in old.into_iter().zip(1..) {
+            if used.contains(&number) {
+                renumbered.insert(number, self.number(&cause, &metric));
+            }
+        }
+        renumbered
     }
 
     fn note_stage(&mut self, metric: &Arc<str>, stage: Stage) {

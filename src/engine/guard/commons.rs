@@ -11,10 +11,13 @@ use crate::engine::cardinality::{Part, Share};
 use crate::engine::fold::FamilyId;
 use crate::engine::policy::Manner;
 
+/// The limit of what is only observed: no scrape has to wait for it.
+const NOBODY_WAITS: u64 = u64::MAX;
+
 /// Held by the shell, handed to every scrape of the target.
 pub trait Commons: Debug + Send + Sync {
-    /// Series of a family over all endpoints; of all families for `None`.
-    fn share(&self, metric: Option<&str>) -> Arc<Share>;
+    /// Series of a family over all endpoints, of which there may be so many; of all families for `None`.
+    fn share(&self, metric: Option<&str>, limit: u64) -> Arc<Share>;
 
     fn learned(&self) -> Arc<[Learned]>;
 
@@ -83,8 +86,8 @@ impl EndpointState {
             return;
         }
         let share = match &self.observer {
-            None => commons.share(None),
-            Some(policy) => commons.share(Some(&format!("\n{policy}"))),
+            None => commons.share(None, target_series),
+            Some(policy) => commons.share(Some(&format!("\n{policy}")), NOBODY_WAITS),
         };
         if !self.part.as_ref().is_some_and(|part| part.is_of(&share)) {
             self.part = Some(Part::of(share));
@@ -122,12 +125,11 @@ impl EndpointState {
         let Some(commons) = &self.commons else { return };
         let family = self.families.get_mut(id);
         // A double counts beside the endpoint.
-        let shared = match &self.observer {
-            None => family.name.to_string(),
-            Some(policy) => format!("{}\n{policy}", family.name),
-        };
-        if family.plan.budget().enforced.total.is_some() {
-            let share = commons.share(Some(&shared));
+        if let Some(total) = &family.plan.budget().enforced.total {
+            let share = match &self.observer {
+                None => commons.share(Some(&family.name), total.series),
+                Some(policy) => commons.share(Some(&format!("{}\n{policy}", family.name)), NOBODY_WAITS),
+            };
             if !family.part.as_ref().is_some_and(|part| part.is_of(&share)) {
                 family.part = Some(Part::of(share));
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::budgets::Collapse;
 use super::types::{PARTS, Place, Role, Types};
+use super::unremembered::Unremembered;
 use crate::engine::cardinality::{Census, Part};
 use crate::engine::fold::{FamilyId, Shape as FoldShape};
 use crate::engine::model::{Format, Kind, Seed, SeriesHash};
@@ -22,6 +23,8 @@ pub struct Families {
     /// Every sample name that a committed scrape has shown, and those of the scrape at hand.
     names: HashSet<Box<str>>,
     fresh: Vec<Box<str>>,
+    /// Stands for all that have no place.
+    outsiders: Option<FamilyId>,
 }
 
 /// A sample name's place.
@@ -38,6 +41,7 @@ pub struct Family {
     pub kind: Kind,
     pub plan: FamilyPlan,
     pub tracking: Tracking,
+    pub unremembered: Unremembered,
     /// Stands for name and kind in the keys of members and groups.
     pub hash: SeriesHash,
     /// The scrape that saw it last.
@@ -57,6 +61,11 @@ pub struct Family {
     pub counted_since: f64,
     pub turnout: Turnout,
 }
+
+/// Bytes of a family's names and of what applies to it, roughly.
+const NAMES: usize = 1024;
+/// What the families without a place are called together; a metric of this name is another.
+const OUTSIDERS: &str = "__other__";
 
 /// Series of a family in the scrape at hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +97,11 @@ impl SeriesCount {
         }
         self.all += 1;
         self.fresh += 1;
+    }
+
+    /// Whether there was none before the pass at hand.
+    pub fn is_new(&self, scrape: u32) -> bool {
+        self.all > 0 && self.scrape == scrape && self.fresh >= self.all
     }
 
     /// The pass has failed.
@@ -154,6 +168,29 @@ pub enum Phase {
     Shown,
 }
 
+impl Family {
+    fn new(place: &Place, plan: FamilyPlan, hash: SeriesHash) -> Family {
+        Family {
+            name: Arc::from(&*place.family),
+            kind: place.kind,
+            tracking: Tracking::by(&plan),
+            unremembered: Unremembered::default(),
+            plan,
+            hash,
+            scrape: 0,
+            block: Block::default(),
+            collapsed: Box::default(),
+            count: SeriesCount::default(),
+            over: 0,
+            part: None,
+            census: None,
+            uncounted: 0,
+            counted_since: 0.0,
+            turnout: Turnout::default(),
+        }
+    }
+}
+
 impl Families {
     pub fn len(&self) -> usize {
         self.all.len()
@@ -184,15 +221,18 @@ impl Families {
         family.count.add(scrape);
         self.series += 1;
         if let Some(part) = &mut family.part {
-            part.set(family.count.all);
+            part.at_least(family.count.all);
         }
     }
 
     /// The family has so many output series.
     pub fn set_count(&mut self, id: FamilyId, all: u64) {
-        let count = &mut self.all[id.index()].count;
+        let Family { count, part, .. } = &mut self.all[id.index()];
         self.series = self.series.saturating_sub(count.all) + all;
         count.all = all;
+        if let Some(part) = part {
+            part.set(all);
+        }
     }
 
     pub fn forget_censuses(&mut self) {
@@ -260,8 +300,24 @@ impl Families {
     }
 
     /// The scrape at hand is committed: its names were there.
-    pub fn commit(&mut self) {
+    pub fn commit(&mut self, scrape: u32) {
         self.names.extend(self.fresh.drain(..));
+        let outsiders = self.outsiders.map(FamilyId::index);
+        let all = self.all.iter_mut().enumerate();
+        let present = all.filter(|(at, family)| family.scrape == scrape || Some(*at) == outsiders);
+        present.for_each(|(_, family)| family.unremembered.commit(scrape));
+    }
+
+    /// Families of which something was not remembered. What comes from here on is another matter.
+    pub fn take_unremembered(&mut self) -> Vec<FamilyId> {
+        let ids: Vec<FamilyId> = self.ids().filter(|&id| self.get(id).unremembered.is_anything()).collect();
+        ids.iter().for_each(|&id| self.get_mut(id).unremembered = Unremembered::default());
+        ids
+    }
+
+    /// Others have met series since.
+    pub fn others_came(&mut self) {
+        self.all.iter_mut().for_each(|family| family.unremembered.is_of_others());
     }
 
     /// A family that a stored state knows.
@@ -291,36 +347,41 @@ impl Families {
 
     pub fn add(&mut self, place: &Place, shape: FoldShape, format: Format, plan: &Plan, seed: &Seed) -> FamilyId {
         let id = FamilyId(self.all.len() as u32);
-        let plan = family_plan(plan, place, format);
         let mut key = place.family.as_bytes().to_vec();
         key.extend_from_slice(&[0xff, place.kind as u8, shape as u8]);
-
-        self.all.push(Family {
-            name: Arc::from(&*place.family),
-            kind: place.kind,
-            tracking: Tracking::by(&plan),
-            plan,
-            hash: seed.hash(&key),
-            scrape: 0,
-            block: Block::default(),
-            collapsed: Box::default(),
-            count: SeriesCount::default(),
-            over: 0,
-            part: None,
-            census: None,
-            uncounted: 0,
-            counted_since: 0.0,
-            turnout: Turnout::default(),
-        });
+        self.all.push(Family::new(place, family_plan(plan, place, format), seed.hash(&key)));
         self.by_key.insert((place.family.clone(), place.kind), id);
         id
+    }
+
+    /// The family that all count as that have no place. No sample name leads to it.
+    pub fn add_outsiders(&mut self, format: Format, seed: &Seed) -> FamilyId {
+        let id = FamilyId(self.all.len() as u32);
+        let place = Place { family: OUTSIDERS.into(), kind: Kind::Unknown, role: Role::Value };
+        let plan = family_plan(&Plan::default(), &place, format);
+        self.all.push(Family::new(&place, plan, seed.hash(&[0xff])));
+        self.outsiders = Some(id);
+        id
+    }
+
+    pub fn outsiders(&self) -> Option<FamilyId> {
+        self.outsiders
+    }
+
+    /// The newest family was met just now, by this sample name, and is as if it had not been.
+    pub fn pop(&mut self, sample: &str) {
+        let Some(family) = self.all.pop() else { return };
+        self.by_key.remove(&((&*family.name).into(), family.kind));
+        self.samples.remove(sample);
+        self.fresh.pop_if(|name| **name == *sample);
     }
 
     /// Another plan applies: asks it about every family. Says which ones are remembered from now on
     /// and were not before (rule 5.8).
     pub fn replan(&mut self, format: Format, plan: &Plan) -> Vec<FamilyId> {
         let mut begun = Vec::new();
-        for (at, family) in self.all.iter_mut().enumerate() {
+        let outsiders = self.outsiders.map(FamilyId::index);
+        for (at, family) in self.all.iter_mut().enumerate().filter(|(at, _)| Some(*at) != outsiders) {
             let place = Place { family: (&*family.name).into(), kind: family.kind, role: Role::Value };
             family.plan = family_plan(plan, &place, format);
             let tracking = Tracking::by(&family.plan);
@@ -332,19 +393,42 @@ impl Families {
         begun
     }
 
-    pub fn truncate(&mut self, len: usize) {
+    /// Families went to other places, or away.
+    pub fn follow(&mut self, format: Format, new: impl Fn(FamilyId) -> Option<FamilyId>) {
+        let mut at = (0..).map(FamilyId);
+        self.all.retain(|_| at.next().and_then(&new).is_some());
+        self.series = self.all.iter().map(|family| family.count.all).sum();
+        let moved = |id: &mut FamilyId| new(*id).inspect(|new| *id = *new).is_some();
+        self.by_key.retain(|_, id| moved(id));
+        self.samples.retain(|_, sample| moved(&mut sample.family));
+        self.outsiders = self.outsiders.and_then(&new);
+        let mut names: HashSet<Box<str>> = self.samples.keys().cloned().collect();
+        for Family { name, kind, .. } in &self.all {
+            let place = Place { family: (&**name).into(), kind: *kind, role: Role::Value };
+            names.extend(place.names(format).into_iter().map(String::into_boxed_str));
+        }
+        self.names.retain(|name| names.contains(name));
+        self.names.shrink_to_fit();
+    }
+
+    /// The scrape has failed: families from here on are forgotten.
+    pub fn truncate(&mut self, len: usize, scrape: u32) {
         self.fresh.clear();
+        self.all.iter_mut().for_each(|family| family.unremembered.take_back(scrape));
         for family in &self.all[len..] {
             self.by_key.remove(&((&*family.name).into(), family.kind));
         }
         self.all.truncate(len);
+        self.outsiders = self.outsiders.filter(|id| id.index() < len);
         self.samples.retain(|_, s| s.family.index() < len);
     }
 
     pub fn memory(&self) -> usize {
-        self.all.len() * (size_of::<Family>() + 512)
+        let tracked = self.all.iter().filter(|family| family.tracking != Tracking::No).count();
+        self.all.len() * (size_of::<Family>() + NAMES)
+            + tracked * NAMES / 2
             + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>()
-            + self.samples.capacity() * 64
+            + (self.samples.capacity() + self.names.capacity()) * 64
     }
 }
 

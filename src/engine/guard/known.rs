@@ -73,6 +73,13 @@ impl Known {
         self.spelled.forget();
     }
 
+    /// Its family is at another place.
+    pub fn follow_family(&mut self, new: impl Fn(FamilyId) -> Option<FamilyId>) {
+        if self.spelled.code() == PASS && !self.is_forgotten() {
+            self.subject = new(FamilyId(self.subject)).map_or(NONE, |family| family.0);
+        }
+    }
+
     pub fn is_forgotten(&self) -> bool {
         self.subject == NONE
     }
@@ -124,6 +131,20 @@ impl Dropped {
     pub fn renumber_notes(&mut self, new: impl Fn(u32) -> u32) {
         self.entries.iter_mut().for_each(|(.., note)| *note = new(*note));
         self.index = self.entries.iter().copied().zip(0..).collect();
+    }
+
+    /// Families are at other places, and causes have other numbers.
+    pub fn follow_families(&mut self, new: impl Fn(FamilyId) -> Option<FamilyId>, new_cause: impl Fn(u32) -> u32) {
+        for (family, cause, _) in &mut self.entries {
+            // Entries of those that have gone are used by nobody.
+            *family = new(*family).unwrap_or(FamilyId(NONE));
+            *cause = new_cause(*cause);
+        }
+        self.index = self.entries.iter().copied().zip(0..).collect();
+    }
+
+    pub fn causes(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().map(|&(_, cause, _)| cause)
     }
 
     pub fn notes(&self) -> impl Iterator<Item = u32> {

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use super::budgets::{Collapse, Origin};
-use super::families::SeriesCount;
+use super::crowd::Room;
+use super::families::{Family, SeriesCount};
 use super::meet::names_hash;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::wordings::key;
 use super::{Limits, Scrape};
-use crate::engine::cardinality::{Admission, Arrival, Part};
+use crate::engine::cardinality::{Admission, Arrival, Part, Taken};
 use crate::engine::fold::{FamilyId, MemberId};
 use crate::engine::model::{LabelSet, SeriesHash};
 use crate::engine::policy::{Action, Cause, LimitAction, OVERFLOW, Outcome, Plan, SeriesLimits};
@@ -37,8 +38,12 @@ impl<'a> Terms<'a> {
 /// decided with all of it in view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Until the family's block ends: the output is held whole.
+    /// Until the family's block ends: the output is held whole, and the body can be read again.
     Wait,
+    /// The output is held whole, and part of the body is gone.
+    Held,
+    /// It was waited for, and is decided again.
+    Again,
     None,
 }
 
@@ -51,6 +56,8 @@ pub(super) enum Trouble {
     Full { family: FamilyId },
     /// The endpoint has as many series as it may have.
     Crowded { newcomer: FamilyId },
+    /// Likewise, and it is known what is done about families that come new: they are left out.
+    Outside,
 }
 
 /// Whether a series may stand for itself.
@@ -155,13 +162,22 @@ impl EndpointState {
                 return Ok(Standing::Stands);
             }
         }
-        if crowd > 0 && self.families.series() + weight > crowd {
-            if terms.patience == Patience::None {
-                return Err(Trouble::Crowded { newcomer: id });
-            }
-            self.crowded = self.scrape;
+        if let Room::Outside = self.room_at_endpoint(id, member, terms)? {
+            return Err(Trouble::Outside);
         }
-        Ok(Standing::Stands)
+        match self.take_place(id, weight) {
+            Taken::Yes => Ok(Standing::Stands),
+            // Somebody was faster: there is less room now than a moment ago.
+            Taken::No => self.standing(id, member, terms, scratch),
+        }
+    }
+
+    /// Takes room under a limit on the total, which others ask for at the same time.
+    fn take_place(&mut self, id: FamilyId, weight: u64) -> Taken {
+        let stood = self.stood(id);
+        let Family { part, plan, count, .. } = self.families.get_mut(id);
+        let (Some(part), Some(total)) = (part, &plan.budget().enforced.total) else { return Taken::Yes };
+        part.take(count.all + weight, total.series.max(part.others().saturating_add(stood)))
     }
 
     /// How many series the family may have here: what the others have of a total is not to be had.
@@ -181,14 +197,6 @@ impl EndpointState {
         let family = self.families.get(id);
         let own = family.plan.budget().enforced.series.as_ref();
         family.part.as_ref().map_or(0, Part::had).min(own.map_or(u64::MAX, |limit| limit.series))
-    }
-
-    /// How many series all families together may have here; 0 = no limit.
-    pub(super) fn crowd(&self, terms: Terms<'_>) -> u64 {
-        let others = self.part.as_ref().map_or(0, Part::others);
-        let own = (terms.endpoint_series > 0).then_some(terms.endpoint_series);
-        let target = (terms.target_series > 0).then(|| terms.target_series.saturating_sub(others).max(1));
-        [own, target].into_iter().flatten().min().unwrap_or(0)
     }
 
     /// Whether a member with this output label set makes a line that was not there before.
@@ -230,6 +238,9 @@ impl EndpointState {
         if let What::Noted { member, field } = what
             && self.fold.stands(member, field, self.families.get(id).count.since)
         {
+            if !self.fold.members.get(member).is_met() && !self.fold.is_new(member) {
+                self.awaited = self.awaited.saturating_sub(1);
+            }
             let scrape = self.scrape;
             self.families.count(id, scrape);
             if let Some(part) = &mut self.part {
@@ -310,6 +321,7 @@ impl EndpointState {
 
     /// The scrape has failed.
     pub(super) fn rollback_limits(&mut self) {
+        self.doors = self.doors_before;
         let scrape = self.scrape;
         self.families.counts(|_, count| count.take_back(scrape));
         self.publish();
@@ -332,6 +344,7 @@ impl EndpointState {
         self.budgets.open_gates(|key| families.by_hash(key).is_none_or(|f| f.plan.budget().enforced.is_unlimited()));
         self.spread_collapses();
         self.recount();
+        self.await_restored();
     }
 
     /// Hands every family the labels that limits on series fold away.
@@ -352,6 +365,13 @@ impl EndpointState {
         let since: Vec<u32> = self.families.ids().map(|id| self.counts_since(id)).collect();
         let counted = self.fold.count_series(|id| since[id.index()]);
         self.families.counts(|id, count| *count = SeriesCount::new(counted[id.index()], since[id.index()]));
+    }
+
+    /// What was read from the store and stood for itself counts when it is met; until then its place
+    /// is nobody else's.
+    fn await_restored(&mut self) {
+        let since: Vec<u32> = self.families.ids().map(|id| self.counts_since(id)).collect();
+        self.awaited = self.fold.count_unmet(|id| since[id.index()]);
     }
 
     /// Second of the endpoint clock from which on series count. What came before a label was folded

@@ -14,7 +14,7 @@ use super::process::is_start_time;
 use super::series::{KnownId, Seen, What};
 use super::state::EndpointState;
 use super::types::{Role, Scope};
-use super::{Guard, ScrapeError};
+use super::{Guard, Retained, ScrapeError};
 use crate::engine::exposition::{Keyword, Meta, Sample, Step, Tail, number};
 use crate::engine::fold::{FamilyId, MemberId, field};
 use crate::engine::model::Kind;
@@ -72,7 +72,7 @@ pub(super) struct TypeLine {
 const SHORT: usize = 4096;
 
 /// The guard's own names: a body that has them comes from another guard.
-const ANNOTATION: &str = "cardinality_guard_scrape_";
+pub(super) const ANNOTATION: &str = "cardinality_guard_scrape_";
 
 impl Guard {
     /// Reads all complete lines. `last`: nothing follows.
@@ -181,7 +181,11 @@ impl Guard {
     /// Decides the series at hand; a limit may have to be relieved first, once for each label.
     fn meet(&mut self, series_end: usize) -> Result<Met, ScrapeError> {
         loop {
-            let patience = if self.is_leaving { Patience::None } else { Patience::Wait };
+            let patience = match self.retained {
+                _ if self.is_leaving => Patience::None,
+                Retained::Whole => Patience::Wait,
+                Retained::No => Patience::Held,
+            };
             let terms = Terms::of(&self.scrape, patience);
             let series = &self.input[self.at..self.at + series_end];
             match self.state.meet(series, self.tokens.name(), self.tokens.labels(), terms) {

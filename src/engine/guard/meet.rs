@@ -10,6 +10,7 @@ use super::process::START_TIME;
 use super::series::What;
 use super::state::{Books, EndpointState, Scratch};
 use super::types::{Role, Scope};
+use super::unremembered::Left;
 use super::wordings::key;
 use crate::engine::cardinality::Arrival;
 use crate::engine::exposition::write_name_and_labels;
@@ -93,19 +94,31 @@ impl EndpointState {
         self.count_values(id, role, &scratch.labels);
         let outcome = self.note_way(id, &decision, scratch);
         scratch.books.held = decision.held;
-        let outcome = self.limited(id, outcome, key, terms, scratch)?;
+        let outcome = match self.limited(id, outcome, key, terms, scratch) {
+            Err(Trouble::Outside) => {
+                return Ok(self.turn_away(sample, name, key, reserved.map(|(_, value)| value)));
+            }
+            decided => decided?,
+        };
+        self.recall_outsider(id, LineSlot::of(role, reserved.map(|(_, value)| value)).mixed_with(key));
         let shadow = self.notes.number(&scratch.books.note);
         let is_fold = self.fold.find_group(key).is_some();
         let (cause, group, uplifted) = match &outcome {
-            Outcome::Pass if !is_fold && shadow == UNNOTED && !is_start_time => return Ok(pass),
+            Outcome::Pass if !is_fold && shadow == UNNOTED && !is_start_time => {
+                self.leave_unremembered(id, Left::ByPlan);
+                return Ok(pass);
+            }
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
+                let is_refused = cause.action == Action::SeriesDrop;
+                self.leave_unremembered(id, if is_refused { Left::ByLimit } else { Left::ByPlan });
                 let cause = self.causes.number(cause, &metric);
                 return Ok(self.left_out(sample, cause, key, reserved, scratch));
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
+                    self.leave_unremembered(id, Left::ByPlan);
                     let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
                     return Ok(self.left_out(sample, cause, key, reserved, scratch));
                 }
@@ -228,7 +241,9 @@ impl EndpointState {
             self.fold.groups.get_mut(group).claim(&seed);
             return (group, None);
         }
+        let was_refused = self.was_refused(family, key);
         let group = self.fold.group(seed);
+        self.fold.groups.get_mut(group).recalled = was_refused;
         self.fold.families[family.index()].member_ttl_seconds = settings.member_ttl.as_secs_f64();
         let lone = self.fold.lone(key);
         if let Some(lone) = lone {

@@ -13,6 +13,8 @@ mod blame;
 mod budgets;
 mod causes;
 mod commons;
+mod compact;
+mod crowd;
 mod demography;
 mod doubles;
 mod exemplars;
@@ -38,6 +40,7 @@ mod survey;
 mod turnout;
 mod twins;
 mod types;
+mod unremembered;
 mod walk;
 mod withhold;
 mod wordings;
@@ -62,6 +65,7 @@ use crate::engine::model::Format;
 use alike::Ready;
 use annotate::write_annotation;
 use doubles::Watching;
+use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
 use series::Keep;
@@ -181,13 +185,15 @@ impl Guard {
         self.read_on(false)?;
         let hold = self.hold();
         if self.retained == Retained::Whole && self.received > hold {
+            // As long as all of it can be read again.
+            self.decide(false, Guard::relieve_crowd)?;
             self.retained = Retained::No;
         }
         if self.retained == Retained::No && self.at as u64 >= STEP.min(hold) {
             self.let_go();
         }
         if !self.is_leaving && self.output.held() > hold {
-            self.relieve_all()?;
+            self.decide(false, Guard::relieve_all)?;
             self.begin_leaving();
         }
         Ok(())
@@ -321,13 +327,19 @@ impl Guard {
         if cut && self.state.format == Format::Text {
             return Err(ScrapeError::Truncated);
         }
+        self.learn_types()?;
+        self.decide(true, Guard::relieve_all)
+    }
+
+    /// Reads the body again as long as its TYPE lines say something else than what it was read by.
+    fn learn_types(&mut self) -> Result<(), ScrapeError> {
         // Once for TYPE lines that came late, once more for untyped parts that are left alone by it.
         for _ in 0..MOST_PASSES {
             match self.types_hold() {
-                Verdict::Holds => return self.relieve_all(),
+                Verdict::Holds => return Ok(()),
                 Verdict::Untouched => {
                     self.relearn();
-                    return self.relieve_all();
+                    return Ok(());
                 }
                 Verdict::Broken if self.retained == Retained::No => {
                     self.relearn();
@@ -339,7 +351,28 @@ impl Guard {
                 }
             }
         }
-        self.relieve_all()
+        Ok(())
+    }
+
+    /// Decides what was waited for; where that is to hold from the first line on, the body is read
+    /// again.
+    fn decide(
+        &mut self,
+        last: bool,
+        relief: impl Fn(&mut Guard) -> Result<(), ScrapeError>,
+    ) -> Result<(), ScrapeError> {
+        loop {
+            match relief(self) {
+                Err(ScrapeError::StartedOver) => {
+                    self.start_over();
+                    self.read_on(last)?;
+                    if last {
+                        self.learn_types()?;
+                    }
+                }
+                decided => return decided,
+            }
+        }
     }
 
     /// What this body declared is in force; what was made of names and spellings is made again.
@@ -361,14 +394,18 @@ impl Guard {
     fn read_on(&mut self, last: bool) -> Result<(), ScrapeError> {
         loop {
             match self.read(last) {
-                Err(ScrapeError::StartedOver) => {
-                    let collapses = self.state.budgets.new_collapses();
-                    self.rewind_body(self.watermark);
-                    self.state.decide_beforehand(collapses);
-                }
+                Err(ScrapeError::StartedOver) => self.start_over(),
                 done => return done,
             }
         }
+    }
+
+    /// Back to the first line, with what was decided since.
+    fn start_over(&mut self) {
+        let (collapses, doors) = (self.state.budgets.new_collapses(), self.state.doors);
+        self.rewind_body(self.watermark);
+        self.state.doors = doors;
+        self.state.decide_beforehand(collapses);
     }
 
     /// Reads the body again, now that its TYPE lines are known.
@@ -395,7 +432,7 @@ impl Guard {
         let now = state.fold.clock.seconds();
         let has_news = state.has_news() || state.doubles.iter().any(|double| double.state.had_news);
         state.had_news = has_news;
-        state.families.commit();
+        state.families.commit(state.scrape);
         state.budgets.commit();
         state.fold.commit(process, state.clients.hold_seconds());
         state.process.commit(self.body.start_time, now);
@@ -423,8 +460,13 @@ impl Guard {
         if moved.is_some() || state.last_sweep > swept || has_news {
             state.label_rows = state.label_rows().into();
         }
+        let is_swept = state.last_sweep > swept;
+        state.awaited = 0;
+        state.open_doors(Terms::of(&self.scrape, Patience::None), is_swept);
         state.publish();
-        self.report()
+        let report = self.report();
+        self.state.give_back_families(moved.is_some());
+        report
     }
 
     /// What was kept, what follows it, and the last line.

@@ -125,6 +125,19 @@ impl Notes {
         renumbered
     }
 
+    /// Causes of changes on the way.
+    pub fn causes(&self) -> impl Iterator<Item = u32> {
+        self.all.iter().flat_map(|note| note.way.iter().map(|point| point.cause))
+    }
+
+    /// Causes have other numbers.
+    pub fn renumber_causes(&mut self, new: impl Fn(u32) -> u32) {
+        for point in self.all.iter_mut().flat_map(|note| &mut note.way) {
+            point.cause = new(point.cause);
+        }
+        self.index = self.all.iter().cloned().zip(1..).collect();
+    }
+
     /// Another plan gives other places: members are asked again when they are met.
     pub fn clear(&mut self) {
         *self = Notes::default();

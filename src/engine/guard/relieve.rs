@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
 use super::families::Phase;
-use super::limits::{ENDPOINT_LIMIT, Patience, Terms, Trouble, fold_away};
+use super::limits::{Patience, Terms, Trouble, fold_away};
 use super::lines::LoneLine;
 use super::meet::{labels_as_written, take_reserved};
 use super::notes::Waypoint;
@@ -37,6 +37,8 @@ impl Guard {
             }
             Trouble::Full { family } => self.make_room(family),
             Trouble::Crowded { newcomer } => self.make_room_for_all(newcomer),
+            // Nobody is asked.
+            Trouble::Outside => Ok(()),
         }
     }
 
@@ -66,12 +68,7 @@ impl Guard {
     pub(super) fn relieve_all(&mut self) -> Result<(), ScrapeError> {
         let ids: Vec<FamilyId> = self.state.families.ids().collect();
         ids.iter().try_for_each(|&id| self.relieve_family(id))?;
-        if self.state.crowded == self.state.scrape {
-            self.state.crowded = 0;
-            while self.excess() > 0 && self.fold_largest()? == Relief::Some {}
-            self.close_largest()?;
-        }
-        Ok(())
+        self.relieve_crowd()
     }
 
     fn make_room(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
@@ -94,58 +91,9 @@ impl Guard {
         }
     }
 
-    /// The endpoint as a whole is full, and part of this body has left: families that are still here
-    /// are folded, else the newcomer's has no more room.
-    fn make_room_for_all(&mut self, newcomer: FamilyId) -> Result<(), ScrapeError> {
-        match self.fold_largest()? {
-            Relief::Some => Ok(()),
-            Relief::None => {
-                let most = self.state.families.get(newcomer).count.all;
-                self.close(newcomer, most)
-            }
-        }
-    }
-
-    /// Series there are beyond what the endpoint as a whole may have.
-    fn excess(&self) -> u64 {
-        let most = self.state.crowd(Terms::of(&self.scrape, Patience::None));
-        self.state.families.series().saturating_sub(most)
-    }
-
-    /// Folds the largest family that a label explains.
-    fn fold_largest(&mut self) -> Result<Relief, ScrapeError> {
-        for (series, id) in self.by_size() {
-            let labels = self.culprits(id, series);
-            if self.collapse(id, &ENDPOINT_LIMIT.into(), labels) > 0 {
-                return self.rewind(id).map(|()| Relief::Some);
-            }
-        }
-        Ok(Relief::None)
-    }
-
-    /// What no label explains is refused: the largest families give up what is too much.
-    fn close_largest(&mut self) -> Result<(), ScrapeError> {
-        for (series, id) in self.by_size() {
-            match self.excess() {
-                0 => return Ok(()),
-                excess => self.close(id, series.saturating_sub(excess).max(1))?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Families that can still be folded in this scrape, the largest first.
-    fn by_size(&mut self) -> Vec<(u64, FamilyId)> {
-        let families = &self.state.families;
-        let mut all: Vec<(u64, FamilyId)> = families.ids().map(|id| (families.get(id).count.all, id)).collect();
-        all.sort_unstable_by(|a, b| b.cmp(a));
-        all.retain(|(series, id)| *series > 1 && self.is_here(*id));
-        all
-    }
-
     /// The family is full: what stands for itself keeps its place, longest there first, and what has
     /// none overflows.
-    fn close(&mut self, id: FamilyId, most: u64) -> Result<(), ScrapeError> {
+    pub(super) fn close(&mut self, id: FamilyId, most: u64) -> Result<(), ScrapeError> {
         let places = (most / self.state.weight(id)) as usize;
         match self.state.close(id, places) {
             0 => Ok(()),
@@ -164,7 +112,7 @@ impl Guard {
     }
 
     /// Whether no line of the family has left in this scrape.
-    fn is_here(&self, id: FamilyId) -> bool {
+    pub(super) fn is_here(&self, id: FamilyId) -> bool {
         let block = &self.state.families.get(id).block;
         let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
         block.scrape != self.state.scrape || !has_left
@@ -181,7 +129,7 @@ impl Guard {
     }
 
     /// The labels whose removal brings the family well under its limit, or at least under it.
-    fn culprits(&self, id: FamilyId, most: u64) -> Vec<Box<str>> {
+    pub(super) fn culprits(&self, id: FamilyId, most: u64) -> Vec<Box<str>> {
         let budget = self.state.families.get(id).plan.budget();
         let members = (most / self.state.weight(id)) as usize;
         let suspects = self.suspects(id);
@@ -226,7 +174,7 @@ impl Guard {
     }
 
     /// Folds labels away; says how many are so only from here on.
-    fn collapse(&mut self, id: FamilyId, policy: &Arc<str>, labels: Vec<Box<str>>) -> usize {
+    pub(super) fn collapse(&mut self, id: FamilyId, policy: &Arc<str>, labels: Vec<Box<str>>) -> usize {
         let before = self.state.budgets.collapses().len();
         let family = self.state.families.get(id);
         let (key, metric) = (family.hash.0, family.name.clone());
@@ -247,7 +195,7 @@ impl Guard {
     }
 
     /// Folds what the family has shown in this body, and what it will show again.
-    fn rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+    pub(super) fn rewind(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
         self.state.alike.clear();
         let lines: Vec<LoneLine> = self.lone_lines(id).collect();
         self.state.families.set_count(id, 0);
@@ -269,7 +217,7 @@ impl Guard {
 
     /// Decides a line of this body again. Limits have been asked about it before.
     fn meet_again(&mut self, name: &str, labels: &LabelSet) -> Result<(), ScrapeError> {
-        let terms = Terms::of(&self.scrape, Patience::Wait);
+        let terms = Terms::of(&self.scrape, Patience::Again);
         loop {
             match self.state.meet(&[], name, labels, terms) {
                 Ok(met) => {
@@ -281,6 +229,7 @@ impl Guard {
                 Err(Trouble::Full { family: full } | Trouble::Crowded { newcomer: full }) => {
                     let _ = self.state.close(full, 0);
                 }
+                Err(Trouble::Outside) => return Ok(()),
             }
         }
     }
@@ -308,13 +257,6 @@ struct Heir {
     cause: u32,
     /// Whether that label set was folded before.
     is_news: bool,
-}
-
-/// Whether something could be folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relief {
-    Some,
-    None,
 }
 
 impl EndpointState {
@@ -376,7 +318,8 @@ impl EndpointState {
         }
         let weight = self.weight(id);
         let groups = self.fold.families[id.index()].groups.iter();
-        let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
+        // Heirs count when somebody comes to them.
+        let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired && !self.fold.is_founded(g)).count() as u64;
         self.families.set_count(id, shown * weight);
         self.families.get_mut(id).count.since = self.counts_since(id);
     }

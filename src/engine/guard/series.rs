@@ -8,8 +8,6 @@
 //! Most members are one series each, spelled as the member's key says: then the member's own record
 //! holds what is known of the spelling, and there is none here.
 
-use std::collections::HashSet;
-
 use super::known::{Dropped, Known, predictable};
 use super::walk::Ahead;
 use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
@@ -380,15 +378,6 @@ impl Series {
         self.first = new(self.first);
     }
 
-    /// Families with series that passed or were left out: their values are not remembered.
-    pub fn unremembered(&self) -> HashSet<FamilyId> {
-        let family = |known: &Known| match known.what(&self.dropped) {
-            What::Pass(family) | What::Dropped { family, .. } => Some(family),
-            What::Noted { .. } => None,
-        };
-        self.all.iter().filter(|known| !known.is_forgotten()).filter_map(family).collect()
-    }
-
     /// Notes that are used.
     pub fn notes(&self) -> impl Iterator<Item = u32> {
         self.dropped.notes()
@@ -434,9 +423,28 @@ impl Series {
         (self.index, self.indexed) = (Index::default(), 0);
     }
 
+    /// Spellings of these families are not known any more.
+    pub fn forget_families(&mut self, members: &mut Members, is_gone: impl Fn(FamilyId) -> bool) {
+        self.forget(members, Forget::All, |members, what| match what {
+            What::Pass(family) | What::Dropped { family, .. } => is_gone(family),
+            What::Noted { member, .. } => is_gone(members.family(member)),
+        });
+    }
+
+    /// Families went to other places, none of whom any spelling knows away; causes have other numbers.
+    pub fn follow_families(&mut self, new: impl Fn(FamilyId) -> Option<FamilyId>, cause: impl Fn(u32) -> u32) {
+        self.dropped.follow_families(&new, cause);
+        self.all.iter_mut().for_each(|known| known.follow_family(&new));
+        (self.heads, self.opening) = (Vec::new(), None);
+    }
+
+    /// Causes that leave lines out.
+    pub fn causes(&self) -> impl Iterator<Item = u32> {
+        self.dropped.causes()
+    }
+
     pub fn memory(&self) -> usize {
-        // What was never written to takes no memory.
-        self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
+        room::held(&self.all) + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
     }
 }
 

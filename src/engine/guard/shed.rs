@@ -48,6 +48,7 @@ impl EndpointState {
         let moved = self.fold.forget_absent(seconds, members_limit);
         self.series.retain(&mut self.fold.members, Keep::All, Some(&moved.members));
         self.alike.clear();
+        self.give_back_families(true);
         moved.members.iter().filter(|to| to.is_none()).count() as u64
     }
 }

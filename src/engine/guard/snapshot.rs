@@ -17,6 +17,7 @@ use super::notes::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
 use super::types::{Place, Role};
+use super::unremembered::Unremembered;
 use super::wordings::{Wording, Wordings};
 use crate::engine::fold::{Clients, Extent, FamilyId, FamilyRow, Misfit, Rows, Shape};
 use crate::engine::model::{Format, Kind, Seed};
@@ -27,6 +28,8 @@ struct Piece<R = Rows> {
     /// In the first piece only.
     birth: Option<Birth>,
     epoch_seconds: Option<f64>,
+    /// Fingerprint of the plan that says whose values are remembered.
+    plan: Option<[u8; 8]>,
     process: ProcessWatch,
     last_sweep: f64,
     hold_seconds: f64,
@@ -49,7 +52,8 @@ struct Birth {
 struct Named {
     name: String,
     kind: u8,
-    is_tracked: u8,
+    /// 1 when its series are remembered, and from the second bit on, which of them are not.
+    tracking: u8,
     wordings: Vec<Wording>,
 }
 
@@ -61,6 +65,9 @@ pub enum RestoreError {
     #[error(transparent)]
     Misfit(#[from] Misfit),
 }
+
+/// Stands where it is said whether a family is tracked: it stands for all that have no place.
+const OUTSIDERS: u8 = 0x80;
 
 /// In an order that is written down: only ever add at the end.
 const FORMATS: [Format; 2] = [Format::Text, Format::OpenMetrics];
@@ -131,6 +138,7 @@ impl EndpointState {
         self.notes.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
         self.plan = None;
+        self.families.others_came();
     }
 
     fn write(&mut self, extent: Extent, out: &mut Vec<u8>) {
@@ -147,18 +155,23 @@ impl EndpointState {
 
     fn piece(&self, extent: Extent) -> Piece<impl Serialize + '_> {
         let outside = |id: FamilyId| outside(&self.families, &self.wordings, id);
+        let outsiders = self.families.outsiders();
         let name = |(id, row): (FamilyId, FamilyRow)| {
             let family = self.families.get(id);
             let kind = Kind::ALL.iter().position(|k| *k == family.kind).unwrap_or_default() as u8;
-            let is_tracked = u8::from(family.tracking != Tracking::No);
+            let tracking = match Some(id) == outsiders {
+                true => OUTSIDERS,
+                false => u8::from(family.tracking != Tracking::No) | family.unremembered.bits() << 1,
+            };
             let wordings = self.wordings.of(family).to_vec();
-            (id.0, Named { name: family.name.to_string(), kind, is_tracked, wordings }, row)
+            (id.0, Named { name: family.name.to_string(), kind, tracking, wordings }, row)
         };
         let format = FORMATS.iter().position(|f| *f == self.format).unwrap_or_default() as u8;
         let birth = Birth { format, seed: self.seed.raw().to_le_bytes() };
         Piece {
             birth: (extent == Extent::Whole).then_some(birth),
             epoch_seconds: self.epoch_seconds,
+            plan: self.remembers.map(u64::to_le_bytes),
             process: self.process,
             last_sweep: self.last_sweep,
             hold_seconds: self.clients.hold_seconds(),
@@ -184,6 +197,7 @@ impl EndpointState {
 
     fn take_up(&mut self, piece: Piece) -> Result<(), RestoreError> {
         self.epoch_seconds = piece.epoch_seconds;
+        self.remembers = piece.plan.map(u64::from_le_bytes);
         self.process = piece.process;
         self.last_sweep = piece.last_sweep;
         self.clients = Clients::resume(piece.hold_seconds);
@@ -221,8 +235,13 @@ impl EndpointState {
         let shape = row.shape().ok_or(Misfit)?;
         if id.index() == self.families.len() {
             // No plan is trusted over a restart: the scrape that comes next brings its own.
-            self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
-            self.families.remember(&place, self.format);
+            match named.tracking {
+                OUTSIDERS => drop(self.families.add_outsiders(self.format, &self.seed)),
+                _ => {
+                    self.families.add(&place, shape, self.format, &Plan::default(), &self.seed);
+                    self.families.remember(&place, self.format);
+                }
+            }
         }
         if id.index() >= self.families.len() {
             return Err(Misfit);
@@ -235,7 +254,13 @@ impl EndpointState {
         if kind == Kind::Unknown && shape == Shape::Cumulative {
             self.types.remember_together(&place.family);
         }
-        self.families.get_mut(id).tracking = if named.is_tracked == 0 { Tracking::No } else { Tracking::Yes };
+        let family = self.families.get_mut(id);
+        if named.tracking == OUTSIDERS {
+            family.unremembered = Unremembered::of_refused();
+        } else {
+            family.tracking = if named.tracking & 1 == 0 { Tracking::No } else { Tracking::Yes };
+            family.unremembered = Unremembered::of_bits(named.tracking >> 1);
+        }
         self.fold.read_family(id, row)
     }
 }
@@ -268,7 +293,7 @@ impl postcard::ser_flavors::Flavor for Onto {
 /// What is written about a family beside what folding knows.
 fn outside(families: &Families, wordings: &Wordings, id: FamilyId) -> u64 {
     let family = families.get(id);
-    family.tracking as u64 | (wordings.of(family).len() as u64) << 8
+    family.tracking as u64 | u64::from(family.unremembered.bits()) << 2 | (wordings.of(family).len() as u64) << 8
 }
 
 impl Piece {

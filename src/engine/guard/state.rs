@@ -7,6 +7,7 @@ use super::alike::Alike;
 use super::budgets::Budgets;
 use super::causes::Causes;
 use super::commons::{Commons, Learned};
+use super::crowd::Doors;
 use super::demography::LabelRow;
 use super::doubles::Double;
 use super::families::Families;
@@ -17,7 +18,7 @@ use super::series::{KnownId, Place, Series};
 use super::types::Types;
 use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, Fold, MemberId};
+use crate::engine::fold::{Clients, FamilyId, Fold, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
 
@@ -39,6 +40,13 @@ pub struct EndpointState {
     pub(super) budgets: Budgets,
     /// The scrape in which the endpoint came to have more series than it may.
     pub(super) crowded: u32,
+    /// What becomes of families that come new to a full endpoint; and as it was before the pass.
+    pub(super) doors: Doors,
+    pub(super) doors_before: Doors,
+    /// Series that were read from the store and are not met again yet.
+    pub(super) awaited: u64,
+    /// Families there were when some were last given back.
+    pub(super) families_kept: usize,
     /// The last release that was taken up.
     pub(super) released: u64,
     pub(super) learned: Arc<[Learned]>,
@@ -55,6 +63,8 @@ pub struct EndpointState {
     pub(super) held_families: HashSet<Arc<str>>,
     /// Fingerprint of the plan that the remembered decisions are of.
     pub(super) plan: Option<u64>,
+    /// Of the plan that said whose values are remembered, which outlives decisions and the process.
+    pub(super) remembers: Option<u64>,
     /// Endpoint clock of the last walk over all members.
     pub(super) last_sweep: f64,
     /// Wall time of the first commit, seconds since the epoch.
@@ -72,6 +82,9 @@ pub struct EndpointState {
     /// And one for its lines of members that pass alone.
     pub(super) lone: Vec<LoneLine>,
 }
+
+/// Bytes of all that is small, roughly.
+const SMALL: usize = 4096;
 
 /// Buffers for meeting a new series.
 #[derive(Debug, Default)]
@@ -137,6 +150,10 @@ impl EndpointState {
             wordings: Wordings::default(),
             budgets: Budgets::default(),
             crowded: 0,
+            doors: Doors::Open,
+            doors_before: Doors::Open,
+            awaited: 0,
+            families_kept: 0,
             released: 0,
             learned: Arc::default(),
             commons: None,
@@ -146,6 +163,7 @@ impl EndpointState {
             label_rows: Arc::default(),
             held_families: HashSet::new(),
             plan: None,
+            remembers: None,
             last_sweep: 0.0,
             epoch_seconds: None,
             doubles: Vec::new(),
@@ -165,6 +183,7 @@ impl EndpointState {
     /// Bytes this state takes, roughly, the buffer aside.
     pub fn memory(&self) -> usize {
         size_of::<EndpointState>()
+            + SMALL
             + self.series.memory()
             + self.families.memory()
             + self.fold.memory()
@@ -196,6 +215,7 @@ impl EndpointState {
         self.types.begin(self.scrape);
         self.series.rewind(&mut self.fold.members, self.scrape);
         self.budgets.begin();
+        self.doors_before = self.doors;
         self.alike.begin(self.budgets.changes());
         self.begin_census();
         Watermark { series: self.series.len(), families: self.families.len(), members: self.fold.members.len() }
@@ -208,7 +228,7 @@ impl EndpointState {
         self.fold.rollback();
         self.series.truncate(&mut self.fold.members, watermark.series);
         // Before anything is counted again: the fold no longer knows the families of this pass.
-        self.families.truncate(watermark.families);
+        self.families.truncate(watermark.families, self.scrape);
         self.rollback_limits();
         if moved {
             self.recount();
@@ -219,20 +239,23 @@ impl EndpointState {
     /// (rules 5.7, 5.8); what was decided about spellings is decided again.
     pub(super) fn take_plan(&mut self, plan: &Plan) {
         let next = Some(plan.fingerprint());
+        let remembered = std::mem::replace(&mut self.remembers, next);
         if self.plan == next {
             return;
         }
         self.plan = next;
         self.alike.clear();
-        let mut anew = self.series.unremembered();
         self.series.clear(&mut self.fold.members);
         self.notes.clear();
         self.causes.reorder(plan.names());
         self.fold.members.renumber_shadows(|_| UNNOTED);
-        anew.extend(self.families.replan(self.format, plan));
+        let mut anew: HashSet<FamilyId> = self.families.replan(self.format, plan).into_iter().collect();
+        if remembered != next {
+            anew.extend(self.families.take_unremembered());
+        }
         self.replan_limits(plan);
         if !anew.is_empty() {
-            self.fold.look_anew(&anew, self.scrape);
+            self.fold.look_anew(&anew);
         }
     }
 }

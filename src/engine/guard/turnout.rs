@@ -45,6 +45,7 @@ impl EndpointState {
     fn report_family(&self, id: FamilyId, demand: u64) -> FamilyReport {
         let family = self.families.get(id);
         let limits = &family.plan.budget().enforced;
+        let is_outside = self.families.outsiders() == Some(id);
         FamilyReport {
             metric: family.name.clone(),
             kind: family.kind,
@@ -52,7 +53,8 @@ impl EndpointState {
             forwarded: family.turnout.forwarded,
             limit: limits.series.as_ref().map(|limit| limit.series),
             total: limits.total.as_ref().map(|limit| limit.series),
-            demand: demand.max(family.turnout.forwarded),
+            // Who has no place would have had as many as came.
+            demand: demand.max(if is_outside { family.turnout.received } else { family.turnout.forwarded }),
         }
     }
 

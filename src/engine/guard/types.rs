@@ -144,6 +144,11 @@ impl Types {
         news
     }
 
+    /// Keeps the parts that go together of families that somebody knows.
+    pub fn forget_together(&mut self, knows: impl Fn(&str) -> bool) {
+        self.together.retain(|base| PARTS.iter().any(|(suffix, _)| knows(&format!("{base}{suffix}"))));
+    }
+
     fn get(&self, family: &str, scope: Scope) -> Option<Kind> {
         let declared = self.declared.get(family)?;
         match scope {

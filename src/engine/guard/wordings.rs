@@ -100,6 +100,15 @@ impl Wordings {
         Template { wording, from }
     }
 
+    /// The family is not known any more: should it come again, it may be written in another way.
+    pub fn forget(&mut self, seed: &Seed, family: &Family) {
+        for wording in self.families.remove(&family.hash.0).into_iter().flatten() {
+            if wording.salt == [0; 8] {
+                self.texts.remove(&seed.hash(&wording.pieces.join(&0xff)).0);
+            }
+        }
+    }
+
     /// To be written down.
     pub fn of(&self, family: &Family) -> &[Wording] {
         self.families.get(&family.hash.0).map_or(&[], Vec::as_slice)

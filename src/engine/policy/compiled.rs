@@ -7,7 +7,7 @@ use super::pattern::Pattern;
 use super::relabel::Rule;
 use super::selector::Selector;
 use super::step::Step;
-use super::{Aggregate, FamilyRef, LimitAction};
+use super::{Aggregate, FamilyRef, Ground, LimitAction};
 use crate::engine::model::Kind;
 
 #[derive(Clone, Debug)]
@@ -77,6 +77,16 @@ impl Policy {
             (Some(targets), Some(target)) => targets.iter().any(|name| **name == *target),
             _ => true,
         }
+    }
+
+    /// On which grounds it can keep series out.
+    pub fn grounds(&self) -> impl Iterator<Item = Ground> {
+        let limits = self.budget.limits() || self.effect.steps().iter().any(Step::is_budget);
+        let (steps, rules) = (self.effect.steps(), self.effect.rules());
+        let plans = matches!(self.effect, Effect::Drop) || !rules.is_empty() || !steps.iter().all(Step::is_budget);
+        [(Ground::Policy, plans), (Ground::Budget, limits)]
+            .into_iter()
+            .filter_map(|(ground, can)| can.then_some(ground))
     }
 
     /// Everything about the policy that can matter to a decision, as text.

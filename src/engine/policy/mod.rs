@@ -44,7 +44,7 @@ pub use family::{Decides, FamilyPlan};
 pub use finding::{Finding, Severity};
 pub use ledger::{Ask, Boundless, Ledger, Manner, Novelty, Room, Span, StepKey};
 pub use plan::{Observer, Plan, Watch};
-pub use policies::Policies;
+pub use policies::{Policies, Prospect};
 pub use shape::{Shape, shape};
 pub use usage::{Part, Unused, Usage};
 
@@ -186,6 +186,22 @@ pub enum Action {
     Quantile,
 }
 
+/// Why a series is kept out: somebody planned it, or a limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Ground {
+    Policy,
+    Budget,
+}
+
+impl Ground {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Ground::Policy => "policy",
+            Ground::Budget => "budget",
+        }
+    }
+}
+
 /// Index of settings that the series of a family share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SettingsId(pub u16);
@@ -232,6 +248,11 @@ pub enum LimitAction {
 }
 
 impl Action {
+    /// Limits spend a budget, everything else is somebody's policy.
+    pub const fn ground(self) -> Ground {
+        if self.is_budget() { Ground::Budget } else { Ground::Policy }
+    }
+
     /// Whether a limit did it, and not a step that somebody planned.
     pub const fn is_budget(self) -> bool {
         use Action::{Collapse, Limit, SeriesCollapse, SeriesDrop, SeriesOverflow};

@@ -4,12 +4,21 @@ use std::sync::Arc;
 
 use super::compiled::{Enforcement, Policy};
 use super::plan::{Plan, Planned};
-use super::{Builtin, Finding, Mode, Severity, Source, compile};
+use super::{Builtin, Finding, Ground, Mode, Severity, Source, compile};
 
 /// Every policy, in the order in which it applies.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     list: Vec<Arc<Policy>>,
+}
+
+/// What a policy can come to be counted under at one target.
+#[derive(Clone, Debug)]
+pub struct Prospect<'a> {
+    pub policy: &'a str,
+    pub grounds: Vec<Ground>,
+    /// How far it goes there.
+    pub mode: Mode,
 }
 
 impl Policies {
@@ -44,6 +53,19 @@ impl Policies {
     /// The names of those that apply to a target (`None` as in [`Policies::plan`]), in order.
     pub fn names(&self, target: Option<&str>) -> impl Iterator<Item = &str> {
         self.list.iter().filter(move |policy| policy.applies_to(target)).map(|policy| &*policy.name)
+    }
+
+    /// What those that apply to a target can be counted under, in order.
+    pub fn prospects(&self, target: &str, mode: Mode) -> impl Iterator<Item = Prospect<'_>> {
+        let applying = self.list.iter().filter(move |policy| policy.applies_to(Some(target)));
+        applying.map(move |policy| Prospect {
+            policy: &policy.name,
+            grounds: policy.grounds().collect(),
+            mode: match policy.enforcement {
+                Enforcement::Enforced => mode,
+                Enforcement::Observed => mode.min(Mode::Observe),
+            },
+        })
     }
 
     pub(super) fn list(&self) -> &[Arc<Policy>] {

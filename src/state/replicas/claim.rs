@@ -18,6 +18,7 @@ use crate::state::store::{Then, Trouble};
 
 use super::Replicas;
 use super::edition::{Edition, Reading};
+use super::link::Lane;
 use super::scripts;
 
 /// How long a claim outlives its guard.
@@ -33,6 +34,14 @@ pub struct Claim {
     keys: Keys,
     token: String,
     renewal: Option<AbortHandle>,
+    ended: Ended,
+}
+
+/// Whether the store has ended a claim itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    No,
+    Yes,
 }
 
 /// How the wait for a claim ended.
@@ -64,7 +73,7 @@ struct Keys {
 impl Claim {
     pub(super) async fn take(replicas: Arc<Replicas>, endpoint: &EndpointKey, token: String) -> Claiming {
         // Whoever stops waiting drops it: a claim that came too late goes as well.
-        let mut claim = Claim { replicas, keys: Keys::of(endpoint), token, renewal: None };
+        let mut claim = Claim { replicas, keys: Keys::of(endpoint), token, renewal: None, ended: Ended::No };
         loop {
             match claim.ask(&scripts::TAKE).await {
                 Ok(0) => break,
@@ -104,7 +113,8 @@ impl Claim {
     pub(super) async fn read(&self, format: Format, known: &Edition) -> Result<Reading, Trouble> {
         let mut asking = scripts::READ.key(self.keys.state(format));
         asking.arg(&known.life).arg(known.version);
-        Reading::of(self.replicas.link.ask::<Value>(&asking).await?)
+        let lane = if known.is_none() { Lane::States } else { Lane::Calls };
+        Reading::of(self.replicas.link.ask_by::<Value>(lane, &asking).await?)
     }
 
     /// Under which key the store has the state in this format.
@@ -113,7 +123,7 @@ impl Claim {
     }
 
     /// All or nothing; with it the claim ends.
-    pub(super) async fn commit(&self, commit: Commit<'_>) -> Result<Then, Trouble> {
+    pub(super) async fn commit(&mut self, commit: Commit<'_>) -> Result<Then, Trouble> {
         let extent = match commit.extent {
             Extent::Whole => "whole",
             Extent::Changes => "change",
@@ -122,12 +132,12 @@ impl Claim {
         asking.key(self.keys.lock()).arg(&self.token);
         asking.arg(&commit.read.life).arg(commit.read.version).arg(commit.life);
         asking.arg(extent).arg(commit.piece).arg(self.replicas.ttl.as_millis() as u64).arg(commit.server);
-        let (what, outgrown): (String, i64) = self.replicas.link.ask(&asking).await?;
-        match (what.as_str(), outgrown) {
-            ("kept", 0) => Ok(Then::Append),
-            ("kept", _) => Ok(Then::Replace),
-            _ => Err(Trouble::Touched),
+        let (what, outgrown): (String, i64) = self.replicas.link.ask_by(Lane::of(commit.piece.len()), &asking).await?;
+        if what != "kept" {
+            return Err(Trouble::Touched);
         }
+        self.ended = Ended::Yes;
+        Ok(if outgrown == 0 { Then::Append } else { Then::Replace })
     }
 }
 
@@ -135,6 +145,9 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(renewal) = &self.renewal {
             renewal.abort();
+        }
+        if self.ended == Ended::Yes {
+            return;
         }
         let (replicas, keys, token) = (self.replicas.clone(), self.keys.clone(), std::mem::take(&mut self.token));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -20,6 +20,8 @@ pub struct Entry {
     format: Format,
     /// The edition that the memory at hand is, when it is one.
     here: Option<Edition>,
+    /// The edition on top of which a scrape was committed in memory, until the store has been told.
+    moved: Option<Edition>,
     /// What the store was found to have, on top of which a commit may come.
     found: Edition,
     server: String,
@@ -36,7 +38,7 @@ pub enum Keeping {
     /// It may be shown.
     Kept,
     /// Nobody knows how far the counters have come: they must not be shown.
-    Withheld(Acquaintance),
+    Withheld,
 }
 
 /// Older commits are not gone on from (rule 7.4).
@@ -61,6 +63,7 @@ impl Entry {
             name,
             format,
             here: None,
+            moved: None,
             found: Edition::default(),
             server: String::new(),
             then: Then::Replace,
@@ -116,15 +119,25 @@ impl Entry {
         self.committed_at
     }
 
+    pub fn acquaintance(&self) -> Acquaintance {
+        self.acquaintance
+    }
+
     /// Whether what comes of a scrape can be committed.
     pub fn is_in_step(&self) -> bool {
         self.here.is_some()
     }
 
+    /// A scrape was committed in memory: whatever becomes of the one who waits for the store, the memory
+    /// is no edition any more before the store has said so.
+    pub fn moves(&mut self) {
+        self.moved = self.here.take();
+    }
+
     /// Writes what the scrape just committed has changed.
-    pub async fn keep(&mut self, claim: Option<&Claim>, state: &mut EndpointState) -> Keeping {
-        let (Some(claim), Some(here)) = (claim, self.here.take()) else {
-            return Keeping::Withheld(self.acquaintance);
+    pub async fn keep(&mut self, claim: Option<Claim>, state: &mut EndpointState) -> Keeping {
+        let (Some(mut claim), Some(here)) = (claim, self.moved.take()) else {
+            return Keeping::Withheld;
         };
         let mut piece = Vec::new();
         let extent = match self.then {
@@ -149,7 +162,7 @@ impl Entry {
             }
             Err(trouble) => {
                 self.replicas.not_written(&trouble, self.name.as_str());
-                Keeping::Withheld(self.acquaintance)
+                Keeping::Withheld
             }
         }
     }

@@ -1,36 +1,37 @@
 //! The connection to the store, and whether it can be asked.
 //!
-//! Nothing waits longer than [`PATIENCE`] for the store. Once it has kept somebody waiting it counts
-//! as away, so that nobody else waits, until it answers one who asks from time to time.
+//! Whoever has waited for [`PATIENCE`] asks whether anybody is there. If not the store counts as away,
+//! so that nobody else waits, until it answers one who asks from time to time. If so the answer is on
+//! its way: a large state takes its time, and has a connection to itself, so that others do not wait.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
-    RedisResult, ScriptInvocation, ServerErrorKind, Value,
-};
+use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-use crate::settings::{StorageUrl, StoreForm};
 use crate::state::store::Trouble;
 use crate::telemetry::Telemetry;
 
-/// How long a scrape waits for one answer.
-pub const PATIENCE: Duration = Duration::from_millis(200);
+use super::open::{Address, Open, why};
+
+/// How long an answer may take before somebody asks whether the store is there at all.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How long that may take, and for how long it is good.
+const SIGN: Duration = Duration::from_millis(500);
+/// How long a store that is there may take.
+const LONGEST: Duration = Duration::from_secs(9);
+/// When a connection that gives no answer counts as dead, although the store is there.
+const DEAD: Duration = Duration::from_secs(5);
+/// Pieces from here on go the way of states.
+const LARGE: usize = 64 << 10;
 /// Between two looks at a store that is away.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long one who looks waits.
 const LOOKING: Duration = Duration::from_secs(1);
-
-/// Where the store is.
-pub type Address = StorageUrl;
 
 #[derive(Debug)]
 pub struct Link(Arc<Line>);
@@ -40,20 +41,45 @@ struct Line {
     telemetry: Arc<Telemetry>,
     is_away: AtomicBool,
     back: Notify,
-    open: Mutex<Option<Open>>,
+    calls: Mutex<Option<Open>>,
+    states: Mutex<Option<Open>>,
+    signs: Mutex<Signs>,
 }
 
-/// A connection, shared by all who ask.
-#[derive(Clone)]
-enum Open {
-    One(MultiplexedConnection),
-    Cluster(ClusterConnection),
+/// By which connection to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Questions and answers that are short, mostly.
+    Calls,
+    /// What may be megabytes.
+    States,
+}
+
+impl Lane {
+    /// For a call that has so much to say.
+    pub fn of(bytes: usize) -> Lane {
+        if bytes < LARGE { Lane::Calls } else { Lane::States }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Given,
+    None,
+}
+
+/// Whether anybody is there.
+#[derive(Default)]
+struct Signs {
+    open: Option<Open>,
+    last: Option<Instant>,
 }
 
 impl Link {
     pub fn new(address: Address, telemetry: Arc<Telemetry>) -> Link {
-        let (is_away, back, open) = (AtomicBool::new(false), Notify::new(), Mutex::default());
-        Link(Arc::new(Line { address, telemetry, is_away, back, open }))
+        let (is_away, back) = (AtomicBool::new(false), Notify::new());
+        let (calls, states, signs) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Link(Arc::new(Line { address, telemetry, is_away, back, calls, states, signs }))
     }
 
     /// Waits until it has been away and answers again.
@@ -61,28 +87,37 @@ impl Link {
         self.0.back.notified().await;
     }
 
-    /// Asks, and waits no longer than [`PATIENCE`].
+    /// Asks, and waits as long as the store is there.
     pub async fn ask<T: FromRedisValue>(&self, what: &ScriptInvocation<'_>) -> Result<T, Trouble> {
+        self.ask_by(Lane::Calls, what).await
+    }
+
+    pub async fn ask_by<T: FromRedisValue>(&self, lane: Lane, what: &ScriptInvocation<'_>) -> Result<T, Trouble> {
         if self.0.is_away.load(Ordering::Acquire) {
             return Err(Trouble::Away);
         }
-        let asking = async {
-            match what.invoke_async(&mut self.0.connection().await?).await {
-                // The store has come back since somebody last asked. Whatever is asked twice is done
-                // once: a second commit finds that its edition is gone.
-                Err(error) if error.is_io_error() || error.is_connection_dropped() => {
-                    *self.0.open.lock().await = None;
-                    what.invoke_async(&mut self.0.connection().await?).await
-                }
-                answer => answer,
+        let began = Instant::now();
+        let mut asking = pin!(self.0.ask(lane, what));
+        loop {
+            match timeout(PATIENCE, &mut asking).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => return Err(self.refused(error).await),
+                Err(_) if began.elapsed() > LONGEST => return Err(Trouble::Slow),
+                // Another one has found out.
+                Err(_) if self.0.is_away.load(Ordering::Acquire) => return Err(Trouble::Slow),
+                Err(_) => {}
             }
-        };
-        match timeout(PATIENCE, asking).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.refused(error).await),
-            Err(_) => {
+            // The answer may come while the sign is waited for.
+            let sign = tokio::select! {
+                answer = &mut asking => match answer {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => return Err(self.refused(error).await),
+                },
+                sign = self.0.gives_a_sign() => sign,
+            };
+            if let Sign::None = sign {
                 self.lost("no answer in time").await;
-                Err(Trouble::Slow)
+                return Err(Trouble::Slow);
             }
         }
     }
@@ -91,7 +126,7 @@ impl Link {
     pub async fn look(&self) {
         match timeout(LOOKING, self.0.greet()).await {
             Ok(Ok(())) => self.0.telemetry.state_store_answers(),
-            Ok(Err(error)) => self.lost(&error.to_string()).await,
+            Ok(Err(error)) => self.lost(&why(&error)).await,
             Err(_) => self.lost("no answer in time").await,
         }
     }
@@ -101,16 +136,14 @@ impl Link {
         let words = error.to_string();
         let is_full = words.contains("OOM") || words.contains("MISCONF");
         let is_here = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
-        let error = std::io::Error::other(words);
         if is_full {
-            return Trouble::Full(error);
+            return Trouble::Full(std::io::Error::other(words));
         }
         // It does not like what it was asked, and can be asked something else.
-        if is_here {
-            return Trouble::Io(error);
+        if !is_here {
+            self.lost(&why(&error)).await;
         }
-        self.lost(&error.to_string()).await;
-        Trouble::Io(error)
+        Trouble::Io(std::io::Error::other(words))
     }
 
     /// From here on nobody waits for it, until it answers again.
@@ -123,7 +156,7 @@ impl Link {
         tokio::spawn(async move {
             loop {
                 // Half an answer may be on its way through the old one.
-                *line.open.lock().await = None;
+                line.hang_up().await;
                 tokio::time::sleep(LOOK).await;
                 if let Ok(Ok(())) = timeout(LOOKING, line.greet()).await {
                     break;
@@ -137,85 +170,63 @@ impl Link {
 }
 
 impl Line {
-    async fn connection(&self) -> RedisResult<Open> {
-        let mut open = self.open.lock().await;
+    async fn ask<T: FromRedisValue>(&self, lane: Lane, what: &ScriptInvocation<'_>) -> RedisResult<T> {
+        match what.invoke_async(&mut self.connection(lane).await?).await {
+            // The store has come back since somebody last asked. Whatever is asked twice is done
+            // once: a second commit finds that its edition is gone.
+            Err(error) if error.is_io_error() || error.is_connection_dropped() => {
+                *self.lane(lane).lock().await = None;
+                what.invoke_async(&mut self.connection(lane).await?).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> &Mutex<Option<Open>> {
+        match lane {
+            Lane::Calls => &self.calls,
+            Lane::States => &self.states,
+        }
+    }
+
+    async fn connection(&self, lane: Lane) -> RedisResult<Open> {
+        let mut open = self.lane(lane).lock().await;
         if let Some(open) = &*open {
             return Ok(open.clone());
         }
-        Ok(open.insert(self.connect().await?).clone())
+        Ok(open.insert(self.address.connect(LOOKING, DEAD).await?).clone())
     }
 
-    async fn connect(&self) -> RedisResult<Open> {
-        let config =
-            || AsyncConnectionConfig::new().set_connection_timeout(Some(LOOKING)).set_response_timeout(Some(LOOKING));
-        match &self.address.form {
-            StoreForm::One => {
-                let client = Client::open(self.address.nodes[0].0.as_str())?;
-                Ok(Open::One(client.get_multiplexed_async_connection_with_config(&config()).await?))
+    async fn hang_up(&self) {
+        *self.calls.lock().await = None;
+        *self.states.lock().await = None;
+    }
+
+    /// Whether anybody is there; who asks while another one does is told the same.
+    async fn gives_a_sign(&self) -> Sign {
+        let mut signs = self.signs.lock().await;
+        if signs.last.is_some_and(|last| last.elapsed() < SIGN) {
+            return Sign::Given;
+        }
+        let asking = async {
+            let mut open = match signs.open.take() {
+                Some(open) => open,
+                None => self.address.connect(SIGN, SIGN).await?,
+            };
+            redis::cmd("PING").query_async::<()>(&mut open).await.map(|()| open)
+        };
+        match timeout(SIGN, asking).await {
+            Ok(Ok(open)) => {
+                *signs = Signs { open: Some(open), last: Some(Instant::now()) };
+                Sign::Given
             }
-            StoreForm::Cluster => {
-                let nodes = self.address.nodes.iter().map(|node| node.0.as_str());
-                let client = ClusterClient::builder(nodes).connection_timeout(LOOKING).response_timeout(LOOKING);
-                Ok(Open::Cluster(client.retries(1).build()?.get_async_connection().await?))
-            }
-            StoreForm::Sentinel { master } => {
-                let infos: Vec<ConnectionInfo> = self.address.infos()?;
-                let client = sentinels(&infos, master)?;
-                let mut client = client.build()?;
-                let config = config();
-                Ok(Open::One(client.get_async_connection_with_config(&config).await?))
-            }
+            Ok(Err(_)) | Err(_) => Sign::None,
         }
     }
 
     /// Whether it answers.
     async fn greet(&self) -> RedisResult<()> {
-        redis::cmd("PING").query_async(&mut self.connection().await?).await
-    }
-}
-
-/// User, password and database are those of the store, not of its sentinels.
-fn sentinels(infos: &[ConnectionInfo], master: &str) -> RedisResult<SentinelClientBuilder> {
-    let addresses = infos.iter().map(|info| info.addr().clone());
-    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?;
-    if let Some(info) = infos.first() {
-        let settings = info.redis_settings();
-        builder = builder.set_client_to_redis_db(settings.db());
-        if let Some(user) = settings.username() {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = settings.password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
-    }
-    Ok(builder)
-}
-
-impl ConnectionLike for Open {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Open::One(one) => one.req_packed_command(cmd),
-            Open::Cluster(cluster) => cluster.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        cmd: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Open::One(one) => one.req_packed_commands(cmd, offset, count),
-            Open::Cluster(cluster) => cluster.req_packed_commands(cmd, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Open::One(one) => one.get_db(),
-            Open::Cluster(cluster) => cluster.get_db(),
-        }
+        redis::cmd("PING").query_async(&mut self.connection(Lane::Calls).await?).await
     }
 }
 

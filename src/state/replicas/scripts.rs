@@ -9,6 +9,12 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
+/// Which server this is, and in which life of its as a master: one that has been a replica meanwhile
+/// has what its master let it have.
+const SERVER: &str = "local info = redis.call('INFO', 'server') .. redis.call('INFO', 'replication')
+         local server = string.sub(string.match(info, 'run_id:(%x+)') or '', 1, 16)
+           .. string.sub(string.match(info, 'master_replid:(%x+)') or '', 1, 16)";
+
 /// `lock`; token, milliseconds. Gives 0, or how long somebody else may still hold it.
 pub static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -39,19 +45,19 @@ pub static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 /// the last commit, which server took it and which one this is, whether the first
 /// piece holds everything, the pieces.
 pub static READ: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(&format!(
         "local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server')
          local now = redis.call('TIME')
          now = now[1] * 1000 + math.floor(now[2] / 1000)
-         local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+         {SERVER}
          local life, version, base = h[1] or '', tonumber(h[2] or 0), tonumber(h[3] or 0)
-         local first, pieces = base, {}
+         local first, pieces = base, {{}}
          if life == ARGV[1] and tonumber(ARGV[2]) >= base then first = tonumber(ARGV[2]) + 1 end
          if life ~= '' then
            for v = first, version do pieces[#pieces + 1] = redis.call('HGET', KEYS[1], 'p' .. v) or '' end
          end
-         return {life, version, now, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}",
-    )
+         return {{life, version, now, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}}",
+    ))
 });
 
 /// `state`, `lock`; token, life and version that were read, life from now on, `whole` or `change`,
@@ -86,17 +92,17 @@ pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
 /// `seen`, `asked`, `until`; guard. Says that the guard is there; gives this server, and those that guards
 /// have been asked about. The first one to say so to a server notes when the last one had said so before.
 pub static BEAT: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(&format!(
         "local now = redis.call('TIME')
          now = now[1] * 1000 + math.floor(now[2] / 1000)
-         local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+         {SERVER}
          redis.call('HSETNX', KEYS[3], server, redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or now)
          redis.call('ZADD', KEYS[1], now, ARGV[1])
          redis.call('PEXPIRE', KEYS[1], 86400000)
          local servers = redis.call('SMEMBERS', KEYS[2])
          servers[#servers + 1] = server
          return servers",
-    )
+    ))
 });
 
 /// `seen`; guard.
@@ -158,8 +164,10 @@ pub static TELL: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// `seen`, `parts`, `totals` of a target; endpoint, its series by metric as JSON, milliseconds to live. Endpoints
-/// that nobody has asked for go.
+/// `seen`, `parts`, `totals` of a target; endpoint, its series by metric as JSON, by metric its limit and how many
+/// all had when the endpoint looked, milliseconds to live. Gives 1, and counts nothing, where the endpoint has more
+/// than it had, others have as well since it looked, and together that is more than the limit. Endpoints that nobody
+/// has asked for go.
 pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local now = redis.call('TIME')
@@ -178,14 +186,20 @@ pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
            redis.call('HDEL', KEYS[2], endpoint)
            redis.call('ZREM', KEYS[1], endpoint)
          end
+         local own = cjson.decode(ARGV[2])
+         local had = cjson.decode(redis.call('HGET', KEYS[2], ARGV[1]) or '{}')
+         for metric, at in pairs(cjson.decode(ARGV[3])) do
+           local more, all = own[metric] - (had[metric] or 0), tonumber(redis.call('HGET', KEYS[3], metric) or 0)
+           if more > 0 and all > at[2] and all + more > at[1] then return 1 end
+         end
          take_off(ARGV[1])
          redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
          redis.call('ZADD', KEYS[1], now, ARGV[1])
          add(ARGV[2], 1)
-         for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3], 'LIMIT', 0, 10)) do
+         for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4], 'LIMIT', 0, 10)) do
            take_off(gone)
          end
-         for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 2 * ARGV[3]) end
+         for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 2 * ARGV[4]) end
          return 0",
     )
 });

@@ -2,24 +2,22 @@
 //! series all have together, and which labels were found to explode.
 //!
 //! Each scrape gets a view of its own, made before it begins: what the other endpoints have, as the
-//! store has it, and what every guard has learned. When the scrape was committed, its endpoint's part
-//! is put in its place. A store that cannot be asked leaves the guard with what it knows itself.
+//! store has it, and what every guard has learned. Others are scraped at the same time and see the
+//! same room, so before anything is shown the endpoint's part is put in its place in the store, which
+//! refuses what would be too much for all of them; the scrape is then done again, with less room.
+//! A store that cannot be asked leaves the guard with what it knows itself.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-
-use dashmap::DashMap;
-use md5::{Digest, Md5};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::cardinality::Share;
 use crate::engine::guard::{Commons, Learned, Release};
-use crate::state::commons::{Age, TargetCommons, Word};
-use crate::state::store::Trouble;
-use crate::state::{Clock, EndpointKey};
+use crate::state::EndpointKey;
+use crate::state::commons::TargetCommons;
 
 use super::Replicas;
+use super::lore::{Counted, Keys};
 use super::scripts;
-use super::words::{WordRow, Written};
 
 /// A target as one scrape sees it.
 #[derive(Debug)]
@@ -28,17 +26,54 @@ pub struct View {
     replicas: Arc<Replicas>,
     target: String,
     endpoint: String,
-    /// Series of all other endpoints, by metric; those of all metrics under [`ALL`].
-    others: HashMap<String, u64>,
-    /// Those of this one, as they were.
-    had: HashMap<String, i64>,
-    shares: DashMap<String, Arc<Share>>,
+    counted: Counted,
+    newcomers: Newcomers,
+    limited: Mutex<HashMap<String, Limited>>,
+}
+
+/// Who gets room that nobody has yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newcomers {
+    /// Whoever comes first.
+    Race,
+    /// Nobody this time: too often others were faster.
+    Wait,
+}
+
+/// Whether what a scrape has counted is counted in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Yes,
+    /// Others were faster, and there is no room for all that is new.
+    Overrun,
+}
+
+/// Series of a metric, or of all.
+#[derive(Debug)]
+struct Limited {
+    share: Arc<Share>,
+    limit: u64,
+    /// What all other endpoints have.
+    others: u64,
+    /// What all had when this scrape looked.
+    seen: u64,
+    room: Room,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// What others have not taken by the end.
+    Left,
+    /// Taken in the store already.
+    Taken,
+    /// Nobody is asked: the limit is only watched.
+    Any,
 }
 
 /// No metric is called so.
 const ALL: &str = "";
-
-type Heard = (u64, Vec<String>, String, HashMap<String, i64>);
+/// Of the room that is left a scrape whose output has to leave early may fill a part.
+const EARLY: u64 = 4;
 
 impl View {
     /// `None`: the store cannot be asked.
@@ -47,53 +82,89 @@ impl View {
         target: &str,
         commons: Arc<TargetCommons>,
         endpoint: &EndpointKey,
+        newcomers: Newcomers,
     ) -> Option<View> {
         let endpoint = endpoint.to_string();
-        let (own, all) = replicas.exchange(target, &commons, &endpoint).await.ok()?;
-        let of_others = |(metric, all): (String, i64)| {
-            let own = own.get(&metric).copied().unwrap_or_default();
-            (metric, u64::try_from(all - own).unwrap_or_default())
-        };
-        let others = all.into_iter().map(of_others).collect();
+        let counted = replicas.exchange(target, &commons, &endpoint).await.ok()?;
         let (replicas, target) = (replicas.clone(), target.to_owned());
-        Some(View { commons, replicas, target, endpoint, others, had: own, shares: DashMap::new() })
+        Some(View { commons, replicas, target, endpoint, counted, newcomers, limited: Mutex::default() })
     }
 
-    /// The scrape was committed: tells what the endpoint has now, and what was learned.
-    pub async fn publish(&self) {
-        let own = |entry: dashmap::mapref::multiple::RefMulti<'_, String, Arc<Share>>| {
-            (entry.key().clone(), entry.value().total().saturating_sub(self.of_others(entry.key())))
-        };
-        let own: HashMap<String, u64> = self.shares.iter().map(own).collect();
-        if !own.is_empty() {
-            self.count(&own).await;
+    /// Counts what the endpoint has now, before it is shown.
+    pub async fn settle(&self) -> Settled {
+        let (mut own, mut limits) = (HashMap::new(), HashMap::new());
+        for (metric, limited) in &*self.limited() {
+            own.insert(metric.clone(), limited.own());
+            if self.newcomers == Newcomers::Race && limited.room == Room::Left {
+                limits.insert(metric.clone(), (limited.limit, limited.seen));
+            }
         }
+        self.count(&own, &limits).await
+    }
+
+    /// Output has to leave before all is known: takes a part of the room that is left, and from now on
+    /// there is no more.
+    pub async fn settle_early(&self) -> Settled {
+        let (mut own, mut limits) = (HashMap::new(), HashMap::new());
+        for (metric, limited) in &mut *self.limited() {
+            let mut has = limited.own();
+            if self.newcomers == Newcomers::Race && limited.room == Room::Left {
+                has += limited.limit.saturating_sub(limited.others + has).div_ceil(EARLY);
+                limited.take(has);
+                limits.insert(metric.clone(), (limited.limit, limited.seen));
+            }
+            own.insert(metric.clone(), has);
+        }
+        self.count(&own, &limits).await
+    }
+
+    /// Tells what was learned.
+    pub async fn publish(&self) {
         let _ = self.replicas.tell(&self.target, &self.commons).await;
     }
 
-    async fn count(&self, own: &HashMap<String, u64>) {
+    async fn count(&self, own: &HashMap<String, u64>, limits: &HashMap<String, (u64, u64)>) -> Settled {
+        if own.is_empty() {
+            return Settled::Yes;
+        }
         let keys = Keys::of(&self.target);
         let mut counting = scripts::COUNT.key(keys.name("seen"));
         counting.key(keys.name("parts")).key(keys.name("totals")).arg(&self.endpoint);
-        counting.arg(serde_json::to_string(own).unwrap_or_default()).arg(self.replicas.ttl.as_millis() as u64);
-        // The next scrape says it again.
-        let _ = self.replicas.link.ask::<i64>(&counting).await;
+        counting.arg(serde_json::to_string(own).unwrap_or_default());
+        counting.arg(serde_json::to_string(limits).unwrap_or_default());
+        counting.arg(self.replicas.ttl.as_millis() as u64);
+        match self.replicas.link.ask::<i64>(&counting).await {
+            Ok(1) => Settled::Overrun,
+            // What is not counted now is counted by the next scrape; nothing new is committed without
+            // the store.
+            Ok(_) | Err(_) => Settled::Yes,
+        }
     }
 
-    fn of_others(&self, metric: &str) -> u64 {
-        self.others.get(metric).copied().unwrap_or_default()
+    fn limited(&self) -> MutexGuard<'_, HashMap<String, Limited>> {
+        self.limited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Commons for View {
-    fn share(&self, metric: Option<&str>) -> Arc<Share> {
+    fn share(&self, metric: Option<&str>, limit: u64) -> Arc<Share> {
         let metric = metric.unwrap_or(ALL);
-        if let Some(known) = self.shares.get(metric) {
-            return known.clone();
+        let mut limited = self.limited();
+        if let Some(known) = limited.get(metric) {
+            return known.share.clone();
         }
-        let had = self.had.get(metric).copied().and_then(|had| u64::try_from(had).ok());
-        let share = Arc::new(Share::of_others(self.of_others(metric), had.unwrap_or_default()));
-        self.shares.entry(metric.to_owned()).or_insert(share).clone()
+        let count = |of: &HashMap<String, i64>| of.get(metric).copied().unwrap_or_default();
+        let (had, all) = (count(&self.counted.own), count(&self.counted.all));
+        let had_here = u64::try_from(had).unwrap_or_default();
+        let others = match self.newcomers {
+            Newcomers::Race => u64::try_from(all - had).unwrap_or_default(),
+            Newcomers::Wait => limit.saturating_sub(had_here),
+        };
+        let share = Arc::new(Share::of_others(others, had_here));
+        let seen = u64::try_from(all).unwrap_or_default();
+        let room = if limit == u64::MAX { Room::Any } else { Room::Left };
+        limited.insert(metric.to_owned(), Limited { share: share.clone(), limit, others, seen, room });
+        share
     }
 
     fn learned(&self) -> Arc<[Learned]> {
@@ -105,58 +176,15 @@ impl Commons for View {
     }
 }
 
-impl Replicas {
-    /// Tells and hears what is new about a target; gives the series of one endpoint, and of all.
-    async fn exchange(
-        &self,
-        target: &str,
-        commons: &TargetCommons,
-        endpoint: &str,
-    ) -> Result<(HashMap<String, i64>, HashMap<String, i64>), Trouble> {
-        self.tell(target, commons).await?;
-        let keys = Keys::of(target);
-        let heard = commons.heard();
-        let mut listening = scripts::LISTEN.key(keys.name("lore"));
-        listening.key(keys.name("parts")).key(keys.name("totals")).arg(heard).arg(endpoint);
-        let (words, news, own, all): Heard = self.link.ask(&listening).await?;
-        let age = if heard == 0 { Age::Old } else { Age::News };
-        for written in news.iter().filter_map(|word| serde_json::from_str::<Written>(word).ok()) {
-            if written.by != self.guard {
-                commons.hear(written.word.into(), age, Clock::default().wall_seconds());
-            }
-        }
-        commons.has_heard(words);
-        Ok((serde_json::from_str(&own).unwrap_or_default(), all))
+impl Limited {
+    fn own(&self) -> u64 {
+        self.share.total().saturating_sub(self.others)
     }
 
-    /// Tells the others what this guard has learned about a target.
-    async fn tell(&self, target: &str, commons: &TargetCommons) -> Result<(), Trouble> {
-        let words = commons.take_words();
-        if words.is_empty() {
-            return Ok(());
-        }
-        let written = |word: &Word| Written { by: self.guard, word: WordRow::from(word) };
-        let mut telling = scripts::TELL.key(Keys::of(target).name("lore"));
-        for word in &words {
-            telling.arg(serde_json::to_string(&written(word)).unwrap_or_default());
-        }
-        let told = self.link.ask::<i64>(&telling).await;
-        if told.is_err() {
-            commons.put_back(words);
-        }
-        told.map(drop)
-    }
-}
-
-/// Where the store keeps what is known of a target.
-struct Keys(String);
-
-impl Keys {
-    fn of(target: &str) -> Keys {
-        Keys(Md5::digest(target).iter().map(|b| format!("{b:02x}")).collect())
-    }
-
-    fn name(&self, what: &str) -> String {
-        format!("cardinality-guard:{{target-{}}}:{what}", self.0)
+    /// This much is taken: from now on there is no more room.
+    fn take(&mut self, own: u64) {
+        let others = self.limit.saturating_sub(own).max(self.others);
+        self.share.others_grow(others - self.others);
+        (self.others, self.room) = (others, Room::Taken);
     }
 }

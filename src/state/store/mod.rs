@@ -53,7 +53,7 @@ pub enum Then {
 /// Why a write failed, or what was kept is not resumed (rule 7.4).
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    #[error("slower than 250 ms")]
+    #[error("it took too long")]
     Slow,
     #[error("{0}")]
     Full(io::Error),

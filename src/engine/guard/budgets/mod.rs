@@ -27,6 +27,8 @@ pub type FamilyKey = u64;
 pub struct Budgets {
     books: Vec<Book>,
     by_key: HashMap<BookKey, u32>,
+    /// Places of books that are nobody's any more.
+    free: Vec<u32>,
     collapses: Vec<Collapse>,
     gates: HashMap<FamilyKey, Gate>,
     /// Label sets that limits fold or keep out, as limits met them, and series that are left out.
@@ -131,8 +133,10 @@ impl Budgets {
     fn book(&mut self, key: BookKey, limit: u64, ttl_seconds: f64) -> u32 {
         let books = &mut self.books;
         let at = *self.by_key.entry(key).or_insert_with(|| {
-            books.push(Book::default());
-            books.len() as u32 - 1
+            self.free.pop().unwrap_or_else(|| {
+                books.push(Book::default());
+                books.len() as u32 - 1
+            })
         });
         let book = &mut books[at as usize];
         (book.limit, book.ttl_seconds) = (limit, book.ttl_seconds.max(ttl_seconds));
@@ -228,6 +232,20 @@ impl Budgets {
         self.collapses.iter().filter(|c| self.is_new(c)).cloned().collect()
     }
 
+    /// These families are not known any more: nothing is decided about them.
+    pub fn forget_families(&mut self, is_gone: impl Fn(FamilyKey) -> bool) {
+        let is_decided = self.effective().into_iter().any(&is_gone);
+        for (_, at) in self.by_key.extract_if(|key, _| key.family != 0 && is_gone(key.family)) {
+            self.books[at as usize] = Book::default();
+            self.free.push(at);
+        }
+        self.collapses.retain(|collapse| !is_gone(collapse.family));
+        self.gates.retain(|&family, _| !is_gone(family));
+        self.demand.retain(|&family, _| !is_gone(family));
+        self.changes += u64::from(is_decided);
+        self.is_written = false;
+    }
+
     /// How often collapses or gates changed.
     pub fn changes(&self) -> u64 {
         self.changes
@@ -307,6 +325,11 @@ impl Budgets {
             self.fresh_sets.insert((family, set));
         }
         if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
+    }
+
+    /// Whether a label set was kept out lately.
+    pub fn has_refused(&self, family: FamilyKey, set: u64) -> Novelty {
+        self.kept_out.get(&family).map_or(Novelty::New, |sets| sets.has(set))
     }
 
     /// A label set there would be without limits.
