@@ -293,7 +293,8 @@ impl EndpointState {
         let who = family.hash.0;
         let arrival = self.budgets.keeps_out(who, LineSlot::of(role, reserved).mixed_with(own));
         let what = What::Dropped { family: outsiders, cause, note: UNNOTED };
-        let was_left_out = matches!(arrival, Arrival::Known | Arrival::Again);
+        let is_old = matches!(arrival, Arrival::Known | Arrival::Again);
+        let was_left_out = is_old || self.may_be_old(outsiders, Left::ByLimit);
         Met { place: Sample { family: outsiders, role }, what, uplifted: None, was_left_out }
     }
 
