@@ -27,6 +27,8 @@ mod stored;
 mod verdict;
 
 mod affinity;
+mod asides;
+mod attesting;
 mod authority;
 mod balancer;
 mod envoy;
@@ -37,6 +39,7 @@ mod limits;
 mod node;
 mod prometheus_sees;
 mod replicas;
+mod said;
 mod secured;
 mod stage;
 mod store;

@@ -44,7 +44,7 @@ pub struct Learned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     pub metric: Option<Arc<str>>,
-    /// Later ones have higher numbers, from 1.
+    /// Later ones have higher numbers, whichever process they come from.
     pub number: u64,
 }
 

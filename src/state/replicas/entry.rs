@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::guard::{Acquaintance, EndpointState, Extent};
 use crate::engine::model::Format;
-use crate::state::store::{StateName, Then, Trouble};
+use crate::state::store::{StateName, Then, Trouble, VERSION};
 
 use super::Replicas;
 use super::claim::{Claim, Commit};
@@ -81,6 +81,11 @@ impl Entry {
         state: Option<Box<EndpointState>>,
         now: Duration,
     ) -> Option<Box<EndpointState>> {
+        self.moved = None;
+        if state.is_none() {
+            // Whatever was read of it is gone.
+            self.acquaintance = Acquaintance::Stranger;
+        }
         let Some(claim) = claim else {
             self.here = None;
             return state;
@@ -96,14 +101,18 @@ impl Entry {
                 return state;
             }
         };
+        self.key.get_or_insert_with(|| claim.key(self.format));
         let proof = match reading.is_other_server() {
             true => self.replicas.prove(&reading.server).await,
             false => Proof::Given,
         };
-        match (proof, self.key.get_or_insert_with(|| claim.key(self.format))) {
-            (Proof::Given, _) => {}
-            (Proof::Awaited, _) => return state,
-            (Proof::Missing, _) => return self.refuse(reading, &Trouble::Behind),
+        match proof {
+            Proof::Given => {}
+            Proof::Awaited => {
+                self.replicas.not_written(&Trouble::Awaited, self.name.as_str());
+                return state;
+            }
+            Proof::Missing => return self.refuse(reading, &Trouble::Behind),
         }
         // Rather too late than too early: what is older than the last commit must look so.
         let now = now + began.elapsed();
@@ -128,10 +137,12 @@ impl Entry {
         self.here.is_some()
     }
 
-    /// A scrape was committed in memory: whatever becomes of the one who waits for the store, the memory
-    /// is no edition any more before the store has said so.
+    /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the
+    /// one who waits for the store, the memory is no edition any more before the store has said so.
     pub fn moves(&mut self) {
-        self.moved = self.here.take();
+        if let Some(here) = self.here.take() {
+            self.moved = Some(here);
+        }
     }
 
     /// Writes what the scrape just committed has changed.
@@ -198,9 +209,12 @@ impl Entry {
                 Err(_) => return Fit::Misfit,
             },
             (From::Known, None) => return Fit::Misfit,
-            (From::Whole, _) => match EndpointState::restore(pieces) {
-                Ok(state) => {
+            (From::Whole, old) => match EndpointState::restore(pieces) {
+                Ok(mut state) => {
                     self.then = Then::Append;
+                    if let Some(old) = old {
+                        state.inherit(old);
+                    }
                     state
                 }
                 Err(_) => return Fit::Bad(Box::new(reading), Trouble::Unreadable),
@@ -225,6 +239,7 @@ impl Entry {
     fn begin_anew(&mut self, now: u64) {
         let life = format!("{now:013x}-{:016x}", self.replicas.guard);
         self.here = Some(Edition { life, version: self.found.version });
+        self.acquaintance = Acquaintance::Stranger;
         self.then = Then::Replace;
     }
 }
@@ -240,6 +255,9 @@ impl Drop for Entry {
 
 /// Whether what was read may be gone on from.
 fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
+    if reading.form != VERSION {
+        return Err(Trouble::Version);
+    }
     if !reading.is_complete() {
         return Err(Trouble::Unreadable);
     }
@@ -253,4 +271,30 @@ fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
         return Err(Trouble::Future);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Seed;
+    use crate::settings::{Scheme, StorageUrl, StoreTls};
+    use crate::state::EndpointKey;
+    use crate::state::replicas::Address;
+
+    #[tokio::test]
+    async fn rule_0_11_a_memory_that_is_lost_knows_no_folds_any_more() {
+        // Nobody is asked.
+        let address = Address { url: StorageUrl::parse("redis://127.0.0.1:1").unwrap(), tls: StoreTls::default() };
+        let replicas = Replicas::new(address, Duration::ZERO, Arc::default());
+        let (scheme, path_and_query) = (Scheme::Http, "/".to_owned());
+        let endpoint = EndpointKey { scheme, host: "a".into(), port: 1, path_and_query };
+        let name = StateName::new(&endpoint, Format::Text);
+        let mut entry = Entry::new(replicas, name, Format::Text);
+        let state = EndpointState::new(Format::Text, Seed::new(1));
+        entry.acquaintance = Acquaintance::Known;
+        assert!(entry.load(None, Some(state), Duration::ZERO).await.is_some());
+        assert_eq!(entry.acquaintance(), Acquaintance::Known, "it is at hand");
+        assert!(entry.load(None, None, Duration::ZERO).await.is_none());
+        assert_eq!(entry.acquaintance(), Acquaintance::Stranger);
+    }
 }

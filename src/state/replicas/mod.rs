@@ -25,7 +25,8 @@ mod values;
 mod witness;
 mod words;
 
-pub(super) use asides::Asides;
+pub use asides::Shelf;
+pub(super) use asides::{Asides, Replayed};
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use open::Address;
@@ -57,6 +58,7 @@ pub struct Replicas {
     guard: u64,
     claims: AtomicU64,
     witness: Witness,
+    shelf: Shelf,
     /// Of each target.
     met: DashMap<String, Arc<Met>>,
 }
@@ -67,8 +69,8 @@ impl Replicas {
         let link = Link::new(address, telemetry.clone());
         // As random as the seeds of the standard library's maps.
         let guard = RandomState::new().build_hasher().finish();
-        let (claims, witness, met) = (AtomicU64::new(0), Witness::default(), DashMap::new());
-        Arc::new(Replicas { link, telemetry, ttl, guard, claims, witness, met })
+        let (claims, witness, shelf, met) = (AtomicU64::new(0), Witness::default(), Shelf::default(), DashMap::new());
+        Arc::new(Replicas { link, telemetry, ttl, guard, claims, witness, shelf, met })
     }
 
     /// Waits until no other guard scrapes this endpoint.
@@ -82,6 +84,11 @@ impl Replicas {
     pub async fn begin(self: &Arc<Self>) {
         self.link.look().await;
         witness::begin(self);
+    }
+
+    /// Where bodies lie that could not be told.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// The guard ends: nobody has to wait for what it knows.
