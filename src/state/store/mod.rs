@@ -1,5 +1,5 @@
-//! Where the memory of endpoints outlives the process. Behind a small trait, because several
-//! guards may come to share one store.
+//! Where the memory of endpoints outlives the process: in files of one guard. What several guards share
+//! is in `replicas`, and in trouble for the same reasons.
 
 mod doomed;
 mod files;
@@ -161,7 +161,24 @@ mod tests {
             Trouble::Future,
             Trouble::Boot,
             Trouble::Touched,
+            Trouble::Away,
+            Trouble::Behind,
         ];
+        // Who adds one here adds it there.
+        let place = |trouble: &Trouble| match trouble {
+            Trouble::Slow => 0,
+            Trouble::Full(_) => 1,
+            Trouble::Io(_) => 2,
+            Trouble::Unreadable => 3,
+            Trouble::Version => 4,
+            Trouble::Stale => 5,
+            Trouble::Future => 6,
+            Trouble::Boot => 7,
+            Trouble::Touched => 8,
+            Trouble::Away => 9,
+            Trouble::Behind => 10,
+        };
+        assert!(all.iter().map(place).eq(0..all.len()));
         for trouble in all {
             let row = format!("cardinality_guard_state_write_errors_total{{reason=\"{}\"}} 0\n", trouble.reason());
             assert!(shown.contains(&row), "{row} in\n{shown}");
