@@ -20,7 +20,7 @@ use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
 use super::looks::Looks;
-use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replicas};
+use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replayed, Replicas};
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -111,9 +111,10 @@ impl Endpoint {
 
     /// An endpoint that any of several guards may scrape.
     pub(super) fn shared(replicas: &Arc<Replicas>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
+        let shelf = replicas.shelf();
         let memory = |format| {
             let entry = Entry::new(replicas.clone(), StateName::new(key, format), format);
-            Memory { kept: Kept::Shared(entry), ..Memory::default() }
+            Memory { kept: Kept::Shared(entry), asides: Asides::on(shelf), state: None }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
         let shared = Some((replicas.clone(), key.clone()));
@@ -218,7 +219,10 @@ impl Lease {
             Kept::Shared(entry) => entry.keep(self.claim.take(), state).await,
         };
         match keeping {
-            Keeping::Kept => Showing::Everything,
+            Keeping::Kept => {
+                memory.asides.clear();
+                Showing::Everything
+            }
             Keeping::Withheld => self.withhold(),
         }
     }
@@ -249,11 +253,17 @@ impl Lease {
         self.abort();
         let memory = self.slot.memory(format);
         let mut state = memory.state.take();
-        if let Kept::Shared(entry) = &memory.kept {
-            match entry.is_in_step() {
-                true => state = state.map(|state| memory.asides.replay(state, entry.committed_at(), &scrape)),
-                // A little earlier than it was, if anything.
-                false => memory.asides.begin(&scrape, scrape.now.saturating_sub(self.asked.elapsed())),
+        if let Kept::Shared(entry) = &mut memory.kept {
+            // A little earlier than it was, if anything.
+            memory.asides.begin(&scrape, scrape.now.saturating_sub(self.asked.elapsed()));
+            if entry.is_in_step()
+                && let Some(read) = state.take()
+            {
+                let (read, replayed) = memory.asides.replay(read, entry.committed_at(), &scrape);
+                state = Some(read);
+                if replayed == Replayed::Some {
+                    entry.moves();
+                }
             }
         }
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));

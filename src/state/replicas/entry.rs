@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::guard::{Acquaintance, EndpointState, Extent};
 use crate::engine::model::Format;
-use crate::state::store::{StateName, Then, Trouble};
+use crate::state::store::{StateName, Then, Trouble, VERSION};
 
 use super::Replicas;
 use super::claim::{Claim, Commit};
@@ -81,6 +81,7 @@ impl Entry {
         state: Option<Box<EndpointState>>,
         now: Duration,
     ) -> Option<Box<EndpointState>> {
+        self.moved = None;
         if state.is_none() {
             // Whatever was read of it is gone.
             self.acquaintance = Acquaintance::Stranger;
@@ -100,14 +101,18 @@ impl Entry {
                 return state;
             }
         };
+        self.key.get_or_insert_with(|| claim.key(self.format));
         let proof = match reading.is_other_server() {
             true => self.replicas.prove(&reading.server).await,
             false => Proof::Given,
         };
-        match (proof, self.key.get_or_insert_with(|| claim.key(self.format))) {
-            (Proof::Given, _) => {}
-            (Proof::Awaited, _) => return state,
-            (Proof::Missing, _) => return self.refuse(reading, &Trouble::Behind),
+        match proof {
+            Proof::Given => {}
+            Proof::Awaited => {
+                self.replicas.not_written(&Trouble::Awaited, self.name.as_str());
+                return state;
+            }
+            Proof::Missing => return self.refuse(reading, &Trouble::Behind),
         }
         // Rather too late than too early: what is older than the last commit must look so.
         let now = now + began.elapsed();
@@ -132,10 +137,12 @@ impl Entry {
         self.here.is_some()
     }
 
-    /// A scrape was committed in memory: whatever becomes of the one who waits for the store, the memory
-    /// is no edition any more before the store has said so.
+    /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the
+    /// one who waits for the store, the memory is no edition any more before the store has said so.
     pub fn moves(&mut self) {
-        self.moved = self.here.take();
+        if let Some(here) = self.here.take() {
+            self.moved = Some(here);
+        }
     }
 
     /// Writes what the scrape just committed has changed.
@@ -248,6 +255,9 @@ impl Drop for Entry {
 
 /// Whether what was read may be gone on from.
 fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
+    if reading.form != VERSION {
+        return Err(Trouble::Version);
+    }
     if !reading.is_complete() {
         return Err(Trouble::Unreadable);
     }

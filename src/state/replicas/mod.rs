@@ -21,10 +21,12 @@ mod lore;
 mod open;
 mod scripts;
 mod target;
+mod values;
 mod witness;
 mod words;
 
-pub(super) use asides::Asides;
+pub(super) use asides::{Asides, Replayed};
+pub use asides::Shelf;
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use open::Address;
@@ -53,6 +55,7 @@ pub struct Replicas {
     guard: u64,
     claims: AtomicU64,
     witness: Witness,
+    shelf: Shelf,
 }
 
 impl Replicas {
@@ -61,7 +64,7 @@ impl Replicas {
         let link = Link::new(address, telemetry.clone());
         // As random as the seeds of the standard library's maps.
         let guard = RandomState::new().build_hasher().finish();
-        Arc::new(Replicas { link, telemetry, ttl, guard, claims: AtomicU64::new(0), witness: Witness::default() })
+        Arc::new(Replicas { link, telemetry, ttl, guard, claims: AtomicU64::new(0), witness: Witness::default(), shelf: Shelf::default() })
     }
 
     /// Waits until no other guard scrapes this endpoint.
@@ -75,6 +78,11 @@ impl Replicas {
     pub async fn begin(self: &Arc<Self>) {
         self.link.look().await;
         witness::begin(self);
+    }
+
+    /// Where bodies lie that could not be told.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// The guard ends: nobody has to wait for what it knows.
