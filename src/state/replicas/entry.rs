@@ -28,8 +28,17 @@ pub struct Entry {
     then: Then,
     acquaintance: Acquaintance,
     committed_at: Duration,
+    /// Who had to go for want of memory, until others have been told.
+    shed: Option<Shed>,
     /// Where the store has it, once it was asked.
     key: Option<String>,
+}
+
+/// Members that were absent for so long.
+#[derive(Clone, Copy, Debug)]
+struct Shed {
+    absent_seconds: u32,
+    members_limit: usize,
 }
 
 /// What became of a committed scrape.
@@ -69,6 +78,7 @@ impl Entry {
             then: Then::Replace,
             acquaintance: Acquaintance::Stranger,
             committed_at: Duration::ZERO,
+            shed: None,
             key: None,
         }
     }
@@ -86,9 +96,7 @@ impl Entry {
             self.here = None;
             return state;
         };
-        // Members that were moved here are where nobody else has them.
-        let known = self.here.take().filter(|_| state.as_ref().is_some_and(|state| state.is_in_place()));
-        let known = known.unwrap_or_default();
+        let known = self.here.take().filter(|_| state.is_some()).unwrap_or_default();
         let began = Instant::now();
         let reading = match claim.read(self.format, &known).await {
             Ok(reading) => reading,
@@ -133,6 +141,12 @@ impl Entry {
         self.here.is_some()
     }
 
+    /// Members that had been absent for so long are not in the memory any more, nor are they to come back
+    /// with the next reading.
+    pub fn sheds(&mut self, absent_seconds: u32, members_limit: usize) {
+        self.shed = Some(Shed { absent_seconds, members_limit });
+    }
+
     /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the one who waits for the store, the memory
     /// is no edition any more before the store has said so.
     pub fn moves(&mut self) {
@@ -165,6 +179,7 @@ impl Entry {
                     self.replicas.witness.shown(key, &self.found);
                 }
                 self.acquaintance = Acquaintance::Known;
+                self.shed = None;
                 Keeping::Kept
             }
             Err(trouble) => {
@@ -200,14 +215,20 @@ impl Entry {
         let ago = Duration::from_millis(reading.since_commit.max(0) as u64);
         let pieces = reading.pieces.iter().map(Vec::as_slice);
         let mut state = match (reading.from, state) {
+            (From::Known, Some(state)) if reading.pieces.is_empty() => state,
+            // Members that were moved here are where nobody else has them.
+            (From::Known, Some(state)) if !state.is_in_place() => return Fit::Misfit,
             (From::Known, Some(mut state)) => match state.catch_up(pieces) {
                 Ok(()) => state,
                 Err(_) => return Fit::Misfit,
             },
             (From::Known, None) => return Fit::Misfit,
             (From::Whole, _) => match EndpointState::restore(pieces) {
-                Ok(state) => {
+                Ok(mut state) => {
                     self.then = Then::Append;
+                    if let Some(shed) = self.shed {
+                        state.forget_absent(shed.absent_seconds, shed.members_limit);
+                    }
                     state
                 }
                 Err(_) => return Fit::Bad(Box::new(reading), Trouble::Unreadable),

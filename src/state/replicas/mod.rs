@@ -24,8 +24,8 @@ mod target;
 mod witness;
 mod words;
 
-pub(super) use asides::{Asides, Replayed};
 pub use asides::Shelf;
+pub(super) use asides::{Asides, Cleared, Replayed};
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use open::Address;
