@@ -67,6 +67,53 @@ fn body(series: usize, value: usize) -> String {
     body
 }
 
+/// A counter, a gauge and a histogram of so many orders.
+fn orders(orders: usize, value: usize) -> String {
+    let mut body = String::new();
+    for (kind, name) in [("counter", "jobs_total"), ("gauge", "active")] {
+        writeln!(body, "# TYPE {name} {kind}").unwrap();
+        (0..orders)
+            .for_each(|order| writeln!(body, "{name}{{order_ref=\"5f0c{order:012x}\",queue=\"q\"}} {value}").unwrap());
+    }
+    writeln!(body, "# TYPE took_seconds histogram").unwrap();
+    for of in (0..orders).map(|order| format!("order_ref=\"5f0c{order:012x}\",queue=\"q\"")) {
+        for le in ["0.1", "1", "+Inf"] {
+            writeln!(body, "took_seconds_bucket{{{of},le=\"{le}\"}} {value}").unwrap();
+        }
+        writeln!(body, "took_seconds_sum{{{of}}} {value}\ntook_seconds_count{{{of}}} {value}").unwrap();
+    }
+    body
+}
+
+#[test]
+fn the_account_of_memory_is_what_is_allocated() {
+    const LIMITED: &str = "policies: [{name: b, series_limit: 100}]";
+    let few = |value| orders(2, value);
+    let many = |value| orders(300, value);
+    let large = |value| body(20_000, value);
+    let names = |value| (0..2000).map(|name| format!("m_{name}_total {value}\n")).collect::<String>();
+    let bodies: [(&str, &dyn Fn(usize) -> String); 4] =
+        [("few", &few), ("many", &many), ("large", &large), ("names", &names)];
+    for ((what, body), policy) in
+        bodies.into_iter().flat_map(|body| [(body, "policies: []"), (body, FOLDED), (body, LIMITED)])
+    {
+        let bodies: Vec<String> = (1..4).map(body).collect();
+        let mut kept = None;
+        let allocated = allocation_counter::measure(|| {
+            let mut endpoint = Endpoint::new(policy);
+            bodies.iter().for_each(|body| drop(endpoint.scrape(body)));
+            let mut state = endpoint.state.take().unwrap();
+            drop(state.take_buffer());
+            kept = Some(state);
+        });
+        let account = kept.unwrap().memory() as f64;
+        let part = account / allocated.bytes_current as f64;
+        // What is large asks for more than it writes to.
+        let least = if what == "large" { 0.0 } else { 0.85 };
+        assert!((least..1.2).contains(&part), "{what} {policy}: {account} of {}", allocated.bytes_current);
+    }
+}
+
 /// Allocations of a scrape that looks like those before it.
 fn steady(policy: &str, series: usize) -> u64 {
     let mut endpoint = Endpoint::new(policy);

@@ -154,7 +154,7 @@ impl Scraper {
     /// endpoint has to. One that is known is never kept waiting for it.
     async fn make_room(&self, settings: &ScrapeSettings, key: &EndpointKey, now: Duration) -> Result<(), Failure> {
         let (limit, members_limit, endpoints) =
-            (settings.memory_limit, settings.members_limit, self.shared.endpoints());
+            (settings.memory_for_endpoints(), settings.members_limit, self.shared.endpoints());
         let is_known = endpoints.knows(key);
         if endpoints.room(limit) == Room::Enough || (is_known && !endpoints.may_look(now)) {
             return Ok(());

@@ -82,6 +82,19 @@ pub struct ScrapeSettings {
     pub annotate: bool,
 }
 
+/// What the process takes of `memory_limit` for itself: code, threads, connections, buffers.
+const OWN_MEMORY: u64 = 32 << 20;
+
+impl ScrapeSettings {
+    /// What all endpoints together may remember within `memory_limit`; 0 = no limit. The process takes
+    /// some of it for itself, at most a third, and what is remembered takes an eighth more than its
+    /// bytes, because allocators leave gaps.
+    pub fn memory_for_endpoints(&self) -> u64 {
+        let rest = self.memory_limit - (self.memory_limit / 3).min(OWN_MEMORY);
+        rest - rest / 9
+    }
+}
+
 /// One entry of `targets:`.
 #[derive(Clone, Debug)]
 pub struct Target {

@@ -71,7 +71,7 @@ pub struct Foreseen {
     pub targets: Vec<(String, Mode)>,
     /// Each policy at each target that it applies to.
     pub policies: Vec<ForeseenPolicy>,
-    /// `scrape.memory_limit`; 0 = none.
+    /// What endpoints may remember of `scrape.memory_limit`; 0 = none.
     pub memory_limit: u64,
 }
 

@@ -66,7 +66,7 @@ pub(super) static MEMORY: Family =
 pub(super) static MEMORY_LIMIT: Family = gauge(
     "cardinality_guard_memory_limit_bytes",
     &[],
-    "scrape.memory_limit: what cardinality_guard_memory_bytes of all targets together may come to; 0 = no limit.",
+    "What cardinality_guard_memory_bytes of all targets together may come to: scrape.memory_limit less what the process needs for itself; 0 = no limit.",
 );
 pub(super) static ENDPOINTS: Family = gauge("cardinality_guard_endpoints", BY_TARGET, "Endpoints in memory.");
 pub(super) static ENDPOINTS_FORGOTTEN: Family = counter(

@@ -299,3 +299,36 @@ fn what_is_given_back_takes_nobody_elses_numbers_along() {
         }
     }
 }
+
+#[test]
+fn rule_5_8_a_family_that_was_left_out_counts_from_where_it_gets_a_place() {
+    let folds = "policies: [{name: ids, hold: 0s, labels: [{label: id, action: drop}]}]";
+    let two = |job: u64, n: u64| {
+        format!("# TYPE job_{job}_total counter\njob_{job}_total{{id=\"1\"}} {n}\njob_{job}_total{{id=\"2\"}} {n}\n")
+    };
+    for restarts in [false, true] {
+        let mut endpoint = limited(folds, LIMIT);
+        let body = |n: u64, jobs: u64| calm(n) + &(0..jobs).map(|job| two(job, n)).collect::<String>();
+        for n in [50_000, 50_001] {
+            assert!(!endpoint.scrape(&body(n, 1000)).contains("job_999_total{"));
+        }
+        if restarts {
+            let mut bytes = Vec::new();
+            endpoint.state().snapshot(&mut bytes);
+            endpoint.put(EndpointState::restore([bytes.as_slice()]).unwrap());
+        }
+        endpoint.limits.endpoint_series = 0;
+        let mut shown = Vec::new();
+        for n in 50_002..50_006 {
+            let out = endpoint.scrape(&body(n, 1000));
+            shown.extend(lines(&out).find(|(series, _)| series.starts_with("job_999_total")).map(|(_, value)| value));
+        }
+        assert!(
+            shown.len() > 2 && shown.iter().zip(0..).all(|(now, at)| *now == f64::from(2 * at)),
+            "restart: {restarts}, {shown:?}"
+        );
+        // And what is born beside it is born.
+        endpoint.scrape(&(body(50_006, 1000) + &two(1000, 5)));
+        assert_eq!(endpoint.value("job_1000_total", &(body(50_007, 1000) + &two(1000, 6))), 12.0);
+    }
+}

@@ -138,3 +138,20 @@ proptest! {
         }
     }
 }
+
+/// The body is read twice where the limit is enforced, once where it is observed.
+#[test]
+fn who_is_kept_out_first_does_not_depend_on_how_often_the_body_is_read() {
+    let steps = ["labels: [{label: user, action: drop}]", "labels: [{label: job_id, action: collapse, limit: 4}]"];
+    let first = steps.map(|step| (step, "enforce"));
+    let [mut enforced, mut observed] = ["enforce", "observe"]
+        .map(|mode| Endpoint::new(&text(&first, "series_limit: 14, series_limit_action: collapse", mode)));
+    let bodies: [&[(u8, u8, u8)]; 2] =
+        [&[(1, 0, 0), (0, 0, 0), (2, 0, 0), (0, 0, 1)], &[(0, 0, 1), (1, 1, 1), (6, 0, 0), (7, 0, 0), (3, 0, 0)]];
+    for jobs in bodies {
+        let mut jobs = jobs.to_vec();
+        jobs.sort_unstable();
+        let ((_, did), (_, would)) = (enforced.told(&body(&jobs)), observed.told(&body(&jobs)));
+        assert_eq!(numbers(&would), numbers(&did));
+    }
+}

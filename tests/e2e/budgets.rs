@@ -135,3 +135,49 @@ fn a_reload_of_something_else_and_a_kill_move_nothing_in_an_explosion() {
     assert_eq!(named(&later), named(&before));
     assert_eq!(later.len(), before.len());
 }
+
+#[test]
+fn names_that_explode_are_left_out_of_a_full_endpoint_and_leave_nothing() {
+    const LIMIT: usize = 500;
+    let exporter = Exporter::start();
+    let settings = format!(
+        "scrape: {{endpoint_series_limit: {LIMIT}}}\ntargets:\n  - {{name: worker, url: 'http://{}/metrics'}}\n",
+        exporter.address
+    );
+    let case = Case { exporter, guard: Guard::start(&settings, "") };
+    let calm = body(20, 1);
+    let names = |jobs: std::ops::Range<usize>| -> String {
+        jobs.map(|job| format!("# TYPE job_{job:08x}_total counter\njob_{job:08x}_total 1\n")).collect()
+    };
+    let of_exporter = |answer: &str| -> Vec<String> {
+        let samples = answer.lines().filter(|line| !line.starts_with('#') && !line.contains("cardinality_guard_"));
+        samples.map(str::to_owned).collect()
+    };
+    let first = of_exporter(&case.scrape(&format!("{}{calm}", names(0..2000))));
+    assert!(first.len() <= LIMIT, "{} series in the first scrape", first.len());
+    // Who has a place keeps it, whoever comes before it in the body, over a kill as well.
+    let again = format!("{}{}{calm}", names(9000..9500), names(0..2000));
+    assert_eq!(of_exporter(&case.scrape(&again)), first);
+    case.guard.kill_and_start_again();
+    assert_eq!(of_exporter(&case.scrape(&again)), first, "after a kill");
+
+    let row = |cause: &str| {
+        case.own(&format!(
+            "cardinality_guard_{cause}{{target=\"worker\",policy=\"endpoint_series_limit\",cause=\"budget\"}}"
+        ))
+    };
+    // A row that nobody foresaw shows 0 first.
+    let _ = get(case.guard.address, "/metrics");
+    let blocked = row("new_series_blocked_total");
+    let mut resident = Vec::new();
+    for round in 10..50 {
+        let answer = of_exporter(&case.scrape(&format!("{calm}{}", names(round * 2000..(round + 1) * 2000))));
+        assert!(answer.len() <= LIMIT, "{} series in round {round}", answer.len());
+        resident.push(case.guard.resident());
+    }
+    assert!(row("new_series_blocked_total") > blocked + 40_000.0, "new ones are told about each time");
+    let row = "cardinality_guard_dropped_series_total{target=\"worker\",policy=\"endpoint_series_limit\",metric=\"__other__\",label=\"\",action=\"series_drop\",cause=\"budget\"}";
+    assert!(case.own(row) > 80_000.0);
+    let most = |part: &[u64]| *part.iter().max().unwrap();
+    assert!(most(&resident[20..]) <= most(&resident[..20]) + (4 << 20), "{resident:?}");
+}

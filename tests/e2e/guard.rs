@@ -70,6 +70,14 @@ impl Guard {
         std::fs::write(&data, "no directory").unwrap();
     }
 
+    /// Bytes of memory that the process has, as the kernel counts them.
+    pub fn resident(&self) -> u64 {
+        let pid = self.process.lock().unwrap().child().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// SIGTERM; gives the exit code.
     pub fn terminate(self) -> Option<i32> {
         self.process.lock().unwrap().end_with("-TERM")

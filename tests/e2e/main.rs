@@ -18,6 +18,7 @@ mod demo;
 mod folding;
 mod identity;
 mod packed;
+mod pods;
 mod rollback;
 mod secured;
 mod with_prometheus;

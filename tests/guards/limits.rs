@@ -166,7 +166,8 @@ fn an_explosion_at_one_endpoint_is_learned_by_every_guard() {
     assert_eq!(scene.series(2, 3).iter().filter(|line| line.contains("job=")).count(), 5);
     for turn in [0, 1, 2] {
         assert_eq!(scene.all(turn).iter().filter(|line| line.contains("job=")).count(), 5 * ENDPOINTS, "turn {turn}");
-    }}
+    }
+}
 
 #[test]
 fn a_release_holds_for_a_guard_that_was_not_there() {

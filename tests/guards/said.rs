@@ -18,7 +18,11 @@ impl Said {
         let said = Said { address, body: body.clone() };
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+                BufReader::new(&stream)
+                    .lines()
+                    .map_while(Result::ok)
+                    .take_while(|line| !line.is_empty())
+                    .for_each(drop);
                 let body = body.lock().unwrap().clone();
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n";
                 let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());

@@ -62,7 +62,8 @@ impl Case {
         let file = Source { name: "test.yaml".into(), text: POLICY.into() };
         let (policies, _) = Policies::compile(&[file], Builtin::Excluded, None).unwrap();
         let mut settings = of(&self.exporter);
-        settings.scrape.memory_limit = limit;
+        // Of little memory a third is the process's own, and a ninth of the rest the allocator's.
+        settings.scrape.memory_limit = limit + limit * 11 / 16;
         self.guard.shared.replace(Config::new(settings, policies));
     }
 

@@ -73,7 +73,7 @@ fn shared(exporters: &[(&'static str, SocketAddr)]) -> anyhow::Result<Arc<Shared
     telemetry.config_loaded(Foreseen {
         targets: settings.targets.iter().map(|target| (target.name.clone(), target.mode)).collect(),
         policies: Vec::new(),
-        memory_limit: settings.scrape.memory_limit,
+        memory_limit: settings.scrape.memory_for_endpoints(),
     });
     Ok(Arc::new(Shared::new(Config::new(settings, policies), telemetry)))
 }

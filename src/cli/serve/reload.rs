@@ -116,7 +116,7 @@ fn warn(telemetry: &Telemetry, findings: &[Finding]) {
 }
 
 fn foreseen(config: &Config) -> Foreseen {
-    let mut foreseen = Foreseen { memory_limit: config.settings.scrape.memory_limit, ..Foreseen::default() };
+    let mut foreseen = Foreseen { memory_limit: config.settings.scrape.memory_for_endpoints(), ..Foreseen::default() };
     for target in config.targets() {
         let name = &target.settings.name;
         foreseen.targets.push((name.clone(), target.mode));

@@ -47,9 +47,13 @@ impl Lately {
         self.now.contains(hash)
     }
 
-    /// Whether it came in either generation, or that cannot be told.
-    pub fn may_have(&self, hash: u64) -> bool {
-        [&self.now, &self.before].iter().any(|sets| sets.contains(hash) != Novelty::New)
+    /// Whether it came in either generation, as far as that can be told.
+    pub fn has(&self, hash: u64) -> Novelty {
+        match (self.now.contains(hash), self.before.contains(hash)) {
+            (Novelty::New, before) => before,
+            (Novelty::Unknown, Novelty::Known) => Novelty::Known,
+            (now, _) => now,
+        }
     }
 
     /// How many there are in both generations.

@@ -450,12 +450,7 @@ impl Members {
     }
 
     pub(super) fn memory(&self) -> usize {
-        // What was never written to takes no memory.
-        self.all.len() * size_of::<Record>()
-            + self.many.memory()
-            + self.classes.memory()
-            + self.roles.memory()
-            + self.index.memory()
+        room::held(&self.all) + self.many.memory() + self.classes.memory() + self.roles.memory() + self.index.memory()
     }
 }
 

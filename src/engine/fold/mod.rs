@@ -376,13 +376,20 @@ impl Fold {
     pub fn stands(&self, id: MemberId, at: u32, since: u32) -> bool {
         let member = self.members.get(id);
         let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
-        let is_counted = was_there && (member.group().is_some() || member.seen >= since);
+        // Who founds a group now was counted for itself, if it was.
+        let was_folded = member.group().is_some_and(|group| group.index() < self.watermark.groups);
+        let is_counted = was_there && (was_folded || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 
     /// Families that were there before the scrape at hand.
     pub fn families_before(&self) -> usize {
         self.watermark.families
+    }
+
+    /// Whether a group was founded in the scrape at hand.
+    pub fn is_founded(&self, id: GroupId) -> bool {
+        id.index() >= self.watermark.groups
     }
 
     /// Whether a member came up in the scrape at hand.

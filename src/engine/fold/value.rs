@@ -32,6 +32,9 @@ pub(super) struct Many {
     free: Vec<u32>,
 }
 
+/// What an allocator needs for a small piece of memory, beside its bytes.
+const PIECE: usize = 16;
+
 impl Many {
     pub fn insert(&mut self, numbers: Vec<f64>) -> Value {
         let at = self.free.pop().unwrap_or_else(|| {
@@ -65,7 +68,7 @@ impl Many {
     }
 
     pub fn memory(&self) -> usize {
-        let each = self.numbers.first().map_or(0, |n| n.capacity() * 8 + size_of::<Vec<f64>>());
-        self.numbers.len() * each + self.free.capacity() * 4
+        let each = self.numbers.first().map_or(0, |n| n.capacity() * 8 + PIECE);
+        self.numbers.capacity() * size_of::<Vec<f64>>() + self.numbers.len() * each + self.free.capacity() * 4
     }
 }

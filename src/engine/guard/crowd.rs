@@ -13,6 +13,7 @@ use super::notes::UNNOTED;
 use super::process::START_TIME;
 use super::series::{Forget, What};
 use super::state::EndpointState;
+use super::unremembered::Left;
 use super::{Guard, MOST_RESTARTS, Retained, ScrapeError};
 use crate::engine::cardinality::{Arrival, Part};
 use crate::engine::fold::{FamilyId, Shape};
@@ -278,13 +279,15 @@ impl EndpointState {
         let Sample { family: id, role } = of;
         self.take_back_newest(id, name);
         let outsiders = self.outsiders();
+        self.leave_unremembered(outsiders, Left::ByLimit);
         let family = self.families.get(outsiders);
         let cause = Cause { policy: ENDPOINT_LIMIT.into(), label: "".into(), action: Action::SeriesDrop };
         let cause = self.causes.number(&cause, &family.name);
         let who = family.hash.0;
         let arrival = self.budgets.keeps_out(who, LineSlot::of(role, reserved).mixed_with(own));
         let what = What::Dropped { family: outsiders, cause, note: UNNOTED };
-        let was_left_out = matches!(arrival, Arrival::Known | Arrival::Again);
+        let is_old = matches!(arrival, Arrival::Known | Arrival::Again);
+        let was_left_out = is_old || self.may_be_old(outsiders, Left::ByLimit);
         Met { place: Sample { family: outsiders, role }, what, uplifted: None, was_left_out }
     }
 

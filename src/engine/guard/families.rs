@@ -62,6 +62,8 @@ pub struct Family {
     pub turnout: Turnout,
 }
 
+/// Bytes of a family's names and of what applies to it, roughly.
+const NAMES: usize = 1024;
 /// What the families without a place are called together; a metric of this name is another.
 const OUTSIDERS: &str = "__other__";
 
@@ -300,8 +302,10 @@ impl Families {
     /// The scrape at hand is committed: its names were there.
     pub fn commit(&mut self, scrape: u32) {
         self.names.extend(self.fresh.drain(..));
-        let present = self.all.iter_mut().filter(|family| family.scrape == scrape);
-        present.for_each(|family| family.unremembered.commit(scrape));
+        let outsiders = self.outsiders.map(FamilyId::index);
+        let all = self.all.iter_mut().enumerate();
+        let present = all.filter(|(at, family)| family.scrape == scrape || Some(*at) == outsiders);
+        present.for_each(|(_, family)| family.unremembered.commit(scrape));
     }
 
     /// Families of which something was not remembered. What comes from here on is another matter.
@@ -309,6 +313,18 @@ impl Families {
         let ids: Vec<FamilyId> = self.ids().filter(|&id| self.get(id).unremembered.is_anything()).collect();
         ids.iter().for_each(|&id| self.get_mut(id).unremembered = Unremembered::default());
         ids
+    }
+
+    /// Goes on counting what `old` has counted.
+    pub fn inherit(&mut self, old: &mut Families) {
+        let mut counted: HashMap<SeriesHash, &mut Family> =
+            old.all.iter_mut().filter(|family| family.census.is_some()).map(|family| (family.hash, family)).collect();
+        for family in &mut self.all {
+            if let Some(old) = counted.remove(&family.hash) {
+                family.census = old.census.take();
+                (family.uncounted, family.counted_since) = (old.uncounted, old.counted_since);
+            }
+        }
     }
 
     /// Others have met series since.
@@ -420,7 +436,9 @@ impl Families {
     }
 
     pub fn memory(&self) -> usize {
-        self.all.len() * (size_of::<Family>() + 512)
+        let tracked = self.all.iter().filter(|family| family.tracking != Tracking::No).count();
+        self.all.len() * (size_of::<Family>() + NAMES)
+            + tracked * NAMES / 2
             + self.all.iter().filter_map(|f| f.census.as_ref()).map(|c| c.memory()).sum::<usize>()
             + (self.samples.capacity() + self.names.capacity()) * 64
     }

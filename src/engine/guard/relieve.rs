@@ -318,7 +318,8 @@ impl EndpointState {
         }
         let weight = self.weight(id);
         let groups = self.fold.families[id.index()].groups.iter();
-        let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired).count() as u64;
+        // Heirs count when somebody comes to them.
+        let shown = groups.filter(|&&g| !self.fold.groups.get(g).retired && !self.fold.is_founded(g)).count() as u64;
         self.families.set_count(id, shown * weight);
         self.families.get_mut(id).count.since = self.counts_since(id);
     }

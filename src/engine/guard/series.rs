@@ -443,8 +443,7 @@ impl Series {
     }
 
     pub fn memory(&self) -> usize {
-        // What was never written to takes no memory.
-        self.all.len() * size_of::<Known>() + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
+        room::held(&self.all) + self.index.memory() + self.dropped.memory() + self.heads.len() * 4
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::budgets::BudgetRows;
 use super::doubles::Double;
 use super::families::{Families, Tracking};
+use super::inherit::Recollection;
 use super::notes::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
@@ -99,6 +100,8 @@ impl EndpointState {
         for piece in pieces {
             state.take_up(Piece::read(piece)?)?;
         }
+        state.recollection = Recollection::Written;
+        state.doubles.iter_mut().for_each(|double| double.state.recollection = Recollection::Written);
         state.note_written();
         Ok(state)
     }
@@ -135,7 +138,7 @@ impl EndpointState {
     }
 
     /// As after a restart: others have met series and decided about them.
-    fn decide_everything_anew(&mut self) {
+    pub(super) fn decide_everything_anew(&mut self) {
         self.series.clear(&mut self.fold.members);
         self.notes.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
@@ -233,7 +236,9 @@ impl EndpointState {
             self.doubles.len() - 1
         });
         if let Some(rows) = rows {
-            self.doubles[at].state.budgets = rows.give();
+            let state = &mut self.doubles[at].state;
+            state.budgets.take_over(rows);
+            state.decide_everything_anew();
         }
     }
 
@@ -262,8 +267,10 @@ impl EndpointState {
         if kind == Kind::Unknown && shape == Shape::Cumulative {
             self.types.remember_together(&place.family);
         }
-        if named.tracking != OUTSIDERS {
-            let family = self.families.get_mut(id);
+        let family = self.families.get_mut(id);
+        if named.tracking == OUTSIDERS {
+            family.unremembered = Unremembered::of_refused();
+        } else {
             family.tracking = if named.tracking & 1 == 0 { Tracking::No } else { Tracking::Yes };
             family.unremembered = Unremembered::of_bits(named.tracking >> 1);
         }

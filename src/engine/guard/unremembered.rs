@@ -2,10 +2,12 @@
 //! is older than it looks (rule 5.8). It outlives decisions, spellings and the process.
 
 use super::families::Tracking;
+use super::inherit::Recollection;
 use super::state::EndpointState;
+use crate::engine::cardinality::Novelty;
 use crate::engine::fold::FamilyId;
 use crate::engine::model::SeriesHash;
-use crate::engine::policy::LimitAction;
+use crate::engine::policy::{Action, Cause, LimitAction};
 
 /// Of one family, since the plan in force is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,12 @@ pub(super) enum Left {
 
 const BY_PLAN: u8 = 1;
 const BY_LIMIT: u8 = 2;
+
+impl Left {
+    pub fn by(cause: &Cause) -> Left {
+        if cause.action == Action::SeriesDrop { Left::ByLimit } else { Left::ByPlan }
+    }
+}
 
 impl Unremembered {
     fn note(&mut self, who: Left, scrape: u32) {
@@ -70,6 +78,19 @@ impl Unremembered {
         }
     }
 
+    /// Whether some were left out so before what is known here.
+    fn was_read(self, who: Left) -> bool {
+        match who {
+            Left::ByPlan => self.by_plan == Since::Before,
+            Left::ByLimit => self.by_limit == Since::Before,
+        }
+    }
+
+    /// Whether nobody here knows who was refused.
+    fn are_refused_unknown(self) -> bool {
+        self.was_read(Left::ByLimit)
+    }
+
     pub fn is_anything(self) -> bool {
         self != Unremembered::default()
     }
@@ -78,6 +99,11 @@ impl Unremembered {
     pub fn bits(self) -> u8 {
         let bit = |since, bit| if since == Since::Never { 0 } else { bit };
         bit(self.by_plan, BY_PLAN) | bit(self.by_limit, BY_LIMIT)
+    }
+
+    /// Of what was read: somebody was refused, and nobody knows who.
+    pub fn of_refused() -> Unremembered {
+        Unremembered::of_bits(BY_LIMIT)
     }
 
     pub fn of_bits(bits: u8) -> Unremembered {
@@ -89,11 +115,32 @@ impl Unremembered {
 impl EndpointState {
     /// A series of the family comes, and its value is not remembered.
     pub(super) fn leave_unremembered(&mut self, id: FamilyId, who: Left) {
-        let scrape = self.scrape;
+        let (scrape, is_outside) = (self.scrape, self.families.outsiders() == Some(id));
         let family = self.families.get_mut(id);
         // Of what no policy reaches nothing is remembered, and that is known.
-        if family.tracking != Tracking::No {
+        if family.tracking != Tracking::No || is_outside {
             family.unremembered.note(who, scrape);
+        }
+    }
+
+    /// Whether a series that is left out may have been left out before the state was read: nobody
+    /// should hear of it as new.
+    pub(super) fn may_be_old(&self, id: FamilyId, who: Left) -> bool {
+        self.recollection == Recollection::Written && self.families.get(id).unremembered.was_read(who)
+    }
+
+    /// A line of a family gets a place. If the family had none before, its members were there
+    /// nevertheless: it begins as if it were the first scrape.
+    pub(super) fn recall_outsider(&mut self, id: FamilyId, line: u64) {
+        let Some(outsiders) = self.families.outsiders() else { return };
+        let (outside, is_empty) = (self.families.get(outsiders), self.families.get(id).count.all == 0);
+        let was_outside = match self.budgets.has_refused(outside.hash.0, line) {
+            Novelty::Known => true,
+            Novelty::Unknown => is_empty,
+            Novelty::New => is_empty && outside.unremembered.are_refused_unknown(),
+        };
+        if was_outside {
+            self.fold.families[id.index()].primed = false;
         }
     }
 
@@ -102,6 +149,8 @@ impl EndpointState {
     pub(super) fn was_refused(&self, id: FamilyId, set: SeriesHash) -> bool {
         let family = self.families.get(id);
         let refuses = family.plan.budget().enforced.action == LimitAction::Drop;
-        refuses && (family.unremembered.by_limit == Since::Before || self.budgets.may_have_refused(family.hash.0, set.0))
+        refuses
+            && (family.unremembered.are_refused_unknown()
+                || self.budgets.has_refused(family.hash.0, set.0) != Novelty::New)
     }
 }

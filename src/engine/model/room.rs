@@ -28,6 +28,12 @@ pub fn fit<T>(all: &mut Vec<T>) {
     all.shrink_to(room(all.len() + all.len() / 4, size_of::<T>()));
 }
 
+/// Bytes that a vector takes: of what is large, only what was written to.
+pub fn held<T>(all: &Vec<T>) -> usize {
+    let capacity = all.capacity() * size_of::<T>();
+    if capacity < LARGE { capacity } else { all.len() * size_of::<T>() }
+}
+
 /// To twice what there is.
 #[cold]
 fn grow<T>(all: &mut Vec<T>) {

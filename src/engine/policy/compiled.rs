@@ -84,7 +84,9 @@ impl Policy {
         let limits = self.budget.limits() || self.effect.steps().iter().any(Step::is_budget);
         let (steps, rules) = (self.effect.steps(), self.effect.rules());
         let plans = matches!(self.effect, Effect::Drop) || !rules.is_empty() || !steps.iter().all(Step::is_budget);
-        [(Ground::Policy, plans), (Ground::Budget, limits)].into_iter().filter_map(|(ground, can)| can.then_some(ground))
+        [(Ground::Policy, plans), (Ground::Budget, limits)]
+            .into_iter()
+            .filter_map(|(ground, can)| can.then_some(ground))
     }
 
     /// Everything about the policy that can matter to a decision, as text.

@@ -61,8 +61,8 @@ enum Fit {
     InStep(Option<Box<EndpointState>>),
     /// What the store has is no state, or must not be gone on from.
     Bad(Box<Reading>, Trouble),
-    /// The memory at hand does not go with what was read.
-    Misfit,
+    /// The memory at hand does not go with what was read: everything has to be.
+    Misfit(Option<Box<EndpointState>>),
 }
 
 impl Entry {
@@ -92,6 +92,10 @@ impl Entry {
         now: Duration,
     ) -> Option<Box<EndpointState>> {
         self.moved = None;
+        if state.is_none() {
+            // Whatever was read of it is gone.
+            self.acquaintance = Acquaintance::Stranger;
+        }
         let Some(claim) = claim else {
             self.here = None;
             return state;
@@ -123,7 +127,7 @@ impl Entry {
         match self.fit(reading, &known, state, now) {
             Fit::InStep(state) => state,
             Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
-            Fit::Misfit => self.load_whole(claim, now).await,
+            Fit::Misfit(old) => self.load_whole(claim, old, now).await,
         }
     }
 
@@ -189,13 +193,19 @@ impl Entry {
         }
     }
 
-    async fn load_whole(&mut self, claim: &Claim, now: Duration) -> Option<Box<EndpointState>> {
+    /// `old`: the memory at hand.
+    async fn load_whole(
+        &mut self,
+        claim: &Claim,
+        old: Option<Box<EndpointState>>,
+        now: Duration,
+    ) -> Option<Box<EndpointState>> {
         let nothing = Edition::default();
-        let read = claim.read(self.format, &nothing).await;
-        match read.map(|reading| self.fit(reading, &nothing, None, now)) {
-            Ok(Fit::InStep(state)) => state,
-            Ok(Fit::Bad(reading, trouble)) => self.refuse(*reading, &trouble),
-            Ok(Fit::Misfit) | Err(_) => None,
+        let Ok(reading) = claim.read(self.format, &nothing).await else { return old };
+        match self.fit(reading, &nothing, old, now) {
+            Fit::InStep(state) => state,
+            Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
+            Fit::Misfit(_) => None,
         }
     }
 
@@ -217,15 +227,18 @@ impl Entry {
         let mut state = match (reading.from, state) {
             (From::Known, Some(state)) if reading.pieces.is_empty() => state,
             // Members that were moved here are where nobody else has them.
-            (From::Known, Some(state)) if !state.is_in_place() => return Fit::Misfit,
+            (From::Known, Some(state)) if !state.is_in_place() => return Fit::Misfit(Some(state)),
             (From::Known, Some(mut state)) => match state.catch_up(pieces) {
                 Ok(()) => state,
-                Err(_) => return Fit::Misfit,
+                Err(_) => return Fit::Misfit(None),
             },
-            (From::Known, None) => return Fit::Misfit,
-            (From::Whole, _) => match EndpointState::restore(pieces) {
+            (From::Known, None) => return Fit::Misfit(None),
+            (From::Whole, old) => match EndpointState::restore(pieces) {
                 Ok(mut state) => {
                     self.then = Then::Append;
+                    if let Some(old) = old {
+                        state.inherit(old);
+                    }
                     if let Some(shed) = self.shed {
                         state.forget_absent(shed.absent_seconds, shed.members_limit);
                     }
@@ -253,6 +266,7 @@ impl Entry {
     fn begin_anew(&mut self, now: u64) {
         let life = format!("{now:013x}-{:016x}", self.replicas.guard);
         self.here = Some(Edition { life, version: self.found.version });
+        self.acquaintance = Acquaintance::Stranger;
         self.then = Then::Replace;
     }
 }
@@ -284,4 +298,30 @@ fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
         return Err(Trouble::Future);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Seed;
+    use crate::settings::{Scheme, StorageUrl, StoreTls};
+    use crate::state::EndpointKey;
+    use crate::state::replicas::Address;
+
+    #[tokio::test]
+    async fn rule_0_11_a_memory_that_is_lost_knows_no_folds_any_more() {
+        // Nobody is asked.
+        let address = Address { url: StorageUrl::parse("redis://127.0.0.1:1").unwrap(), tls: StoreTls::default() };
+        let replicas = Replicas::new(address, Duration::ZERO, Arc::default());
+        let (scheme, path_and_query) = (Scheme::Http, "/".to_owned());
+        let endpoint = EndpointKey { scheme, host: "a".into(), port: 1, path_and_query };
+        let name = StateName::new(&endpoint, Format::Text);
+        let mut entry = Entry::new(replicas, name, Format::Text);
+        let state = EndpointState::new(Format::Text, Seed::new(1));
+        entry.acquaintance = Acquaintance::Known;
+        assert!(entry.load(None, Some(state), Duration::ZERO).await.is_some());
+        assert_eq!(entry.acquaintance(), Acquaintance::Known, "it is at hand");
+        assert!(entry.load(None, None, Duration::ZERO).await.is_none());
+        assert_eq!(entry.acquaintance(), Acquaintance::Stranger);
+    }
 }

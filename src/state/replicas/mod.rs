@@ -63,7 +63,15 @@ impl Replicas {
         let link = Link::new(address, telemetry.clone());
         // As random as the seeds of the standard library's maps.
         let guard = RandomState::new().build_hasher().finish();
-        Arc::new(Replicas { link, telemetry, ttl, guard, claims: AtomicU64::new(0), witness: Witness::default(), shelf: Shelf::default() })
+        Arc::new(Replicas {
+            link,
+            telemetry,
+            ttl,
+            guard,
+            claims: AtomicU64::new(0),
+            witness: Witness::default(),
+            shelf: Shelf::default(),
+        })
     }
 
     /// Waits until no other guard scrapes this endpoint.

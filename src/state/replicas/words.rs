@@ -56,9 +56,7 @@ impl From<&Word> for WordRow {
 impl From<WordRow> for Word {
     fn from(row: WordRow) -> Word {
         match row {
-            WordRow::Released { metric, number } => {
-                Word::Released(Release { metric: metric.map(Arc::from), number })
-            }
+            WordRow::Released { metric, number } => Word::Released(Release { metric: metric.map(Arc::from), number }),
             WordRow::Learned(row) => Word::Learned(Learned {
                 metric: row.metric.into(),
                 label: row.label.into(),

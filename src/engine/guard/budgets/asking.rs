@@ -68,8 +68,10 @@ impl Asking<'_> {
     fn family_room(&mut self, ask: &Ask<'_>, admission: Admission, novelty: Novelty) -> Room {
         let origin = Origin::Step(ask.step);
         let mine = |c: &Collapse| c.family == self.family && c.origin == origin && *c.label == *ask.label;
-        if self.budgets.collapses().iter().any(mine) {
-            return Room::Refused(novelty);
+        if let Some(collapse) = self.budgets.collapses().iter().find(|c| mine(c)) {
+            // In the scrape in which the label goes nobody was refused before.
+            let is_first = self.budgets.is_new(collapse);
+            return Room::Refused(if is_first { Novelty::New } else { novelty });
         }
         if admission == Admission::Granted {
             return Room::Granted;
@@ -84,6 +86,6 @@ impl Asking<'_> {
             since: self.now,
             fingerprint: self.terms.fingerprint,
         });
-        Room::Refused(novelty)
+        Room::Refused(Novelty::New)
     }
 }

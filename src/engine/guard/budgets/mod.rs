@@ -327,9 +327,9 @@ impl Budgets {
         if self.fresh_sets.contains(&(family, set)) { Arrival::New } else { arrival }
     }
 
-    /// Whether a label set was kept out lately, or nobody can tell any more.
-    pub fn may_have_refused(&self, family: FamilyKey, set: u64) -> bool {
-        self.kept_out.get(&family).is_some_and(|sets| sets.may_have(set))
+    /// Whether a label set was kept out lately.
+    pub fn has_refused(&self, family: FamilyKey, set: u64) -> Novelty {
+        self.kept_out.get(&family).map_or(Novelty::New, |sets| sets.has(set))
     }
 
     /// A label set there would be without limits.
@@ -342,10 +342,22 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
-    /// Takes up decisions that were written down. What is in demand is not among them, and goes on.
+    /// Takes up decisions that were written down.
     pub fn take_over(&mut self, rows: BudgetRows) {
-        let demand = std::mem::take(&mut self.demand);
-        *self = Budgets { demand, ..rows.give() };
+        self.replace(rows.give());
+    }
+
+    /// Takes up decisions that were read.
+    pub fn replace(&mut self, read: Budgets) {
+        let old = std::mem::replace(self, read);
+        self.inherit(old);
+    }
+
+    /// What is in demand and what was kept out is not written down, and goes on.
+    pub fn inherit(&mut self, old: Budgets) {
+        (self.demand, self.kept_out) = (old.demand, old.kept_out);
+        // None of these was decided here.
+        self.changes = old.changes + 1;
     }
 
     /// Families whose demand is counted.
