@@ -1,8 +1,9 @@
 //! What the endpoints of each target share. It survives reloads; a target that is not configured
 //! any more takes up nothing but its name.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
@@ -22,6 +23,24 @@ pub struct TargetCommons {
     families: DashMap<String, Arc<Share>>,
     lore: Mutex<Lore>,
     tidings: Mutex<Tidings>,
+    values: Mutex<Everywhere>,
+}
+
+/// How many values labels have over all endpoints and guards, as the store that they share says.
+#[derive(Debug, Default)]
+struct Everywhere {
+    asked: Option<Instant>,
+    counts: Arc<ValueCounts>,
+}
+
+/// By metric and label.
+pub type ValueCounts = HashMap<(String, String), u64>;
+
+/// Whether it is time to ask for something again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Now,
+    Later,
 }
 
 /// What goes to and fro between guards.
@@ -151,6 +170,25 @@ impl TargetCommons {
         let release = Release { metric: metric.map(Arc::from), number: after.max((wall_seconds * 1000.0) as u64) };
         locked(&self.tidings).tell([Word::Released(release.clone())]);
         lore.end(release, wall_seconds)
+    }
+
+    /// Over all endpoints and guards; nothing where no store is shared.
+    pub fn values_everywhere(&self) -> Arc<ValueCounts> {
+        locked(&self.values).counts.clone()
+    }
+
+    /// Whether to ask for them; whoever is told so asks.
+    pub fn values_due(&self, after: Duration) -> Due {
+        let mut values = locked(&self.values);
+        if values.asked.is_some_and(|asked| asked.elapsed() < after) {
+            return Due::Later;
+        }
+        values.asked = Some(Instant::now());
+        Due::Now
+    }
+
+    pub fn values_are(&self, counts: ValueCounts) {
+        locked(&self.values).counts = Arc::new(counts);
     }
 
     /// Newest last.

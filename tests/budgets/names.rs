@@ -179,6 +179,25 @@ fn a_label_that_explodes_beside_them_is_folded_as_ever() {
 }
 
 #[test]
+fn what_overflows_has_its_line_within_the_endpoints_limit() {
+    // Names of labels explode: none of them explains how many series there are.
+    let body = |tags: Range<u64>| -> String {
+        let lines = tags.map(|tag| format!("calls_total{{tag_{tag}=\"x\"}} 1\n"));
+        std::iter::once("# TYPE calls_total counter\n".to_owned()).chain(lines).collect()
+    };
+    for before in [0, 10, 150] {
+        let mut endpoint = limited(WATCH, LIMIT);
+        endpoint.scrape(&format!("{}{}", calm(1), body(0..before)));
+        for n in 0..4 {
+            let (out, report) = endpoint.told(&format!("{}{}", calm(n), body(0..500)));
+            assert!(report.forwarded <= LIMIT, "{before}, scrape {n}: {}", report.forwarded);
+            assert!(out.starts_with(&calm(n)), "{out}");
+            assert!(report.forwarded + 30 > LIMIT, "{before}, scrape {n}: {}", report.forwarded);
+        }
+    }
+}
+
+#[test]
 fn a_place_is_free_after_series_ttl() {
     let mut endpoint = limited("policies: [{name: watch, hold: 0s, series_limit: 100000, series_ttl: 10m}]", LIMIT);
     endpoint.scrape(&format!("{}{}", calm(1), named(0..1000, 1)));

@@ -15,7 +15,7 @@ use crate::store::Store;
 const ENDPOINTS: usize = 200;
 
 /// Answers on `/e/<number>` with so many series of `m_total`, endpoint 7 with more.
-struct Crowd {
+pub struct Crowd {
     address: SocketAddr,
     each: Arc<AtomicUsize>,
     seventh: Arc<AtomicUsize>,
@@ -41,7 +41,7 @@ impl Crowd {
         crowd
     }
 
-    fn set(&self, each: usize, seventh: usize) {
+    pub fn set(&self, each: usize, seventh: usize) {
         self.each.store(each, Ordering::SeqCst);
         self.seventh.store(seventh, Ordering::SeqCst);
     }
@@ -55,14 +55,14 @@ fn body(series: usize) -> String {
     body
 }
 
-struct Scene {
-    crowd: Crowd,
-    guards: Vec<Replica>,
+pub struct Scene {
+    pub crowd: Crowd,
+    pub guards: Vec<Replica>,
     _store: Store,
 }
 
 impl Scene {
-    fn set(policy: &str) -> Scene {
+    pub fn set(policy: &str) -> Scene {
         let (crowd, store) = (Crowd::start(), Store::start());
         let settings = format!(
             "storage: {{url: '{}'}}\nbuiltin_policy: false\nscrape: {{annotate: false}}\n\
@@ -75,7 +75,7 @@ impl Scene {
     }
 
     /// The series of an endpoint as one guard shows them.
-    fn series(&self, guard: usize, endpoint: usize) -> Vec<String> {
+    pub fn series(&self, guard: usize, endpoint: usize) -> Vec<String> {
         let path = format!("/scrape?target=http://{}/e/{endpoint}", self.crowd.address);
         let answer = http::get(self.guards[guard].address, &path);
         assert_eq!(answer.status, 200, "{}", answer.reason);

@@ -46,4 +46,5 @@ mod stage;
 mod store;
 mod together;
 mod troubles;
+mod values;
 mod wire;

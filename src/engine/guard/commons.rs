@@ -23,6 +23,9 @@ pub trait Commons: Debug + Send + Sync {
 
     /// Collapses ended by hand, oldest first.
     fn releases(&self) -> Arc<[Release]>;
+
+    /// A series that was not known has this value. Nobody but several guards has to tell.
+    fn meet(&self, _metric: &str, _label: &str, _value: &str) {}
 }
 
 /// A label that some endpoint has folded away.

@@ -151,8 +151,8 @@ impl Entry {
         self.shed = Some(Shed { absent_seconds, members_limit });
     }
 
-    /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the one who waits for the store, the memory
-    /// is no edition any more before the store has said so.
+    /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the
+    /// one who waits for the store, the memory is no edition any more before the store has said so.
     pub fn moves(&mut self) {
         if let Some(here) = self.here.take() {
             self.moved = Some(here);

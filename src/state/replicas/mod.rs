@@ -21,6 +21,7 @@ mod lore;
 mod open;
 mod scripts;
 mod target;
+mod values;
 mod witness;
 mod words;
 

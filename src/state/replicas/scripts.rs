@@ -203,3 +203,32 @@ pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
          return 0",
     )
 });
+
+/// `labels`, a HyperLogLog of the target's; the label it is of, how many labels there may be, milliseconds to
+/// live, hashes. Of too many labels those with most values stay.
+pub static MEET: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then
+           local fewest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+           if tonumber(fewest[2]) >= #ARGV - 3 then return 0 end
+           redis.call('ZREM', KEYS[1], fewest[1])
+         end
+         redis.call('PFADD', KEYS[2], unpack(ARGV, 4))
+         redis.call('ZADD', KEYS[1], redis.call('PFCOUNT', KEYS[2]), ARGV[1])
+         redis.call('PEXPIRE', KEYS[2], ARGV[3])
+         return redis.call('PEXPIRE', KEYS[1], ARGV[3])",
+    )
+});
+
+/// `labels`; what the HyperLogLogs of this and the last generation are called before the label. Gives labels, and
+/// how many values each has had in both.
+pub static VALUES: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local counts = {}
+         for _, label in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+           local values = redis.call('PFCOUNT', ARGV[1] .. label, ARGV[2] .. label)
+           if values > 0 then counts[#counts + 1] = {label, values} else redis.call('ZREM', KEYS[1], label) end
+         end
+         return counts",
+    )
+});
