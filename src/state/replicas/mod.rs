@@ -37,11 +37,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dashmap::DashMap;
+
 use crate::telemetry::Telemetry;
 
 use super::EndpointKey;
 use super::store::Trouble;
 use link::Link;
+use values::Met;
 use witness::Witness;
 
 /// The store that this guard shares with others.
@@ -56,6 +59,8 @@ pub struct Replicas {
     claims: AtomicU64,
     witness: Witness,
     shelf: Shelf,
+    /// Of each target.
+    met: DashMap<String, Arc<Met>>,
 }
 
 impl Replicas {
@@ -64,15 +69,8 @@ impl Replicas {
         let link = Link::new(address, telemetry.clone());
         // As random as the seeds of the standard library's maps.
         let guard = RandomState::new().build_hasher().finish();
-        Arc::new(Replicas {
-            link,
-            telemetry,
-            ttl,
-            guard,
-            claims: AtomicU64::new(0),
-            witness: Witness::default(),
-            shelf: Shelf::default(),
-        })
+        let (claims, witness, shelf, met) = (AtomicU64::new(0), Witness::default(), Shelf::default(), DashMap::new());
+        Arc::new(Replicas { link, telemetry, ttl, guard, claims, witness, shelf, met })
     }
 
     /// Waits until no other guard scrapes this endpoint.
@@ -96,6 +94,11 @@ impl Replicas {
     /// The guard ends: nobody has to wait for what it knows.
     pub async fn leave(&self) {
         witness::leave(self).await;
+    }
+
+    /// The values that have not been told yet.
+    fn met(&self, target: &str) -> Arc<Met> {
+        self.met.entry(target.to_owned()).or_default().clone()
     }
 
     fn not_written(&self, trouble: &Trouble, what: &str) {

@@ -30,7 +30,7 @@ pub struct View {
     counted: Counted,
     newcomers: Newcomers,
     limited: Mutex<HashMap<String, Limited>>,
-    met: Met,
+    met: Arc<Met>,
 }
 
 /// Who gets room that nobody has yet.
@@ -89,7 +89,7 @@ impl View {
         let endpoint = endpoint.to_string();
         let counted = replicas.exchange(target, &commons, &endpoint).await.ok()?;
         let (replicas, target) = (replicas.clone(), target.to_owned());
-        let (limited, met) = (Mutex::default(), Met::default());
+        let (limited, met) = (Mutex::default(), replicas.met(&target));
         Some(View { commons, replicas, target, endpoint, counted, newcomers, limited, met })
     }
 
@@ -124,7 +124,7 @@ impl View {
     /// Tells what was learned, and which values were met.
     pub async fn publish(&self) {
         let _ = self.replicas.tell(&self.target, &self.commons).await;
-        values::share(&self.replicas, &self.target, &self.commons, self.met.take());
+        values::share(&self.replicas, &self.target, &self.commons, &self.met);
     }
 
     async fn count(&self, own: &HashMap<String, u64>, limits: &HashMap<String, (u64, u64)>) -> Settled {

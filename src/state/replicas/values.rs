@@ -19,7 +19,7 @@ use super::Replicas;
 use super::lore::Keys;
 use super::scripts;
 
-/// The values that are new to this guard in the scrape at hand, as hashes that all guards make alike.
+/// The values of a target that are new to this guard and have not been told, as hashes that all guards make alike.
 #[derive(Debug, Default)]
 pub struct Met(Mutex<Values>);
 
@@ -27,7 +27,7 @@ pub struct Met(Mutex<Values>);
 type Names<T> = hashbrown::HashMap<String, T, RandomState>;
 
 #[derive(Debug, Default)]
-pub struct Values {
+struct Values {
     /// By metric and label.
     by_name: Names<Names<HashSet<u64>>>,
     count: usize,
@@ -35,8 +35,8 @@ pub struct Values {
 
 /// All guards hash alike. Whoever makes values collide spoils an estimate and nothing else.
 const ALIKE: Seed = Seed::new(0);
-/// Told of one scrape, and bytes of a name that is told.
-const MOST_VALUES: usize = 10_000;
+/// Told at a time, and bytes of a name that is told.
+const MOST_VALUES: usize = 50_000;
 const LONGEST: usize = 200;
 /// Told at once.
 const PIECE: usize = 1000;
@@ -45,7 +45,7 @@ const MOST_LABELS: usize = 100;
 const GENERATION: f64 = 3600.0;
 /// From the last value that came until nobody asks for its generation.
 const TTL: Duration = Duration::from_secs(2 * 3600);
-/// Between two questions for the counts of a target.
+/// Between two times of telling and asking about a target.
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Met {
@@ -60,22 +60,22 @@ impl Met {
         }
     }
 
-    pub fn take(&self) -> Values {
+    fn take(&self) -> Values {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Tells what is new and asks for what all have told, while nobody waits for it.
-pub fn share(replicas: &Arc<Replicas>, target: &str, commons: &Arc<TargetCommons>, values: Values) {
-    let due = commons.values_due(PAUSE);
-    if values.count == 0 && due == Due::Later {
+pub fn share(replicas: &Arc<Replicas>, target: &str, commons: &Arc<TargetCommons>, met: &Met) {
+    if commons.values_due(PAUSE) == Due::Later {
         return;
     }
+    let values = met.take();
     let (replicas, keys, commons) = (replicas.clone(), Keys::of(target), commons.clone());
     tokio::spawn(async move {
         let generation = (Clock::default().wall_seconds() / GENERATION) as u64;
         // What cannot be told is missing in an estimate; nothing depends on it.
-        if tell(&replicas, &keys, generation, values).await.is_err() || due == Due::Later {
+        if tell(&replicas, &keys, generation, values).await.is_err() {
             return;
         }
         if let Ok(counts) = ask(&replicas, &keys, generation).await {
