@@ -195,7 +195,9 @@ impl Lease {
                     memory.state = keeper.load().await;
                 }
             }
-            Kept::Shared(entry) => memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now).await,
+            Kept::Shared(entry) => {
+                memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now, self.asked).await
+            }
         }
     }
 
