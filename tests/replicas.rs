@@ -10,7 +10,7 @@ mod fleet;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use cardinality_guard::engine::guard::{EndpointState, Extent};
+use cardinality_guard::engine::guard::{EndpointState, Extent, Report};
 use cardinality_guard::engine::model::Format;
 use cardinality_guard::engine::policy::Builtin;
 
@@ -60,7 +60,11 @@ impl Replica {
             let news = log.pieces[self.known - log.base..].iter().map(Vec::as_slice);
             self.endpoint.state().catch_up(news).unwrap();
         } else {
-            self.endpoint.put(EndpointState::restore(log.pieces.iter().map(Vec::as_slice)).unwrap());
+            let mut read = EndpointState::restore(log.pieces.iter().map(Vec::as_slice)).unwrap();
+            if let Some(old) = self.endpoint.take().filter(|_| self.known > 0) {
+                read.inherit(old);
+            }
+            self.endpoint.put(read);
         }
         self.known = log.end();
     }
@@ -162,4 +166,37 @@ fn rule_5_8_a_reload_is_a_baseline_whoever_has_met_new_series_since() {
         let out = scrape(&mut one, &body(2, 50_000 + at));
         assert_eq!(endpoint::value(&out, "m_total{q=\"x\"}"), at as f64);
     }
+}
+
+/// What a scrape says came new and was kept out, enforced and observed.
+fn news(report: &Report) -> [u64; 2] {
+    [&report.blocked_by, &report.observed_blocked_by].map(|by| by.iter().map(|by| by.count).sum())
+}
+
+#[test]
+fn nothing_is_new_because_everything_was_read_again() {
+    let policy = "policies:\n  - {name: x, match: gone_total, action: drop}\n  - {name: o, mode: observe, match: m_total, labels: [{label: job, action: drop}]}\n  - {name: b, series_limit: 3, series_limit_action: drop}\n";
+    let body = |jobs: u64| -> String {
+        let of =
+            |name: &str, jobs: u64| (0..jobs).map(|job| format!("{name}{{job=\"{job}\"}} 1\n")).collect::<String>();
+        format!("# TYPE gone_total counter\n{}# TYPE m_total counter\n{}", of("gone_total", 9), of("m_total", jobs))
+    };
+    let (mut one, mut other, mut log) = (Replica::new(policy), Replica::new(policy), Log::default());
+    assert_eq!(news(&one.endpoint.told(&body(20)).1), [17 + 9, 19]);
+    log.write(one.endpoint.state());
+    one.known = log.end();
+    // A guard that was not there before: as after a restart.
+    other.catch_up(&log);
+    assert_eq!(news(&other.endpoint.told(&body(20)).1), [0, 0], "after a restart");
+    assert_eq!(news(&other.endpoint.told(&body(21)).1), [1, 1], "one is");
+    let mut whole = Vec::new();
+    other.endpoint.state().snapshot(&mut whole);
+    (log.base, log.pieces) = (log.end() + 1, vec![whole]);
+    // And one that was, and reads everything.
+    let labels = |replica: &mut Replica| replica.endpoint.state().label_rows().len();
+    let before = labels(&mut one);
+    one.catch_up(&log);
+    assert!(before > 0 && labels(&mut one) == before, "what is known of labels stays known");
+    assert_eq!(news(&one.endpoint.told(&body(20)).1), [0, 0], "after a whole read");
+    assert_eq!(news(&one.endpoint.told(&body(22)).1), [2, 2], "the other's has come new here, too");
 }

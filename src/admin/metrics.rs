@@ -212,7 +212,8 @@ impl Metric {
         }
     }
 
-    fn label(&mut self, name: &str) -> &mut Label {
+    /// The label of this name, which nobody here may have counted.
+    pub(super) fn label(&mut self, name: &str) -> &mut Label {
         let at = self.labels.iter().position(|label| *label.name == *name).unwrap_or_else(|| {
             self.labels.push(Label {
                 name: name.into(),

@@ -6,10 +6,11 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::state::{Endpoint, Lease};
 
@@ -46,6 +47,9 @@ struct Gate {
     waiting: Arc<AtomicUsize>,
 }
 
+/// A store that is well answers sooner than this.
+const SOON: Duration = Duration::from_millis(250);
+
 /// Counts one that waits for as long as it does.
 struct Waiting(Arc<AtomicUsize>);
 
@@ -71,7 +75,7 @@ impl Admission {
             None => gate.wait(endpoint.lease(), Stage::Endpoint, deadline).await?,
         };
         if of_state == StateUse::Full && lease.is_shared() {
-            gate.wait(lease.claim(), Stage::Endpoint, deadline).await?;
+            gate.turn(lease.claim(), deadline).await?;
         }
         Ok(Admitted { lease, place: gate.place(deadline).await? })
     }
@@ -105,6 +109,16 @@ impl Gate {
         permit.map(|permit| Place { _permit: Some(permit) }).map_err(|_| Failure::Internal)
     }
 
+    /// The turn among several guards is asked for elsewhere: who has the answer soon has not waited.
+    async fn turn<T>(&self, turn: impl Future<Output = T>, deadline: &Deadline) -> Result<T, Failure> {
+        tokio::pin!(turn);
+        let soon = deadline.exporter().min(Instant::now() + SOON);
+        match timeout_at(soon, &mut turn).await {
+            Ok(turn) => Ok(turn),
+            Err(_) => self.wait(turn, Stage::Endpoint, deadline).await,
+        }
+    }
+
     async fn wait<T>(&self, turn: impl Future<Output = T>, stage: Stage, deadline: &Deadline) -> Result<T, Failure> {
         let _waiting = self.count()?;
         timeout_at(deadline.exporter(), turn).await.map_err(|_| deadline.passed(stage))
@@ -123,5 +137,43 @@ impl Gate {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use hyper::header::HeaderMap;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::settings::ScrapeSettings;
+
+    /// What many turns that are asked for at once come to.
+    async fn turns<F: Future<Output = ()> + Send + 'static>(turn: impl Fn() -> F) -> Vec<Result<(), Failure>> {
+        let settings = ScrapeSettings { timeout: 4 * SOON, ..ScrapeSettings::default() };
+        let (gate, deadline) = (Arc::new(Gate::new(4)), Deadline::read(&HeaderMap::new(), &settings, Instant::now()));
+        let asked: Vec<_> = (0..10)
+            .map(|_| {
+                let (gate, turn) = (gate.clone(), turn());
+                tokio::spawn(async move { gate.turn(turn, &deadline).await })
+            })
+            .collect();
+        let mut ended = Vec::new();
+        for asked in asked {
+            ended.push(asked.await.unwrap());
+        }
+        ended
+    }
+
+    #[tokio::test]
+    async fn who_only_asks_for_a_turn_does_not_wait() {
+        let answered_later = || sleep(Duration::from_millis(5));
+        assert!(turns(answered_later).await.iter().all(Result::is_ok));
+        let waited = turns(pending::<()>).await;
+        let overload = waited.iter().filter(|ended| matches!(ended, Err(Failure::Overload))).count();
+        let out_of_time = waited.iter().filter(|ended| matches!(ended, Err(Failure::OutOfTime(..)))).count();
+        assert_eq!((overload, out_of_time), (6, 4), "as many wait as may scrape");
     }
 }

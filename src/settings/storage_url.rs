@@ -29,7 +29,7 @@ pub(super) const HELP: &str = "redis://[user:password@]host:6379[/database]; red
 
 impl StorageUrl {
     /// `None`: it is no such URL.
-    pub(super) fn parse(text: &str) -> Option<StorageUrl> {
+    pub fn parse(text: &str) -> Option<StorageUrl> {
         let (scheme, rest) = text.split_once("://")?;
         let (scheme, form) = scheme.split_once('+').map_or((scheme, None), |(scheme, form)| (scheme, Some(form)));
         if !SCHEMES.contains(&scheme) {

@@ -65,6 +65,6 @@ fn file(
 }
 
 fn has_certificates(path: &Path) -> bool {
-    let found = CertificateDer::pem_file_iter(path).ok().map(|found| found.collect::<Result<Vec<_>, _>>());
+    let found = CertificateDer::pem_file_iter(path).ok().map(Iterator::collect::<Result<Vec<_>, _>>);
     matches!(found, Some(Ok(found)) if !found.is_empty())
 }

@@ -1,8 +1,9 @@
 //! What the endpoints of each target share. It survives reloads; a target that is not configured
 //! any more takes up nothing but its name.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
@@ -22,6 +23,24 @@ pub struct TargetCommons {
     families: DashMap<String, Arc<Share>>,
     lore: Mutex<Lore>,
     tidings: Mutex<Tidings>,
+    values: Mutex<Everywhere>,
+}
+
+/// How many values labels have over all endpoints and guards, as the store that they share says.
+#[derive(Debug, Default)]
+struct Everywhere {
+    asked: Option<Instant>,
+    counts: Arc<ValueCounts>,
+}
+
+/// By metric and label.
+pub type ValueCounts = HashMap<(String, String), u64>;
+
+/// Whether it is time to ask for something again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Now,
+    Later,
 }
 
 /// What goes to and fro between guards.
@@ -36,16 +55,7 @@ struct Tidings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     Learned(Learned),
-    /// Of a metric, or all.
-    Released(Option<String>),
-}
-
-/// Whether what is heard happened while this guard was there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
-    News,
-    /// Before it was: endpoints that remember it need not be told again.
-    Old,
+    Released(Release),
 }
 
 #[derive(Debug, Default)]
@@ -111,8 +121,8 @@ impl TargetCommons {
         News(news)
     }
 
-    /// What another guard tells.
-    pub fn hear(&self, word: Word, age: Age, wall_seconds: f64) {
+    /// What another guard tells, now or long ago: endpoints know which releases they have taken up.
+    pub fn hear(&self, word: Word, wall_seconds: f64) {
         match word {
             Word::Learned(learned) => {
                 let mut lore = self.lock();
@@ -121,12 +131,7 @@ impl TargetCommons {
                     note(&mut lore.events, Event { wall_seconds, learned, what: Happening::Collapsed });
                 }
             }
-            Word::Released(metric) if age == Age::News => drop(self.end(metric.as_deref(), wall_seconds)),
-            Word::Released(metric) => {
-                let mut lore = self.lock();
-                let stays = |l: &&Learned| metric.as_deref().is_some_and(|metric| *l.metric != *metric);
-                lore.learned = lore.learned.iter().filter(stays).cloned().collect();
-            }
+            Word::Released(release) => drop(self.lock().end(release, wall_seconds)),
         }
     }
 
@@ -159,24 +164,31 @@ impl TargetCommons {
 
     /// Ends the collapses of a metric, or all, at every endpoint. Says which labels are there again.
     pub fn release(&self, metric: Option<&str>, wall_seconds: f64) -> Vec<Learned> {
-        locked(&self.tidings).tell([Word::Released(metric.map(str::to_owned))]);
-        self.end(metric, wall_seconds)
+        let mut lore = self.lock();
+        // Later ones have higher numbers, whichever guard and process they come from.
+        let after = lore.releases.last().map_or(0, |last| last.number) + 1;
+        let release = Release { metric: metric.map(Arc::from), number: after.max((wall_seconds * 1000.0) as u64) };
+        locked(&self.tidings).tell([Word::Released(release.clone())]);
+        lore.end(release, wall_seconds)
     }
 
-    fn end(&self, metric: Option<&str>, wall_seconds: f64) -> Vec<Learned> {
-        let mut lore = self.lock();
-        let Lore { learned, releases, events } = &mut *lore;
-        let number = releases.last().map_or(0, |last| last.number) + 1;
-        let release = Release { metric: metric.map(Arc::from), number };
-        let skipped = (releases.len() + 1).saturating_sub(MOST_RELEASES);
-        *releases = releases.iter().cloned().chain([release]).skip(skipped).collect();
-        let ends = |l: &&Learned| metric.is_none_or(|metric| *l.metric == *metric);
-        let ended: Vec<Learned> = learned.iter().filter(ends).cloned().collect();
-        *learned = learned.iter().filter(|l| !ends(l)).cloned().collect();
-        for learned in &ended {
-            note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Released });
+    /// Over all endpoints and guards; nothing where no store is shared.
+    pub fn values_everywhere(&self) -> Arc<ValueCounts> {
+        locked(&self.values).counts.clone()
+    }
+
+    /// Whether to ask for them; whoever is told so asks.
+    pub fn values_due(&self, after: Duration) -> Due {
+        let mut values = locked(&self.values);
+        if values.asked.is_some_and(|asked| asked.elapsed() < after) {
+            return Due::Later;
         }
-        ended
+        values.asked = Some(Instant::now());
+        Due::Now
+    }
+
+    pub fn values_are(&self, counts: ValueCounts) {
+        locked(&self.values).counts = Arc::new(counts);
     }
 
     /// Newest last.
@@ -204,6 +216,26 @@ impl Commons for TargetCommons {
 
     fn releases(&self) -> Arc<[Release]> {
         self.lock().releases.clone()
+    }
+}
+
+impl Lore {
+    fn end(&mut self, release: Release, wall_seconds: f64) -> Vec<Learned> {
+        if self.releases.contains(&release) {
+            return Vec::new();
+        }
+        let Lore { learned, releases, events } = self;
+        let ends = |l: &&Learned| release.metric.as_ref().is_none_or(|metric| *l.metric == **metric);
+        let ended: Vec<Learned> = learned.iter().filter(ends).cloned().collect();
+        *learned = learned.iter().filter(|l| !ends(l)).cloned().collect();
+        for learned in &ended {
+            note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Released });
+        }
+        let mut all: Vec<Release> = releases.iter().cloned().chain([release]).collect();
+        all.sort_by_key(|release| release.number);
+        let skipped = all.len().saturating_sub(MOST_RELEASES);
+        *releases = all.split_off(skipped).into();
+        ended
     }
 }
 

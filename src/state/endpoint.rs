@@ -20,7 +20,7 @@ use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
 use super::looks::Looks;
-use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replicas};
+use super::replicas::{Asides, Claim, Claiming, Cleared, Entry, Keeping, Replayed, Replicas};
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -111,9 +111,10 @@ impl Endpoint {
 
     /// An endpoint that any of several guards may scrape.
     pub(super) fn shared(replicas: &Arc<Replicas>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
+        let shelf = replicas.shelf();
         let memory = |format| {
             let entry = Entry::new(replicas.clone(), StateName::new(key, format), format);
-            Memory { kept: Kept::Shared(entry), ..Memory::default() }
+            Memory { kept: Kept::Shared(entry), asides: Asides::on(shelf), state: None }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));
         let shared = Some((replicas.clone(), key.clone()));
@@ -218,7 +219,12 @@ impl Lease {
             Kept::Shared(entry) => entry.keep(self.claim.take(), state).await,
         };
         match keeping {
-            Keeping::Kept => Showing::Everything,
+            Keeping::Kept => {
+                if memory.asides.clear() == Cleared::Some {
+                    self.gauges.takes(self.slot.memory_bytes());
+                }
+                Showing::Everything
+            }
             Keeping::Withheld => self.withhold(),
         }
     }
@@ -229,7 +235,9 @@ impl Lease {
         let memory = self.slot.memory(format);
         let (Some(state), Kept::Shared(entry)) = (&memory.state, &memory.kept) else { return Showing::Everything };
         memory.asides.keep();
-        Showing::Without(state.withheld(entry.acquaintance()))
+        let withheld = state.withheld(entry.acquaintance());
+        self.gauges.takes(self.slot.memory_bytes());
+        Showing::Without(withheld)
     }
 
     /// The process ends: what is kept is whole and final.
@@ -249,11 +257,17 @@ impl Lease {
         self.abort();
         let memory = self.slot.memory(format);
         let mut state = memory.state.take();
-        if let Kept::Shared(entry) = &memory.kept {
-            match entry.is_in_step() {
-                true => state = state.map(|state| memory.asides.replay(state, entry.committed_at(), &scrape)),
-                // A little earlier than it was, if anything.
-                false => memory.asides.begin(&scrape, scrape.now.saturating_sub(self.asked.elapsed())),
+        if let Kept::Shared(entry) = &mut memory.kept {
+            // A little earlier than it was, if anything.
+            memory.asides.begin(&scrape, scrape.now.saturating_sub(self.asked.elapsed()));
+            if entry.is_in_step()
+                && let Some(read) = state.take()
+            {
+                let (read, replayed) = memory.asides.replay(read, entry.committed_at(), &scrape);
+                state = Some(read);
+                if replayed == Replayed::Some {
+                    entry.moves();
+                }
             }
         }
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
@@ -356,8 +370,16 @@ impl Lease {
     /// Memory is short everywhere: forgets members that have been absent for so long; says how many.
     pub(super) fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> u64 {
         let slot = &mut *self.slot;
-        let states = [&mut slot.text.state, &mut slot.openmetrics.state].into_iter().flatten();
-        let gone = states.map(|state| state.forget_absent(seconds, members_limit)).sum();
+        let forget = |memory: &mut Memory| {
+            let gone = memory.state.as_mut().map_or(0, |state| state.forget_absent(seconds, members_limit));
+            if let Kept::Shared(entry) = &mut memory.kept
+                && gone > 0
+            {
+                entry.sheds(seconds, members_limit);
+            }
+            gone
+        };
+        let gone = forget(&mut slot.text) + forget(&mut slot.openmetrics);
         self.gauges.lost(gone);
         self.gauges.takes(self.slot.memory_bytes());
         gone
@@ -405,7 +427,8 @@ impl Slot {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.states().map(EndpointState::memory).sum::<usize>() + self.looks.memory()
+        let asides = self.text.asides.bytes() + self.openmetrics.asides.bytes();
+        self.states().map(EndpointState::memory).sum::<usize>() + self.looks.memory() + asides
     }
 
     fn put(&mut self, mut state: Box<EndpointState>) {

@@ -20,7 +20,7 @@ pub mod store;
 
 pub use buffers::Buffers;
 pub use clock::Clock;
-pub use commons::{Event, Happening, TargetCommons};
+pub use commons::{Event, Happening, TargetCommons, ValueCounts};
 pub use config::{ActiveTarget, Config, Shared};
 pub use connection::{Connection, ConnectionUse, Io, Origin};
 pub use endpoint::{Endpoint, Lease, Showing};

@@ -33,6 +33,9 @@ const SPARE: u64 = 16;
 impl Endpoints {
     /// Whether another endpoint can be taken in, as things stand. `limit` 0 = off.
     pub fn room(&self, limit: u64) -> Room {
+        if let Some(replicas) = self.replicas() {
+            replicas.shelf().limit(limit);
+        }
         if limit == 0 || self.memory() < limit { Room::Enough } else { Room::Short }
     }
 

@@ -160,8 +160,8 @@ pub(super) static STATE_ERRORS: Family = counter(
     "State that could not be written (slow, full, io, away) or was not resumed (all others), by reason.",
 );
 /// Why state was not written, or not resumed.
-pub(super) const STATE_REASONS: [&str; 11] =
-    ["slow", "full", "io", "unreadable", "version", "stale", "future", "boot", "touched", "away", "behind"];
+pub(super) const STATE_REASONS: [&str; 12] =
+    ["slow", "full", "io", "unreadable", "version", "stale", "future", "boot", "touched", "away", "behind", "awaited"];
 pub(super) static STATE_STORE_UP: Family = gauge(
     "cardinality_guard_state_store_up",
     &[],

@@ -179,6 +179,25 @@ fn a_label_that_explodes_beside_them_is_folded_as_ever() {
 }
 
 #[test]
+fn what_overflows_has_its_line_within_the_endpoints_limit() {
+    // Names of labels explode: none of them explains how many series there are.
+    let body = |tags: Range<u64>| -> String {
+        let lines = tags.map(|tag| format!("calls_total{{tag_{tag}=\"x\"}} 1\n"));
+        std::iter::once("# TYPE calls_total counter\n".to_owned()).chain(lines).collect()
+    };
+    for before in [0, 10, 150] {
+        let mut endpoint = limited(WATCH, LIMIT);
+        endpoint.scrape(&format!("{}{}", calm(1), body(0..before)));
+        for n in 0..4 {
+            let (out, report) = endpoint.told(&format!("{}{}", calm(n), body(0..500)));
+            assert!(report.forwarded <= LIMIT, "{before}, scrape {n}: {}", report.forwarded);
+            assert!(out.starts_with(&calm(n)), "{out}");
+            assert!(report.forwarded + 30 > LIMIT, "{before}, scrape {n}: {}", report.forwarded);
+        }
+    }
+}
+
+#[test]
 fn a_place_is_free_after_series_ttl() {
     let mut endpoint = limited("policies: [{name: watch, hold: 0s, series_limit: 100000, series_ttl: 10m}]", LIMIT);
     endpoint.scrape(&format!("{}{}", calm(1), named(0..1000, 1)));
@@ -303,7 +322,9 @@ fn what_is_given_back_takes_nobody_elses_numbers_along() {
 #[test]
 fn rule_5_8_a_family_that_was_left_out_counts_from_where_it_gets_a_place() {
     let folds = "policies: [{name: ids, hold: 0s, labels: [{label: id, action: drop}]}]";
-    let two = |job: u64, n: u64| format!("# TYPE job_{job}_total counter\njob_{job}_total{{id=\"1\"}} {n}\njob_{job}_total{{id=\"2\"}} {n}\n");
+    let two = |job: u64, n: u64| {
+        format!("# TYPE job_{job}_total counter\njob_{job}_total{{id=\"1\"}} {n}\njob_{job}_total{{id=\"2\"}} {n}\n")
+    };
     for restarts in [false, true] {
         let mut endpoint = limited(folds, LIMIT);
         let body = |n: u64, jobs: u64| calm(n) + &(0..jobs).map(|job| two(job, n)).collect::<String>();
@@ -321,7 +342,10 @@ fn rule_5_8_a_family_that_was_left_out_counts_from_where_it_gets_a_place() {
             let out = endpoint.scrape(&body(n, 1000));
             shown.extend(lines(&out).find(|(series, _)| series.starts_with("job_999_total")).map(|(_, value)| value));
         }
-        assert!(shown.len() > 2 && shown.iter().zip(0..).all(|(now, at)| *now == f64::from(2 * at)), "restart: {restarts}, {shown:?}");
+        assert!(
+            shown.len() > 2 && shown.iter().zip(0..).all(|(now, at)| *now == f64::from(2 * at)),
+            "restart: {restarts}, {shown:?}"
+        );
         // And what is born beside it is born.
         endpoint.scrape(&(body(50_006, 1000) + &two(1000, 5)));
         assert_eq!(endpoint.value("job_1000_total", &(body(50_007, 1000) + &two(1000, 6))), 12.0);

@@ -220,7 +220,8 @@ fn rule_5_8_who_was_refused_and_gets_a_place_counts_from_there() {
     let body = |queues: &[&str], n: u64, births: u64| -> String {
         let line = |q: &&str| {
             let born = (0..births).map(|id| format!("c_total{{id=\"b{id}\",q=\"{q}\"}} 1\n"));
-            format!("c_total{{id=\"1\",q=\"{q}\"}} {n}\nc_total{{id=\"2\",q=\"{q}\"}} {n}\n") + &born.collect::<String>()
+            format!("c_total{{id=\"1\",q=\"{q}\"}} {n}\nc_total{{id=\"2\",q=\"{q}\"}} {n}\n")
+                + &born.collect::<String>()
         };
         "# TYPE c_total counter\n".to_owned() + &queues.iter().map(line).collect::<String>()
     };

@@ -292,10 +292,16 @@ fn rule_5_8_a_family_touched_for_the_first_time_after_the_restart_is_a_baseline(
 #[test]
 fn rule_5_8_what_was_left_out_or_passed_before_the_restart_is_a_baseline_after_it() {
     let ids = "- {name: ids, hold: 0s, labels: [{label: job_id, action: drop}]}";
-    for first in ["{name: x, match: 'm_total{q=\"x\"}', action: drop}", "{name: x, match: 'm_total{q=\"x\"}', action: pass}"] {
+    for first in
+        ["{name: x, match: 'm_total{q=\"x\"}', action: drop}", "{name: x, match: 'm_total{q=\"x\"}', action: pass}"]
+    {
         let before = format!("policies:\n  - {first}\n  {ids}\n");
         let (mut endpoint, mut log) = (Endpoint::new(&before, Format::Text), Log::default());
-        let body = |y: f64, x: f64| format!("# TYPE m_total counter\nm_total{{q=\"y\",job_id=\"b\"}} {y}\nm_total{{q=\"x\",job_id=\"a\"}} {x}\n");
+        let body = |y: f64, x: f64| {
+            format!(
+                "# TYPE m_total counter\nm_total{{q=\"y\",job_id=\"b\"}} {y}\nm_total{{q=\"x\",job_id=\"a\"}} {x}\n"
+            )
+        };
         for at in 0..3 {
             endpoint.scrape(15, &body(1.0 + f64::from(at), 50_000.0));
             log.keep(endpoint.state());
@@ -345,7 +351,11 @@ fn rule_5_8_who_was_absent_when_the_plan_changed_is_a_baseline_after_a_restart_a
 
 #[test]
 fn rule_5_8_who_was_refused_before_the_restart_and_has_room_after_it_is_old() {
-    let policy = |limit: u32| format!("policies: [{{name: b, hold: 0s, series_limit: {limit}, series_limit_action: drop, labels: [{{label: job_id, action: drop}}]}}]");
+    let policy = |limit: u32| {
+        format!(
+            "policies: [{{name: b, hold: 0s, series_limit: {limit}, series_limit_action: drop, labels: [{{label: job_id, action: drop}}]}}]"
+        )
+    };
     let body = |n: u64| -> String {
         let lines = ["a", "b", "c"].map(|q| format!("m_total{{q=\"{q}\",job_id=\"1\"}} {n}\n"));
         "# TYPE m_total counter\n".to_owned() + &lines.concat()

@@ -15,7 +15,7 @@ use crate::store::Store;
 const ENDPOINTS: usize = 200;
 
 /// Answers on `/e/<number>` with so many series of `m_total`, endpoint 7 with more.
-struct Crowd {
+pub struct Crowd {
     address: SocketAddr,
     each: Arc<AtomicUsize>,
     seventh: Arc<AtomicUsize>,
@@ -41,7 +41,7 @@ impl Crowd {
         crowd
     }
 
-    fn set(&self, each: usize, seventh: usize) {
+    pub fn set(&self, each: usize, seventh: usize) {
         self.each.store(each, Ordering::SeqCst);
         self.seventh.store(seventh, Ordering::SeqCst);
     }
@@ -55,14 +55,14 @@ fn body(series: usize) -> String {
     body
 }
 
-struct Scene {
-    crowd: Crowd,
-    guards: Vec<Replica>,
+pub struct Scene {
+    pub crowd: Crowd,
+    pub guards: Vec<Replica>,
     _store: Store,
 }
 
 impl Scene {
-    fn set(policy: &str) -> Scene {
+    pub fn set(policy: &str) -> Scene {
         let (crowd, store) = (Crowd::start(), Store::start());
         let settings = format!(
             "storage: {{url: '{}'}}\nbuiltin_policy: false\nscrape: {{annotate: false}}\n\
@@ -75,7 +75,7 @@ impl Scene {
     }
 
     /// The series of an endpoint as one guard shows them.
-    fn series(&self, guard: usize, endpoint: usize) -> Vec<String> {
+    pub fn series(&self, guard: usize, endpoint: usize) -> Vec<String> {
         let path = format!("/scrape?target=http://{}/e/{endpoint}", self.crowd.address);
         let answer = http::get(self.guards[guard].address, &path);
         assert_eq!(answer.status, 200, "{}", answer.reason);
@@ -167,4 +167,26 @@ fn an_explosion_at_one_endpoint_is_learned_by_every_guard() {
     for turn in [0, 1, 2] {
         assert_eq!(scene.all(turn).iter().filter(|line| line.contains("job=")).count(), 5 * ENDPOINTS, "turn {turn}");
     }
+}
+
+#[test]
+fn a_release_holds_for_a_guard_that_was_not_there() {
+    let policy = "policies: [{name: p, hold: 0s, series_limit_total: 1500, series_limit_action: collapse}]";
+    let scene = Scene::set(policy);
+    assert_eq!(scene.all(0).len(), 5 * ENDPOINTS);
+    scene.crowd.set(5, 5000);
+    scene.series(1, 7);
+    assert!(scene.all(0).iter().all(|line| !line.contains("job=")));
+    scene.crowd.set(5, 5);
+    let release = "/api/v1/release?target=crowd&metric=m_total";
+    assert_eq!(http::request(scene.guards[2].address, "POST", release, &[("Content-Length", "0")]).status, 200);
+    let released = |guard, endpoint| scene.series(guard, endpoint).iter().filter(|line| line.contains("job=")).count();
+    assert_eq!(released(2, 3), 5);
+    scene.guards[1].terminate();
+    scene.guards[1].start_again();
+    // It is the first to scrape these since the release.
+    for endpoint in [4, 10, 16] {
+        assert_eq!(released(1, endpoint), 5);
+    }
+    assert_eq!([released(0, 4), released(2, 22), released(0, 23)], [5; 3]);
 }

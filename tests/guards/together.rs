@@ -95,7 +95,7 @@ fn a_guard_that_was_stopped_in_a_scrape_may_not_commit_when_it_goes_on() {
             stage.guards[0].signal("-CONT");
             match stopped.join().unwrap() {
                 // Stopped before it asked, it asked then.
-                Shown::Counter(shown) => assert!(shown <= stage.exporter.increments()),
+                Shown::Counter(shown) => assert!(shown <= stage.exporter.increments(), "{shown}"),
                 Shown::Withheld | Shown::Nothing => {}
             }
         });

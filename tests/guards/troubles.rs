@@ -49,6 +49,8 @@ fn rule_7_2_a_store_that_comes_back_with_its_data_goes_on() {
         }
         stage.round(2);
     }
+    let awaited = "cardinality_guard_state_write_errors_total{reason=\"awaited\"}";
+    assert!(stage.guards.iter().map(|guard| guard.metric(awaited)).sum::<f64>() > 0.0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::store::Store;
 const MEMBERS: u64 = 10_000;
 /// One in so many moves from one body to the next.
 const ONE_IN: u64 = 10;
-const SCRAPES: u64 = 40;
+const SCRAPES: u64 = 200;
 
 /// Every body moves another tenth of the counters, by amounts of all sizes.
 fn exporter() -> SocketAddr {
@@ -45,7 +45,8 @@ fn a_scrape_sends_the_store_at_most_25_bytes_for_a_member_that_moved() {
     );
     let guards: Vec<Replica> = (0..3).map(|_| Replica::start(&settings, POLICY)).collect();
     let scrape = |turn: u64| assert!(matches!(guards[turn as usize % 3].scrape("app"), Shown::Counter(_)));
-    (0..6).for_each(scrape);
+    // Until every guard has met every series and told its values.
+    (0..15).for_each(scrape);
     let traffic = || (store.info("stats", "total_net_input_bytes"), store.info("stats", "total_net_output_bytes"));
     let before = traffic();
     (0..SCRAPES).for_each(scrape);

@@ -55,6 +55,10 @@ impl Endpoint {
         self.state.as_mut().expect("a scrape gives its state back")
     }
 
+    pub fn take(&mut self) -> Option<Box<EndpointState>> {
+        self.state.take()
+    }
+
     pub fn put(&mut self, state: Box<EndpointState>) {
         self.state = Some(state);
     }

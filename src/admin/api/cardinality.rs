@@ -12,7 +12,7 @@ use crate::admin::reply::Reply;
 use crate::admin::when::rfc3339;
 use crate::engine::cardinality::{Count, Estimated};
 use crate::engine::policy::{Manner, Shape};
-use crate::state::Shared;
+use crate::state::{Shared, ValueCounts};
 
 /// Metrics in an answer, unless `limit` asks for another number of them.
 const USUAL: usize = 50;
@@ -31,18 +31,26 @@ pub(super) fn answer(shared: &Shared, uri: &Uri) -> Result<Reply, Reply> {
     if let (Some(endpoint), true) = (&wanted, live.is_empty()) {
         return Err(not_found(&format!("no endpoint of {name} in memory is {endpoint}")));
     }
-    let events = shared.commons(name).events();
-    let found = metrics::of(&target, &live, &events, None, (limit, Also::Nothing));
+    let commons = shared.commons(name);
+    let (events, everywhere) = (commons.events(), commons.values_everywhere());
+    let mut found = metrics::of(&target, &live, &events, None, (limit, Also::Nothing));
+    // Other guards may have met a label that this one has not listed.
+    for (metric, label) in everywhere.keys() {
+        if let Some(metric) = found.metrics.iter_mut().find(|found| *found.name == **metric) {
+            metric.label(label);
+        }
+    }
     Ok(Reply::data(json!({
         "target": name,
         "endpoints": live.len(),
-        "metrics": found.metrics.iter().map(metric).collect::<Vec<_>>(),
+        "metrics": found.metrics.iter().map(|found| metric(found, &everywhere)).collect::<Vec<_>>(),
         "total": found.all,
         "truncated": found.all > found.metrics.len(),
     })))
 }
 
-fn metric(metric: &Metric) -> Value {
+fn metric(metric: &Metric, everywhere: &ValueCounts) -> Value {
+    let of = |label: &Label| everywhere.get(&(metric.name.to_string(), label.name.to_string())).copied();
     json!({
         "metric": &*metric.name,
         "type": metric.kind.as_str(),
@@ -53,15 +61,16 @@ fn metric(metric: &Metric) -> Value {
         "guard": metric.deeds.iter().map(deed).collect::<Vec<_>>(),
         "beyondRange": metric.beyond_range,
         "outlived": metric.outlived.as_ref().map(|gauges| json!({"label": &*gauges.label, "series": gauges.series})),
-        "labels": metric.labels.iter().map(label).collect::<Vec<_>>(),
+        "labels": metric.labels.iter().map(|it| label(it, of(it))).collect::<Vec<_>>(),
     })
 }
 
-fn label(label: &Label) -> Value {
+fn label(label: &Label, everywhere: Option<u64>) -> Value {
     json!({
         "label": &*label.name,
         "values": label.values.map(|values| values.value),
         "estimated": label.estimated() == Estimated::Yes,
+        "valuesEverywhere": everywhere,
         "shape": label.shape.map(Shape::as_str),
         "samples": label.samples,
         "leaves": label.leaves.map(|Count { value, .. }| value),

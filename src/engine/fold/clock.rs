@@ -8,7 +8,9 @@ use std::time::Duration;
 pub struct EndpointClock {
     seconds: f64,
     last: Option<Duration>,
-    before: (f64, Option<Duration>),
+    /// Of the time since somebody else's scrape, what passed before this process began to watch.
+    head_start: f64,
+    before: (f64, Option<Duration>, f64),
 }
 
 const LONGEST_STEP: Duration = Duration::from_secs(60);
@@ -16,7 +18,8 @@ const LONGEST_STEP: Duration = Duration::from_secs(60);
 impl EndpointClock {
     /// A scrape begins at the monotonic instant `now`.
     pub fn advance(&mut self, now: Duration) {
-        self.before = (self.seconds, self.last);
+        self.before = (self.seconds, self.last, self.head_start);
+        self.seconds += std::mem::take(&mut self.head_start);
         if let Some(last) = self.last {
             self.seconds += now.saturating_sub(last).min(LONGEST_STEP).as_secs_f64();
         }
@@ -25,22 +28,22 @@ impl EndpointClock {
 
     /// It was not a good one.
     pub fn take_back(&mut self) {
-        (self.seconds, self.last) = self.before;
+        (self.seconds, self.last, self.head_start) = self.before;
     }
 
     /// Goes on from where it stood when it was written down. Monotonic time does not survive the
     /// process, so the next good scrape adds nothing.
     pub fn resume(&mut self, seconds: f64) {
-        *self = EndpointClock { seconds, last: None, before: (seconds, None) };
+        *self = EndpointClock { seconds, last: None, head_start: 0.0, before: (seconds, None, 0.0) };
     }
 
-    /// The last good scrape was somebody else's, so long before `now`: what has passed since counts.
+    /// The last good scrape was somebody else's, so long before `now`: what has passed since counts
+    /// with the next good one, however often this is told before it.
     pub fn last_was(&mut self, ago: Duration, now: Duration) {
         let ago = ago.min(LONGEST_STEP);
         self.last = Some(now.saturating_sub(ago));
-        // Of the time before this process began to watch only the sum is of interest.
-        self.seconds += ago.saturating_sub(now).as_secs_f64();
-        self.before = (self.seconds, self.last);
+        self.head_start = ago.saturating_sub(now).as_secs_f64();
+        self.before = (self.seconds, self.last, self.head_start);
     }
 
     /// Where it stood at the last good scrape.
@@ -79,6 +82,25 @@ mod tests {
             clock.advance(now);
             assert_eq!(clock.seconds(), 100.0 + counts);
         }
+    }
+
+    #[test]
+    fn rule_1_7_time_before_this_process_counts_once_however_many_scrapes_fail() {
+        let at = Duration::from_secs;
+        let mut clock = EndpointClock::default();
+        clock.resume(100.0);
+        for now in 2..6 {
+            clock.last_was(at(38 + now), at(now));
+            assert_eq!(clock.seconds(), 100.0, "nothing is committed yet");
+            clock.advance(at(now));
+            assert_eq!(clock.seconds(), 138.0 + now as f64);
+            clock.take_back();
+        }
+        clock.last_was(at(50), at(12));
+        clock.advance(at(12));
+        assert_eq!(clock.seconds(), 150.0);
+        clock.advance(at(20));
+        assert_eq!(clock.seconds(), 158.0);
     }
 
     #[test]

@@ -124,6 +124,11 @@ impl Alike {
         self.changes = changes;
     }
 
+    /// Bytes on the heap, but for what is small.
+    pub fn memory(&self) -> usize {
+        self.decisions.allocation_size()
+    }
+
     /// Groups or limits are not what they were.
     pub fn clear(&mut self) {
         self.makes.clear();

@@ -23,6 +23,9 @@ pub trait Commons: Debug + Send + Sync {
 
     /// Collapses ended by hand, oldest first.
     fn releases(&self) -> Arc<[Release]>;
+
+    /// A series that was not known has this value. Nobody but several guards has to tell.
+    fn meet(&self, _metric: &str, _label: &str, _value: &str) {}
 }
 
 /// A label that some endpoint has folded away.
@@ -41,7 +44,7 @@ pub struct Learned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     pub metric: Option<Arc<str>>,
-    /// Later ones have higher numbers, from 1.
+    /// Later ones have higher numbers, whichever process they come from.
     pub number: u64,
 }
 

@@ -38,6 +38,8 @@ pub(super) enum Room {
 
 /// Families looked at in one relief: looking is a walk over all lines that are held.
 const MOST_TRIED: usize = 64;
+/// How often a family is closed in one relief: it may overflow in more ways than one.
+const MOST_CLOSED: usize = 3;
 /// Members of a family whose name is what explodes, at most.
 const FEW: u64 = 8;
 /// Series that an endpoint may have of families that come new, whatever the others of its target
@@ -134,10 +136,15 @@ impl Guard {
 
     /// What no label explains is refused: the largest families give up what is too much.
     fn close_largest(&mut self) -> Result<(), ScrapeError> {
-        for (series, id) in self.by_size().into_iter().take(MOST_TRIED) {
-            match self.excess() {
-                0 => return Ok(()),
-                excess => self.close(id, series.saturating_sub(excess).max(1))?,
+        for (_, id) in self.by_size().into_iter().take(MOST_TRIED) {
+            // What overflows has a line, too.
+            let mut places = self.state.families.get(id).count.all.saturating_sub(self.state.weight(id));
+            for _ in 0..MOST_CLOSED {
+                match self.excess() {
+                    0 => return Ok(()),
+                    excess => places = places.saturating_sub(excess).max(1),
+                }
+                self.close(id, places)?;
             }
         }
         Ok(())
@@ -286,7 +293,8 @@ impl EndpointState {
         let who = family.hash.0;
         let arrival = self.budgets.keeps_out(who, LineSlot::of(role, reserved).mixed_with(own));
         let what = What::Dropped { family: outsiders, cause, note: UNNOTED };
-        let was_left_out = matches!(arrival, Arrival::Known | Arrival::Again);
+        let is_old = matches!(arrival, Arrival::Known | Arrival::Again);
+        let was_left_out = is_old || self.may_be_old(outsiders, Left::ByLimit);
         Met { place: Sample { family: outsiders, role }, what, uplifted: None, was_left_out }
     }
 

@@ -49,9 +49,12 @@ impl EndpointState {
             return;
         }
         self.census_left -= 1;
-        let census = &mut self.families.get_mut(id).census;
-        let census = census.get_or_insert_with(|| Box::new(Census::new(BOUNDS)));
+        let family = self.families.get_mut(id);
+        let census = family.census.get_or_insert_with(|| Box::new(Census::new(BOUNDS)));
         census.add(labels, &self.seed, shape);
+        if let Some(commons) = &self.commons {
+            labels.iter().for_each(|(label, value)| commons.meet(&family.name, label, value));
+        }
     }
 
     /// A pass begins: so many new series may be counted.

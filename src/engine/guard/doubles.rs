@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::inherit::Recollection;
 use super::report::{Attributed, FamilyReport, Report};
 use super::state::EndpointState;
-use super::{Annotate, BodyEnd, Guard, Scrape};
+use super::{Annotate, BodyEnd, Guard, Scrape, ScrapeError};
 use crate::engine::policy::{Manner, Observer};
 
 /// A double between two scrapes.
@@ -75,7 +76,7 @@ impl Watching {
 
     fn finish(self, end: BodyEnd) -> (Option<Double>, Option<WouldHave>) {
         let (state, report) = match self.stage {
-            Stage::Reading(guard) => guard.finish(end, &mut Vec::new()),
+            Stage::Reading(guard) => finish(*guard, end),
             Stage::Failed(state) => return (Some(Double::new(self.policy, state)), None),
             Stage::Between => return (None, None),
         };
@@ -94,6 +95,17 @@ impl Watching {
         drop(state.take_buffer());
         Some(Double::new(self.policy, state))
     }
+}
+
+/// Of what was there before a double was read nobody knows what is new.
+fn finish(guard: Guard, end: BodyEnd) -> (Box<EndpointState>, Result<Report, ScrapeError>) {
+    let knew = guard.state.recollection;
+    let (state, report) = guard.finish(end, &mut Vec::new());
+    let report = report.map(|report| match knew {
+        Recollection::Whole => report,
+        Recollection::Written => Report { blocked_by: Vec::new(), ..report },
+    });
+    (state, report)
 }
 
 impl Guard {

@@ -315,6 +315,18 @@ impl Families {
         ids
     }
 
+    /// Goes on counting what `old` has counted.
+    pub fn inherit(&mut self, old: &mut Families) {
+        let mut counted: HashMap<SeriesHash, &mut Family> =
+            old.all.iter_mut().filter(|family| family.census.is_some()).map(|family| (family.hash, family)).collect();
+        for family in &mut self.all {
+            if let Some(old) = counted.remove(&family.hash) {
+                family.census = old.census.take();
+                (family.uncounted, family.counted_since) = (old.uncounted, old.counted_since);
+            }
+        }
+    }
+
     /// Others have met series since.
     pub fn others_came(&mut self) {
         self.all.iter_mut().for_each(|family| family.unremembered.is_of_others());

@@ -100,6 +100,8 @@ const FEWEST_OBSERVATIONS: f64 = 10.0;
 /// Histogram series and gauges that are looked at; an explosion is told by others.
 const MOST_MEMBERS: usize = 20_000;
 const MOST_HISTOGRAMS: usize = 1_000;
+/// Histograms and gauges whose samples are looked at.
+const MOST_KINDS: usize = 20_000;
 const MOST_GAUGES: usize = 2_000;
 
 impl Sight {
@@ -193,7 +195,7 @@ impl Look {
                 Step::End => self.ended = Ended::Yes,
                 Step::Meta(meta) => {
                     if let (Keyword::Type, Some(kind @ (Kind::Gauge | Kind::Histogram))) = (meta.keyword, meta.kind) {
-                        self.kinds.insert(self.tokens.name().into(), kind);
+                        self.declare(kind);
                     }
                 }
                 Step::Sample(sample) => {
@@ -205,6 +207,13 @@ impl Look {
         }
         self.rest = input;
         self.rest.drain(..at);
+    }
+
+    /// Names that change for ever are not looked at for ever.
+    fn declare(&mut self, kind: Kind) {
+        if self.kinds.len() < MOST_KINDS {
+            self.kinds.insert(self.tokens.name().into(), kind);
+        }
     }
 
     fn sample(&mut self, value: f64, seed: &Seed) {
@@ -230,7 +239,7 @@ impl Look {
             return;
         }
         let member = self.members.entry(key).or_insert_with(|| Member {
-            family: name.trim_end_matches("_bucket").into(),
+            family: name.strip_suffix("_bucket").unwrap_or(name).into(),
             last: (f64::NEG_INFINITY, 0.0),
             all: 0.0,
         });
@@ -363,6 +372,20 @@ mod tests {
         looked(&mut sight, &(gauges([(1, 2.0), (2, 1.0), (3, 0.0)]) + &beat(100)));
         let found = looked(&mut sight, &(gauges([(1, 2.0), (2, 3.0), (3, 0.0)]) + &beat(160)));
         assert_eq!(found.outlived, []);
+    }
+
+    #[test]
+    fn a_histogram_is_told_by_its_name_whatever_that_ends_in() {
+        let body = histogram(60, 80).replace("h_bucket", "h_bucket_bucket").replace("TYPE h ", "TYPE h_bucket ");
+        let found = looked(&mut sight(), &body);
+        assert_eq!(found.beyond_range, [BeyondRange { metric: "h_bucket".into(), observations: 160.0, ratio: 0.25 }]);
+    }
+
+    #[test]
+    fn names_that_are_declared_for_ever_are_not_remembered_for_ever() {
+        let mut look = sight().look(Format::Text);
+        (0..MOST_KINDS + 100).for_each(|at| look.push(format!("# TYPE g_{at} gauge\n").as_bytes()));
+        assert_eq!(look.kinds.len(), MOST_KINDS);
     }
 
     #[test]

@@ -110,17 +110,13 @@ impl EndpointState {
             }
             Outcome::Pass | Outcome::Unchanged => (NOBODY, self.fold.find_group(key), None),
             Outcome::Dropped(cause) => {
-                let is_refused = cause.action == Action::SeriesDrop;
-                self.leave_unremembered(id, if is_refused { Left::ByLimit } else { Left::ByPlan });
-                let cause = self.causes.number(cause, &metric);
                 return Ok(self.left_out(sample, cause, key, reserved, scratch));
             }
             Outcome::Changed(cause) => {
                 let settings = self.families.get(id).plan.settings(decision.settings).clone();
                 if settings.aggregate == Some(Aggregate::Drop) {
-                    self.leave_unremembered(id, Left::ByPlan);
-                    let cause = self.causes.number(&Cause { action: Action::Drop, ..cause.clone() }, &metric);
-                    return Ok(self.left_out(sample, cause, key, reserved, scratch));
+                    let cause = Cause { action: Action::Drop, ..cause.clone() };
+                    return Ok(self.left_out(sample, &cause, key, reserved, scratch));
                 }
                 let number = self.causes.number(cause, &metric);
                 let (group, uplifted) = self.group_for(id, number, cause.action, &settings, scratch);
@@ -273,12 +269,14 @@ impl EndpointState {
     fn left_out(
         &mut self,
         place: Sample,
-        cause: u32,
+        cause: &Cause,
         own: SeriesHash,
         reserved: Option<(&str, &str)>,
         scratch: &mut Scratch,
     ) -> Met {
         let Sample { family: id, role } = place;
+        let who = Left::by(cause);
+        self.leave_unremembered(id, who);
         let note = &mut scratch.books.note;
         note.slots.clear();
         if self.families.get(id).plan.edits() {
@@ -289,9 +287,11 @@ impl EndpointState {
         note.slot = (!note.way.is_empty()).then_some(slot);
         let note = self.notes.number(note);
         // Apart from what limits meet.
-        let who = self.families.get(id).hash.0.rotate_left(1).wrapping_add(u64::from(cause));
-        let arrival = self.budgets.keeps_out(who, slot.mixed_with(own));
-        let was_left_out = matches!(arrival, Arrival::Known | Arrival::Again);
+        let family = self.families.get(id);
+        let policy = self.seed.hash(cause.policy.as_bytes()).0.wrapping_add(who as u64);
+        let (cause, hash) = (self.causes.number(cause, &family.name), family.hash.0);
+        let arrival = self.budgets.keeps_out(hash.rotate_left(1).wrapping_add(policy), slot.mixed_with(own));
+        let was_left_out = matches!(arrival, Arrival::Known | Arrival::Again) || self.may_be_old(id, who);
         Met { place, what: What::Dropped { family: id, cause, note }, uplifted: None, was_left_out }
     }
 }

@@ -19,6 +19,7 @@ mod demography;
 mod doubles;
 mod exemplars;
 mod families;
+mod inherit;
 mod known;
 mod limits;
 mod lines;
@@ -65,6 +66,7 @@ use crate::engine::model::Format;
 use alike::Ready;
 use annotate::write_annotation;
 use doubles::Watching;
+use inherit::Recollection;
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
@@ -92,11 +94,11 @@ pub struct Guard {
     output: Output,
     body: Body,
     shown: ShownLines,
-    /// The output is leaving before the body's end.
     /// Lines read ahead, and how many are to be: see `ahead`.
     ready: Vec<Ready>,
     kin: Vec<Kin>,
     haste: usize,
+    /// The output is leaving before the body's end.
     is_leaving: bool,
     is_ending: bool,
     settled_as: Option<Process>,
@@ -435,6 +437,7 @@ impl Guard {
         state.families.commit(state.scrape);
         state.budgets.commit();
         state.fold.commit(process, state.clients.hold_seconds());
+        state.recollection = Recollection::Whole;
         state.process.commit(self.body.start_time, now);
         state.clients.answered(self.scrape.client, self.scrape.now);
         state.epoch_seconds.get_or_insert(self.scrape.wall_seconds);

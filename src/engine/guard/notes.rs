@@ -12,6 +12,8 @@ use crate::engine::model::SeriesHash;
 pub struct Notes {
     all: Vec<Note>,
     index: HashMap<Note, u32>,
+    /// Bytes that notes point to.
+    held: usize,
 }
 
 /// What is noted of a member.
@@ -54,6 +56,11 @@ impl Note {
     fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.way.is_empty()
     }
+
+    /// Bytes on the heap, once it is copied.
+    fn held(&self) -> usize {
+        self.slots.len() * size_of::<Slot>() + self.way.len() * size_of::<Waypoint>()
+    }
 }
 
 /// Notes kept beyond twice the members.
@@ -71,6 +78,7 @@ impl Notes {
         if let Some(&n) = self.index.get(note) {
             return n;
         }
+        self.held += 2 * note.held();
         self.all.push(note.clone());
         let number = self.all.len() as u32;
         self.index.insert(note.clone(), number);
@@ -115,7 +123,7 @@ impl Notes {
     /// Keeps the notes that are used, and tells the new number of each.
     pub fn compact(&mut self, used: &HashSet<u32>) -> HashMap<u32, u32> {
         let old = std::mem::take(&mut self.all);
-        self.index.clear();
+        (self.index, self.held) = (HashMap::new(), 0);
         let mut renumbered = HashMap::new();
         for (note, number) in old.into_iter().zip(1..) {
             if used.contains(&number) {
@@ -123,6 +131,12 @@ impl Notes {
             }
         }
         renumbered
+    }
+
+    /// Bytes on the heap.
+    pub fn memory(&self) -> usize {
+        let each = size_of::<Note>();
+        self.all.capacity() * each + self.index.capacity() * (each + size_of::<(u32, u32)>()) + self.held
     }
 
     /// Causes of changes on the way.
@@ -141,5 +155,23 @@ impl Notes {
     /// Another plan gives other places: members are asked again when they are met.
     pub fn clear(&mut self) {
         *self = Notes::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_of_many_takes_memory_until_they_are_gone() {
+        let note = |value| Note { slots: vec![Slot { book: 1, value }], ..Note::default() };
+        let mut notes = Notes::default();
+        assert_eq!(notes.memory(), 0);
+        (0..1000).for_each(|value| assert_ne!(notes.number(&note(value)), UNNOTED));
+        let (many, least) = (notes.memory(), 2 * 1000 * (size_of::<Note>() + size_of::<Slot>()));
+        assert!((least..2 * least).contains(&many), "{many}");
+        notes.compact(&HashSet::from([5]));
+        assert!(notes.memory() < many / 100, "{}", notes.memory());
+        assert_eq!(notes.slots(1), [Slot { book: 1, value: 4 }]);
     }
 }

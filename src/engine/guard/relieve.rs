@@ -275,7 +275,7 @@ impl EndpointState {
         let is_kept =
             matches!(self.families.get(id).plan.budget().enforced.action, LimitAction::Drop | LimitAction::Fail);
         let inside = if is_kept { standing.len() } else { standing.len().min(places) };
-        self.budgets.close(key, Gate::new(standing[..inside].iter().copied()));
+        self.budgets.close(key, Gate::new(standing[..inside].iter().copied(), places));
         standing.len() - inside
     }
 

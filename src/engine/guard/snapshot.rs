@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::budgets::BudgetRows;
 use super::doubles::Double;
 use super::families::{Families, Tracking};
+use super::inherit::Recollection;
 use super::notes::UNNOTED;
 use super::process::ProcessWatch;
 use super::state::EndpointState;
@@ -33,6 +34,8 @@ struct Piece<R = Rows> {
     process: ProcessWatch,
     last_sweep: f64,
     hold_seconds: f64,
+    /// Number of the last release that was taken up.
+    released: u64,
     held_families: Vec<String>,
     families: Vec<(u32, Named, FamilyRow)>,
     rows: R,
@@ -97,6 +100,8 @@ impl EndpointState {
         for piece in pieces {
             state.take_up(Piece::read(piece)?)?;
         }
+        state.recollection = Recollection::Written;
+        state.doubles.iter_mut().for_each(|double| double.state.recollection = Recollection::Written);
         state.note_written();
         Ok(state)
     }
@@ -133,7 +138,7 @@ impl EndpointState {
     }
 
     /// As after a restart: others have met series and decided about them.
-    fn decide_everything_anew(&mut self) {
+    pub(super) fn decide_everything_anew(&mut self) {
         self.series.clear(&mut self.fold.members);
         self.notes.clear();
         self.fold.members.renumber_shadows(|_| UNNOTED);
@@ -175,6 +180,7 @@ impl EndpointState {
             process: self.process,
             last_sweep: self.last_sweep,
             hold_seconds: self.clients.hold_seconds(),
+            released: self.released,
             held_families: self.held_families.iter().map(ToString::to_string).collect(),
             families: self.fold.family_rows(extent, outside).into_iter().map(name).collect(),
             rows: self.fold.rows(extent),
@@ -201,6 +207,7 @@ impl EndpointState {
         self.process = piece.process;
         self.last_sweep = piece.last_sweep;
         self.clients = Clients::resume(piece.hold_seconds);
+        self.released = piece.released;
         self.held_families = piece.held_families.into_iter().map(Arc::from).collect();
         for (at, named, row) in piece.families {
             self.take_up_family(FamilyId(at), named, row)?;
@@ -208,12 +215,16 @@ impl EndpointState {
         if let Some(rows) = piece.budgets {
             self.budgets.take_over(rows);
         }
+        let released = self.released;
         for (policy, rows) in piece.observed {
             self.take_up_observed(policy, rows);
         }
         self.fold.read(piece.rows)?;
         let now = self.fold.clock.seconds();
-        self.doubles.iter_mut().for_each(|double| double.state.fold.clock.resume(now));
+        for double in &mut self.doubles {
+            double.state.fold.clock.resume(now);
+            double.state.released = released;
+        }
         self.spread_collapses();
         Ok(())
     }
@@ -225,7 +236,9 @@ impl EndpointState {
             self.doubles.len() - 1
         });
         if let Some(rows) = rows {
-            self.doubles[at].state.budgets = rows.give();
+            let state = &mut self.doubles[at].state;
+            state.budgets.take_over(rows);
+            state.decide_everything_anew();
         }
     }
 

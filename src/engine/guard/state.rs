@@ -11,6 +11,7 @@ use super::crowd::Doors;
 use super::demography::LabelRow;
 use super::doubles::Double;
 use super::families::Families;
+use super::inherit::Recollection;
 use super::lines::LoneLine;
 use super::notes::{Note, Notes, UNNOTED};
 use super::process::ProcessWatch;
@@ -71,6 +72,7 @@ pub struct EndpointState {
     pub(super) epoch_seconds: Option<f64>,
     /// One for each policy that only observes: the endpoint as it were if that policy were enforced.
     pub(super) doubles: Vec<Double>,
+    pub(super) recollection: Recollection,
     /// The policy whose double this is.
     pub(super) observer: Option<Arc<str>>,
     pub(super) alike: Alike,
@@ -167,6 +169,7 @@ impl EndpointState {
             last_sweep: 0.0,
             epoch_seconds: None,
             doubles: Vec::new(),
+            recollection: Recollection::Whole,
             observer: None,
             alike: Alike::default(),
             scratch: Scratch::default(),
@@ -188,6 +191,8 @@ impl EndpointState {
             + self.families.memory()
             + self.fold.memory()
             + self.budgets.memory()
+            + self.notes.memory()
+            + self.alike.memory()
             + self.lone.capacity() * size_of::<LoneLine>()
             + self.doubles.iter().map(|double| double.state.memory()).sum::<usize>()
     }

@@ -2,11 +2,12 @@
 //! is older than it looks (rule 5.8). It outlives decisions, spellings and the process.
 
 use super::families::Tracking;
+use super::inherit::Recollection;
 use super::state::EndpointState;
 use crate::engine::cardinality::Novelty;
 use crate::engine::fold::FamilyId;
 use crate::engine::model::SeriesHash;
-use crate::engine::policy::LimitAction;
+use crate::engine::policy::{Action, Cause, LimitAction};
 
 /// Of one family, since the plan in force is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,12 @@ pub(super) enum Left {
 
 const BY_PLAN: u8 = 1;
 const BY_LIMIT: u8 = 2;
+
+impl Left {
+    pub fn by(cause: &Cause) -> Left {
+        if cause.action == Action::SeriesDrop { Left::ByLimit } else { Left::ByPlan }
+    }
+}
 
 impl Unremembered {
     fn note(&mut self, who: Left, scrape: u32) {
@@ -71,9 +78,17 @@ impl Unremembered {
         }
     }
 
+    /// Whether some were left out so before what is known here.
+    fn was_read(self, who: Left) -> bool {
+        match who {
+            Left::ByPlan => self.by_plan == Since::Before,
+            Left::ByLimit => self.by_limit == Since::Before,
+        }
+    }
+
     /// Whether nobody here knows who was refused.
     fn are_refused_unknown(self) -> bool {
-        self.by_limit == Since::Before
+        self.was_read(Left::ByLimit)
     }
 
     pub fn is_anything(self) -> bool {
@@ -108,6 +123,12 @@ impl EndpointState {
         }
     }
 
+    /// Whether a series that is left out may have been left out before the state was read: nobody
+    /// should hear of it as new.
+    pub(super) fn may_be_old(&self, id: FamilyId, who: Left) -> bool {
+        self.recollection == Recollection::Written && self.families.get(id).unremembered.was_read(who)
+    }
+
     /// A line of a family gets a place. If the family had none before, its members were there
     /// nevertheless: it begins as if it were the first scrape.
     pub(super) fn recall_outsider(&mut self, id: FamilyId, line: u64) {
@@ -128,6 +149,8 @@ impl EndpointState {
     pub(super) fn was_refused(&self, id: FamilyId, set: SeriesHash) -> bool {
         let family = self.families.get(id);
         let refuses = family.plan.budget().enforced.action == LimitAction::Drop;
-        refuses && (family.unremembered.are_refused_unknown() || self.budgets.has_refused(family.hash.0, set.0) != Novelty::New)
+        refuses
+            && (family.unremembered.are_refused_unknown()
+                || self.budgets.has_refused(family.hash.0, set.0) != Novelty::New)
     }
 }

@@ -83,7 +83,8 @@ impl Withheld {
 
 /// Bytes of the first line. In samples a newline may stand between quotes.
 fn line_len(body: &[u8]) -> usize {
-    let is_comment = body.first() == Some(&b'#');
+    let begins_with = body.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    let is_comment = begins_with == Some(&b'#');
     let (mut quoted, mut escaped) = (false, false);
     for (at, &byte) in body.iter().enumerate() {
         match byte {
@@ -140,6 +141,7 @@ mod tests {
         let body = concat!(
             "# HELP a_total it's \"odd\n",
             "# TYPE a_total counter\n",
+            " \t# HELP a_total it's \"odd\n",
             "a_total 1\n",
             "a_total{x=\"1\"} 2 # {t=\"a_total\"} 1\n",
             "a_total{x=\"a\nb_total 1\"} 3\n",
@@ -155,6 +157,7 @@ mod tests {
         let want = concat!(
             "# HELP a_total it's \"odd\n",
             "# TYPE a_total counter\n",
+            " \t# HELP a_total it's \"odd\n",
             "a_total_more 1\n",
             "ga_total 1\n",
             "{\"b.d\",x=\"1\"} 4\n",

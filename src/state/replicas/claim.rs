@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use crate::engine::guard::Extent;
 use crate::engine::model::Format;
 use crate::state::EndpointKey;
-use crate::state::store::{Then, Trouble};
+use crate::state::store::{Then, Trouble, VERSION};
 
 use super::Replicas;
 use super::edition::{Edition, Reading};
@@ -131,7 +131,7 @@ impl Claim {
         let mut asking = scripts::COMMIT.key(self.keys.state(commit.format));
         asking.key(self.keys.lock()).arg(&self.token);
         asking.arg(&commit.read.life).arg(commit.read.version).arg(commit.life);
-        asking.arg(extent).arg(commit.piece).arg(self.replicas.ttl.as_millis() as u64).arg(commit.server);
+        asking.arg(extent).arg(commit.piece).arg(self.replicas.ttl.as_millis() as u64).arg(commit.server).arg(VERSION);
         let (what, outgrown): (String, i64) = self.replicas.link.ask_by(Lane::of(commit.piece.len()), &asking).await?;
         if what != "kept" {
             return Err(Trouble::Touched);

@@ -22,6 +22,8 @@ pub struct Reading {
     /// The process that took the last commit, and the one that says so.
     pub committed_to: String,
     pub server: String,
+    /// How the pieces are written: a version as that of files.
+    pub form: u32,
     pub from: From,
     pub pieces: Vec<Vec<u8>>,
 }
@@ -35,7 +37,7 @@ pub enum From {
     Known,
 }
 
-type Row = (String, u64, u64, i64, String, String, u8, Vec<Vec<u8>>);
+type Row = (String, u64, u64, i64, String, String, u32, u8, Vec<Vec<u8>>);
 
 impl Edition {
     pub fn is_none(&self) -> bool {
@@ -46,9 +48,10 @@ impl Edition {
 impl Reading {
     pub fn of(answer: Value) -> Result<Reading, Trouble> {
         let row: Row = redis::from_redis_value(answer).map_err(|_| Trouble::Unreadable)?;
-        let (life, version, now, since_commit, committed_to, server, is_whole, pieces) = row;
+        let (life, version, now, since_commit, committed_to, server, form, is_whole, pieces) = row;
         let from = if is_whole == 0 { From::Known } else { From::Whole };
-        Ok(Reading { edition: Edition { life, version }, now, since_commit, committed_to, server, from, pieces })
+        let edition = Edition { life, version };
+        Ok(Reading { edition, now, since_commit, committed_to, server, form, from, pieces })
     }
 
     /// The server that took the last commit is not the one that says so: it was started again, or

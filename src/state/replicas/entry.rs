@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::guard::{Acquaintance, EndpointState, Extent};
 use crate::engine::model::Format;
-use crate::state::store::{StateName, Then, Trouble};
+use crate::state::store::{StateName, Then, Trouble, VERSION};
 
 use super::Replicas;
 use super::claim::{Claim, Commit};
@@ -28,8 +28,17 @@ pub struct Entry {
     then: Then,
     acquaintance: Acquaintance,
     committed_at: Duration,
+    /// Who had to go for want of memory, until others have been told.
+    shed: Option<Shed>,
     /// Where the store has it, once it was asked.
     key: Option<String>,
+}
+
+/// Members that were absent for so long.
+#[derive(Clone, Copy, Debug)]
+struct Shed {
+    absent_seconds: u32,
+    members_limit: usize,
 }
 
 /// What became of a committed scrape.
@@ -52,8 +61,8 @@ enum Fit {
     InStep(Option<Box<EndpointState>>),
     /// What the store has is no state, or must not be gone on from.
     Bad(Box<Reading>, Trouble),
-    /// The memory at hand does not go with what was read.
-    Misfit,
+    /// The memory at hand does not go with what was read: everything has to be.
+    Misfit(Option<Box<EndpointState>>),
 }
 
 impl Entry {
@@ -69,6 +78,7 @@ impl Entry {
             then: Then::Replace,
             acquaintance: Acquaintance::Stranger,
             committed_at: Duration::ZERO,
+            shed: None,
             key: None,
         }
     }
@@ -81,13 +91,16 @@ impl Entry {
         state: Option<Box<EndpointState>>,
         now: Duration,
     ) -> Option<Box<EndpointState>> {
+        self.moved = None;
+        if state.is_none() {
+            // Whatever was read of it is gone.
+            self.acquaintance = Acquaintance::Stranger;
+        }
         let Some(claim) = claim else {
             self.here = None;
             return state;
         };
-        // Members that were moved here are where nobody else has them.
-        let known = self.here.take().filter(|_| state.as_ref().is_some_and(|state| state.is_in_place()));
-        let known = known.unwrap_or_default();
+        let known = self.here.take().filter(|_| state.is_some()).unwrap_or_default();
         let began = Instant::now();
         let reading = match claim.read(self.format, &known).await {
             Ok(reading) => reading,
@@ -96,21 +109,25 @@ impl Entry {
                 return state;
             }
         };
+        self.key.get_or_insert_with(|| claim.key(self.format));
         let proof = match reading.is_other_server() {
             true => self.replicas.prove(&reading.server).await,
             false => Proof::Given,
         };
-        match (proof, self.key.get_or_insert_with(|| claim.key(self.format))) {
-            (Proof::Given, _) => {}
-            (Proof::Awaited, _) => return state,
-            (Proof::Missing, _) => return self.refuse(reading, &Trouble::Behind),
+        match proof {
+            Proof::Given => {}
+            Proof::Awaited => {
+                self.replicas.not_written(&Trouble::Awaited, self.name.as_str());
+                return state;
+            }
+            Proof::Missing => return self.refuse(reading, &Trouble::Behind),
         }
         // Rather too late than too early: what is older than the last commit must look so.
         let now = now + began.elapsed();
         match self.fit(reading, &known, state, now) {
             Fit::InStep(state) => state,
             Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
-            Fit::Misfit => self.load_whole(claim, now).await,
+            Fit::Misfit(old) => self.load_whole(claim, old, now).await,
         }
     }
 
@@ -128,10 +145,18 @@ impl Entry {
         self.here.is_some()
     }
 
-    /// A scrape was committed in memory: whatever becomes of the one who waits for the store, the memory
-    /// is no edition any more before the store has said so.
+    /// Members that had been absent for so long are not in the memory any more, nor are they to come back
+    /// with the next reading.
+    pub fn sheds(&mut self, absent_seconds: u32, members_limit: usize) {
+        self.shed = Some(Shed { absent_seconds, members_limit });
+    }
+
+    /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the
+    /// one who waits for the store, the memory is no edition any more before the store has said so.
     pub fn moves(&mut self) {
-        self.moved = self.here.take();
+        if let Some(here) = self.here.take() {
+            self.moved = Some(here);
+        }
     }
 
     /// Writes what the scrape just committed has changed.
@@ -158,6 +183,7 @@ impl Entry {
                     self.replicas.witness.shown(key, &self.found);
                 }
                 self.acquaintance = Acquaintance::Known;
+                self.shed = None;
                 Keeping::Kept
             }
             Err(trouble) => {
@@ -167,13 +193,19 @@ impl Entry {
         }
     }
 
-    async fn load_whole(&mut self, claim: &Claim, now: Duration) -> Option<Box<EndpointState>> {
+    /// `old`: the memory at hand.
+    async fn load_whole(
+        &mut self,
+        claim: &Claim,
+        old: Option<Box<EndpointState>>,
+        now: Duration,
+    ) -> Option<Box<EndpointState>> {
         let nothing = Edition::default();
-        let read = claim.read(self.format, &nothing).await;
-        match read.map(|reading| self.fit(reading, &nothing, None, now)) {
-            Ok(Fit::InStep(state)) => state,
-            Ok(Fit::Bad(reading, trouble)) => self.refuse(*reading, &trouble),
-            Ok(Fit::Misfit) | Err(_) => None,
+        let Ok(reading) = claim.read(self.format, &nothing).await else { return old };
+        match self.fit(reading, &nothing, old, now) {
+            Fit::InStep(state) => state,
+            Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
+            Fit::Misfit(_) => None,
         }
     }
 
@@ -193,14 +225,23 @@ impl Entry {
         let ago = Duration::from_millis(reading.since_commit.max(0) as u64);
         let pieces = reading.pieces.iter().map(Vec::as_slice);
         let mut state = match (reading.from, state) {
+            (From::Known, Some(state)) if reading.pieces.is_empty() => state,
+            // Members that were moved here are where nobody else has them.
+            (From::Known, Some(state)) if !state.is_in_place() => return Fit::Misfit(Some(state)),
             (From::Known, Some(mut state)) => match state.catch_up(pieces) {
                 Ok(()) => state,
-                Err(_) => return Fit::Misfit,
+                Err(_) => return Fit::Misfit(None),
             },
-            (From::Known, None) => return Fit::Misfit,
-            (From::Whole, _) => match EndpointState::restore(pieces) {
-                Ok(state) => {
+            (From::Known, None) => return Fit::Misfit(None),
+            (From::Whole, old) => match EndpointState::restore(pieces) {
+                Ok(mut state) => {
                     self.then = Then::Append;
+                    if let Some(old) = old {
+                        state.inherit(old);
+                    }
+                    if let Some(shed) = self.shed {
+                        state.forget_absent(shed.absent_seconds, shed.members_limit);
+                    }
                     state
                 }
                 Err(_) => return Fit::Bad(Box::new(reading), Trouble::Unreadable),
@@ -225,6 +266,7 @@ impl Entry {
     fn begin_anew(&mut self, now: u64) {
         let life = format!("{now:013x}-{:016x}", self.replicas.guard);
         self.here = Some(Edition { life, version: self.found.version });
+        self.acquaintance = Acquaintance::Stranger;
         self.then = Then::Replace;
     }
 }
@@ -240,6 +282,9 @@ impl Drop for Entry {
 
 /// Whether what was read may be gone on from.
 fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
+    if reading.form != VERSION {
+        return Err(Trouble::Version);
+    }
     if !reading.is_complete() {
         return Err(Trouble::Unreadable);
     }
@@ -253,4 +298,30 @@ fn judge(reading: &Reading, known: &Edition) -> Result<(), Trouble> {
         return Err(Trouble::Future);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Seed;
+    use crate::settings::{Scheme, StorageUrl, StoreTls};
+    use crate::state::EndpointKey;
+    use crate::state::replicas::Address;
+
+    #[tokio::test]
+    async fn rule_0_11_a_memory_that_is_lost_knows_no_folds_any_more() {
+        // Nobody is asked.
+        let address = Address { url: StorageUrl::parse("redis://127.0.0.1:1").unwrap(), tls: StoreTls::default() };
+        let replicas = Replicas::new(address, Duration::ZERO, Arc::default());
+        let (scheme, path_and_query) = (Scheme::Http, "/".to_owned());
+        let endpoint = EndpointKey { scheme, host: "a".into(), port: 1, path_and_query };
+        let name = StateName::new(&endpoint, Format::Text);
+        let mut entry = Entry::new(replicas, name, Format::Text);
+        let state = EndpointState::new(Format::Text, Seed::new(1));
+        entry.acquaintance = Acquaintance::Known;
+        assert!(entry.load(None, Some(state), Duration::ZERO).await.is_some());
+        assert_eq!(entry.acquaintance(), Acquaintance::Known, "it is at hand");
+        assert!(entry.load(None, None, Duration::ZERO).await.is_none());
+        assert_eq!(entry.acquaintance(), Acquaintance::Stranger);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use md5::{Digest, Md5};
 
 use crate::state::Clock;
-use crate::state::commons::{Age, TargetCommons, Word};
+use crate::state::commons::{TargetCommons, Word};
 use crate::state::store::Trouble;
 
 use super::Replicas;
@@ -36,10 +36,9 @@ impl Replicas {
         let mut listening = scripts::LISTEN.key(keys.name("lore"));
         listening.key(keys.name("parts")).key(keys.name("totals")).arg(heard).arg(endpoint);
         let (words, news, own, all): Heard = self.link.ask(&listening).await?;
-        let age = if heard == 0 { Age::Old } else { Age::News };
         for written in news.iter().filter_map(|word| serde_json::from_str::<Written>(word).ok()) {
             if written.by != self.guard {
-                commons.hear(written.word.into(), age, Clock::default().wall_seconds());
+                commons.hear(written.word.into(), Clock::default().wall_seconds());
             }
         }
         commons.has_heard(words);

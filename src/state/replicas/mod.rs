@@ -21,10 +21,12 @@ mod lore;
 mod open;
 mod scripts;
 mod target;
+mod values;
 mod witness;
 mod words;
 
-pub(super) use asides::Asides;
+pub use asides::Shelf;
+pub(super) use asides::{Asides, Cleared, Replayed};
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use open::Address;
@@ -35,11 +37,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dashmap::DashMap;
+
 use crate::telemetry::Telemetry;
 
 use super::EndpointKey;
 use super::store::Trouble;
 use link::Link;
+use values::Met;
 use witness::Witness;
 
 /// The store that this guard shares with others.
@@ -53,6 +58,9 @@ pub struct Replicas {
     guard: u64,
     claims: AtomicU64,
     witness: Witness,
+    shelf: Shelf,
+    /// Of each target.
+    met: DashMap<String, Arc<Met>>,
 }
 
 impl Replicas {
@@ -61,7 +69,8 @@ impl Replicas {
         let link = Link::new(address, telemetry.clone());
         // As random as the seeds of the standard library's maps.
         let guard = RandomState::new().build_hasher().finish();
-        Arc::new(Replicas { link, telemetry, ttl, guard, claims: AtomicU64::new(0), witness: Witness::default() })
+        let (claims, witness, shelf, met) = (AtomicU64::new(0), Witness::default(), Shelf::default(), DashMap::new());
+        Arc::new(Replicas { link, telemetry, ttl, guard, claims, witness, shelf, met })
     }
 
     /// Waits until no other guard scrapes this endpoint.
@@ -77,9 +86,19 @@ impl Replicas {
         witness::begin(self);
     }
 
+    /// Where bodies lie that could not be told.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
     /// The guard ends: nobody has to wait for what it knows.
     pub async fn leave(&self) {
         witness::leave(self).await;
+    }
+
+    /// The values that have not been told yet.
+    fn met(&self, target: &str) -> Arc<Met> {
+        self.met.entry(target.to_owned()).or_default().clone()
     }
 
     fn not_written(&self, trouble: &Trouble, what: &str) {

@@ -42,11 +42,11 @@ pub static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// `state`; life and version that are known. Gives life and version, milliseconds now and since
-/// the last commit, which server took it and which one this is, whether the first
+/// the last commit, which server took it and which one this is, the form of the pieces, whether the first
 /// piece holds everything, the pieces.
 pub static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(&format!(
-        "local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server')
+        "local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server', 'form')
          local now = redis.call('TIME')
          now = now[1] * 1000 + math.floor(now[2] / 1000)
          {SERVER}
@@ -56,12 +56,12 @@ pub static READ: LazyLock<Script> = LazyLock::new(|| {
          if life ~= '' then
            for v = first, version do pieces[#pieces + 1] = redis.call('HGET', KEYS[1], 'p' .. v) or '' end
          end
-         return {{life, version, now, now - tonumber(h[4] or now), h[5] or '', server, first == base and 1 or 0, pieces}}",
+         return {{life, version, now, now - tonumber(h[4] or now), h[5] or '', server, tonumber(h[6] or 0), first == base and 1 or 0, pieces}}",
     ))
 });
 
 /// `state`, `lock`; token, life and version that were read, life from now on, `whole` or `change`,
-/// piece, milliseconds to live, server. Gives what became of it, and whether the changes have outgrown the whole.
+/// piece, milliseconds to live, server, form. Gives what became of it, and whether the changes have outgrown the whole.
 ///
 /// A claim that has ended and that nobody else has taken is no obstacle: what was read is still what is
 /// there. The piece is written before anything goes: a store without memory refuses that first.
@@ -81,7 +81,7 @@ pub static COMMIT: LazyLock<Script> = LazyLock::new(|| {
          end
          local now = redis.call('TIME')
          redis.call('HSET', KEYS[1], 'life', ARGV[4], 'version', version, 'base', base, 'whole', whole, 'log', log,
-           'at', now[1] * 1000 + math.floor(now[2] / 1000), 'server', ARGV[8])
+           'at', now[1] * 1000 + math.floor(now[2] / 1000), 'server', ARGV[8], 'form', ARGV[9])
          redis.call('PEXPIRE', KEYS[1], ARGV[7])
          if holder then redis.call('DEL', KEYS[2]) end
          local outgrown = log > math.max(whole, 8192) or version - base > 1000
@@ -201,5 +201,34 @@ pub static COUNT: LazyLock<Script> = LazyLock::new(|| {
          end
          for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 2 * ARGV[4]) end
          return 0",
+    )
+});
+
+/// `labels`, a HyperLogLog of the target's; the label it is of, how many labels there may be, milliseconds to
+/// live, hashes. Of too many labels those with most values stay.
+pub static MEET: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then
+           local fewest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+           if tonumber(fewest[2]) >= #ARGV - 3 then return 0 end
+           redis.call('ZREM', KEYS[1], fewest[1])
+         end
+         redis.call('PFADD', KEYS[2], unpack(ARGV, 4))
+         redis.call('ZADD', KEYS[1], redis.call('PFCOUNT', KEYS[2]), ARGV[1])
+         redis.call('PEXPIRE', KEYS[2], ARGV[3])
+         return redis.call('PEXPIRE', KEYS[1], ARGV[3])",
+    )
+});
+
+/// `labels`; what the HyperLogLogs of this and the last generation are called before the label. Gives labels, and
+/// how many values each has had in both.
+pub static VALUES: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local counts = {}
+         for _, label in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+           local values = redis.call('PFCOUNT', ARGV[1] .. label, ARGV[2] .. label)
+           if values > 0 then counts[#counts + 1] = {label, values} else redis.call('ZREM', KEYS[1], label) end
+         end
+         return counts",
     )
 });

@@ -18,6 +18,7 @@ use crate::state::commons::TargetCommons;
 use super::Replicas;
 use super::lore::{Counted, Keys};
 use super::scripts;
+use super::values::{self, Met};
 
 /// A target as one scrape sees it.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct View {
     counted: Counted,
     newcomers: Newcomers,
     limited: Mutex<HashMap<String, Limited>>,
+    met: Arc<Met>,
 }
 
 /// Who gets room that nobody has yet.
@@ -87,7 +89,8 @@ impl View {
         let endpoint = endpoint.to_string();
         let counted = replicas.exchange(target, &commons, &endpoint).await.ok()?;
         let (replicas, target) = (replicas.clone(), target.to_owned());
-        Some(View { commons, replicas, target, endpoint, counted, newcomers, limited: Mutex::default() })
+        let (limited, met) = (Mutex::default(), replicas.met(&target));
+        Some(View { commons, replicas, target, endpoint, counted, newcomers, limited, met })
     }
 
     /// Counts what the endpoint has now, before it is shown.
@@ -118,9 +121,10 @@ impl View {
         self.count(&own, &limits).await
     }
 
-    /// Tells what was learned.
+    /// Tells what was learned, and which values were met.
     pub async fn publish(&self) {
         let _ = self.replicas.tell(&self.target, &self.commons).await;
+        values::share(&self.replicas, &self.target, &self.commons, &self.met);
     }
 
     async fn count(&self, own: &HashMap<String, u64>, limits: &HashMap<String, (u64, u64)>) -> Settled {
@@ -173,6 +177,10 @@ impl Commons for View {
 
     fn releases(&self) -> Arc<[Release]> {
         self.commons.releases()
+    }
+
+    fn meet(&self, metric: &str, label: &str, value: &str) {
+        self.met.add(metric, label, value);
     }
 }
 

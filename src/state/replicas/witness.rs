@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use tokio::task::JoinSet;
 
 use super::Replicas;
 use super::edition::Edition;
@@ -33,6 +34,8 @@ struct Servers {
     vouched: HashSet<String>,
     /// Asked about, and since when.
     doubted: Vec<(String, Instant)>,
+    /// Servers, and what of all that was shown has not been held against them.
+    left: Option<(Vec<String>, Vec<(String, Edition)>)>,
 }
 
 /// Whether a server has everything that was shown.
@@ -54,6 +57,8 @@ const ALIVE: Duration = Duration::from_secs(5);
 const HEARING: Duration = Duration::from_millis(1500);
 /// When nobody is waited for any more.
 const VERDICT: Duration = Duration::from_secs(10);
+/// Calls under way together.
+const AT_ONCE: usize = 128;
 /// Servers remembered.
 const MOST_SERVERS: usize = 100;
 
@@ -72,6 +77,14 @@ impl Witness {
 
     pub fn forget(&self, key: &str) {
         self.shown.remove(key);
+    }
+
+    /// What is still to be held against these servers.
+    fn left_for(&self, servers: &[String]) -> Vec<(String, Edition)> {
+        match self.servers().left.take() {
+            Some((before, left)) if before == servers => left,
+            _ => self.shown.iter().map(|known| (known.key().clone(), known.value().clone())).collect(),
+        }
     }
 
     fn servers(&self) -> MutexGuard<'_, Servers> {
@@ -107,7 +120,7 @@ impl Replicas {
     }
 
     /// Says that this guard is there, and what it knows of servers that it does not know.
-    async fn bear_witness(&self) -> Result<(), Trouble> {
+    async fn bear_witness(self: &Arc<Self>) -> Result<(), Trouble> {
         let mut asking = scripts::BEAT.key(SEEN);
         asking.key(ASKED).key(UNTIL).arg(self.guard);
         let servers: Vec<String> = self.link.ask(&asking).await?;
@@ -116,13 +129,7 @@ impl Replicas {
         if unknown.is_empty() {
             return Ok(());
         }
-        let shown: Vec<(String, Edition)> =
-            self.witness.shown.iter().map(|known| (known.key().clone(), known.value().clone())).collect();
-        for (key, edition) in shown {
-            let mut attesting = scripts::ATTEST.key(key);
-            attesting.arg(&edition.life).arg(edition.version);
-            let _: i64 = self.link.ask(&attesting).await?;
-        }
+        self.attest(&unknown).await?;
         for server in unknown {
             let mut vouching = scripts::VOUCH.key(vouched(&server));
             vouching.arg(self.guard);
@@ -134,6 +141,36 @@ impl Replicas {
             servers.vouched.insert(server);
         }
         Ok(())
+    }
+
+    /// Holds what was shown against these servers, many calls at a time. Whoever is cut short goes on
+    /// from there.
+    async fn attest(self: &Arc<Self>, servers: &[String]) -> Result<(), Trouble> {
+        let mut left = self.witness.left_for(servers);
+        while !left.is_empty() {
+            let some = left.split_off(left.len().saturating_sub(AT_ONCE));
+            let mut calls = JoinSet::new();
+            for (key, edition) in some.clone() {
+                let replicas = self.clone();
+                calls.spawn(async move { replicas.attest_one(&key, &edition).await });
+            }
+            let mut answered = Ok(());
+            while let Some(answer) = calls.join_next().await {
+                answered = answered.and(answer.unwrap_or(Err(Trouble::Away)));
+            }
+            if answered.is_err() {
+                left.extend(some);
+                self.witness.servers().left = Some((servers.to_vec(), left));
+                return answered;
+            }
+        }
+        Ok(())
+    }
+
+    async fn attest_one(&self, key: &str, edition: &Edition) -> Result<(), Trouble> {
+        let mut attesting = scripts::ATTEST.key(key);
+        attesting.arg(&edition.life).arg(edition.version);
+        self.link.ask::<i64>(&attesting).await.map(drop)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What guards tell each other about a target, as it is written down.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::engine::guard::{Learned, Origin};
+use crate::engine::guard::{Learned, Origin, Release};
 use crate::engine::policy::{Manner, StepKey};
 use crate::state::commons::Word;
 
@@ -16,7 +18,7 @@ pub struct Written {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WordRow {
     Learned(LearnedRow),
-    Released(Option<String>),
+    Released { metric: Option<String>, number: u64 },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +35,9 @@ pub struct LearnedRow {
 impl From<&Word> for WordRow {
     fn from(word: &Word) -> WordRow {
         match word {
-            Word::Released(metric) => WordRow::Released(metric.clone()),
+            Word::Released(Release { metric, number }) => {
+                WordRow::Released { metric: metric.as_deref().map(str::to_owned), number: *number }
+            }
             Word::Learned(learned) => WordRow::Learned(LearnedRow {
                 metric: learned.metric.to_string(),
                 label: learned.label.to_string(),
@@ -52,7 +56,7 @@ impl From<&Word> for WordRow {
 impl From<WordRow> for Word {
     fn from(row: WordRow) -> Word {
         match row {
-            WordRow::Released(metric) => Word::Released(metric),
+            WordRow::Released { metric, number } => Word::Released(Release { metric: metric.map(Arc::from), number }),
             WordRow::Learned(row) => Word::Learned(Learned {
                 metric: row.metric.into(),
                 label: row.label.into(),
@@ -84,8 +88,8 @@ mod tests {
         let words = [
             learned(Origin::Step(StepKey(u64::MAX - 1)), Manner::Enforced),
             learned(Origin::Series, Manner::Observed),
-            Word::Released(None),
-            Word::Released(Some("m".into())),
+            Word::Released(Release { metric: None, number: 1 }),
+            Word::Released(Release { metric: Some("m".into()), number: u64::MAX }),
         ];
         for word in words {
             let written = serde_json::to_string(&Written { by: 7, word: WordRow::from(&word) }).unwrap();

@@ -1,5 +1,5 @@
-//! Where the memory of endpoints outlives the process. Behind a small trait, because several
-//! guards may come to share one store.
+//! Where the memory of endpoints outlives the process: in files of one guard. What several guards share
+//! is in `replicas`, and in trouble for the same reasons.
 
 mod doomed;
 mod files;
@@ -8,6 +8,7 @@ mod judge;
 mod lock;
 
 pub use files::FileStore;
+pub use frame::VERSION;
 pub use lock::{LockError, WAIT};
 
 use std::fmt;
@@ -75,6 +76,8 @@ pub enum Trouble {
     Away,
     #[error("the store that the guards share has lost what it was told")]
     Behind,
+    #[error("not all guards have said whether the store still has what it was told")]
+    Awaited,
 }
 
 /// Blocking, all of it: callers are on threads that may wait. One name is never used by two callers
@@ -127,6 +130,7 @@ impl Trouble {
             Trouble::Touched => "touched",
             Trouble::Away => "away",
             Trouble::Behind => "behind",
+            Trouble::Awaited => "awaited",
         }
     }
 }
@@ -161,7 +165,17 @@ mod tests {
             Trouble::Future,
             Trouble::Boot,
             Trouble::Touched,
+            Trouble::Away,
+            Trouble::Behind,
+            Trouble::Awaited,
         ];
+        // Whoever adds one is told here.
+        let is_listed = |trouble: &Trouble| match trouble {
+            Trouble::Slow | Trouble::Full(_) | Trouble::Io(_) | Trouble::Unreadable | Trouble::Version => (),
+            Trouble::Stale | Trouble::Future | Trouble::Boot | Trouble::Touched => (),
+            Trouble::Away | Trouble::Behind | Trouble::Awaited => (),
+        };
+        all.iter().for_each(is_listed);
         for trouble in all {
             let row = format!("cardinality_guard_state_write_errors_total{{reason=\"{}\"}} 0\n", trouble.reason());
             assert!(shown.contains(&row), "{row} in\n{shown}");

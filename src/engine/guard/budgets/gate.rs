@@ -9,6 +9,8 @@ use crate::engine::cardinality::{Admission, Novelty};
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     inside: HashSet<u64>,
+    /// How many may be, whatever room the family has by its own limits.
+    most: usize,
     /// The sets of label names that have an overflow series of their own.
     forms: HashSet<u64>,
 }
@@ -17,8 +19,8 @@ pub struct Gate {
 const MOST_FORMS: usize = 16;
 
 impl Gate {
-    pub fn new(inside: impl IntoIterator<Item = u64>) -> Gate {
-        Gate { inside: inside.into_iter().collect(), forms: HashSet::new() }
+    pub fn new(inside: impl IntoIterator<Item = u64>, most: usize) -> Gate {
+        Gate { inside: inside.into_iter().collect(), most, forms: HashSet::new() }
     }
 
     /// Whether the label set has one of `places`, and whether it got it only now.
@@ -26,7 +28,7 @@ impl Gate {
         if self.inside.contains(&key) {
             return (Admission::Granted, Novelty::Known);
         }
-        if self.inside.len() as u64 >= places {
+        if self.inside.len() as u64 >= places.min(self.most as u64) {
             return (Admission::Refused, Novelty::New);
         }
         self.inside.insert(key);

@@ -342,10 +342,22 @@ impl Budgets {
         self.demand.get(&family).filter(|demand| !demand.is_empty()).map(Lately::count)
     }
 
-    /// Takes up decisions that were written down. What is in demand is not among them, and goes on.
+    /// Takes up decisions that were written down.
     pub fn take_over(&mut self, rows: BudgetRows) {
-        let demand = std::mem::take(&mut self.demand);
-        *self = Budgets { demand, ..rows.give() };
+        self.replace(rows.give());
+    }
+
+    /// Takes up decisions that were read.
+    pub fn replace(&mut self, read: Budgets) {
+        let old = std::mem::replace(self, read);
+        self.inherit(old);
+    }
+
+    /// What is in demand and what was kept out is not written down, and goes on.
+    pub fn inherit(&mut self, old: Budgets) {
+        (self.demand, self.kept_out) = (old.demand, old.kept_out);
+        // None of these was decided here.
+        self.changes = old.changes + 1;
     }
 
     /// Families whose demand is counted.

@@ -76,7 +76,7 @@ impl BudgetRows {
         budgets.collapses = self.collapses.into_iter().map(CollapseRow::give).collect();
         let gate = |row: GateRow| {
             let inside = row.inside.into_iter().map(u64::from_le_bytes);
-            (u64::from_le_bytes(row.family), Gate::new(inside))
+            (u64::from_le_bytes(row.family), Gate::new(inside, usize::MAX))
         };
         budgets.gates = self.gates.into_iter().map(gate).collect::<HashMap<_, _>>();
         budgets
