@@ -53,3 +53,60 @@ impl Members {
         if is_same { Difference::None } else { Difference::Some }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::group::Totals;
+    use super::super::{
+        Fold, GaugeFold, GroupId, GroupSeed, Hold, MemberSeed, Occasion, Priming, Process, Settled, Shape,
+    };
+    use super::*;
+    use crate::engine::fold::FamilyId;
+    use crate::engine::model::SeriesHash;
+
+    const FAMILY: FamilyId = FamilyId(0);
+
+    fn fold() -> (Fold, MemberId, GroupId) {
+        let mut fold = Fold::default();
+        fold.add_family(Shape::Cumulative, false);
+        let seed = MemberSeed { key: SeriesHash(1), family: FAMILY, cause: 1, shadow: 0 };
+        let member = fold.member(seed);
+        let group = fold.group(GroupSeed {
+            key: SeriesHash(2),
+            family: FAMILY,
+            body: b"",
+            cause: 1,
+            gauge: GaugeFold::Sum,
+            hold: Hold::Auto,
+            group_ttl_seconds: 60.0,
+            pinned: None,
+        });
+        fold.regroup(member, Some(group));
+        (fold, member, group)
+    }
+
+    /// A scrape up to its end.
+    fn settle(fold: &mut Fold, member: MemberId, value: f64, scrape: u32) {
+        fold.begin();
+        fold.note(FAMILY, member, field::VALUE, value);
+        fold.settle(FAMILY, Occasion { process: Process::Same, priming: Priming::Baseline, scrape });
+        let family = &fold.families[FAMILY.index()];
+        assert_eq!((family.settled, family.taken), (Settled::Yes, 1));
+    }
+
+    #[test]
+    fn rule_0_1_what_a_failed_scrape_took_is_given_back() {
+        let (mut fold, member, group) = fold();
+        settle(&mut fold, member, 5.0, 1);
+        fold.commit(Process::Same, 60.0);
+        let seen = fold.members.get(member).seen;
+        settle(&mut fold, member, 9.0, 2);
+        fold.rollback();
+        assert_eq!((fold.members.last(member, field::VALUE), fold.members.get(member).seen), (5.0, seen));
+        settle(&mut fold, member, 7.0, 3);
+        fold.commit(Process::Same, 60.0);
+        assert_eq!(fold.members.last(member, field::VALUE), 7.0);
+        let Totals::Counter { total, .. } = &fold.groups.get(group).totals else { panic!("a counter") };
+        assert_eq!(total.value(), 2.0);
+    }
+}
