@@ -40,6 +40,7 @@ pub struct GroupSeed<'a> {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says something of its own, and there are many groups")]
 pub struct Group {
     pub key: SeriesHash,
     pub family: FamilyId,
