@@ -25,12 +25,16 @@ fn main() {
     let series = series.parse().expect("a number of series");
     let families = if kind == "families" { 20 } else { 1 };
     let fleet = Fleet { series, families };
-    let body = |round: usize| match kind.as_str() {
-        "steady" | "folded" | "families" => fleet.body(round, 0),
-        "churn" => fleet.body(round, round * series / 10),
-        "new" | "collapsed" => fleet.body(round, round * series),
-        "shuffled" => fleet.shuffled(round),
-        other => panic!("no such kind: {other}"),
+    let body = |round: usize| {
+        let mut body = Vec::new();
+        match kind.as_str() {
+            "steady" | "folded" | "families" => fleet.write(round, 0, &mut body),
+            "churn" => fleet.write(round, round * series / 10, &mut body),
+            "new" | "collapsed" => fleet.write(round, round * series, &mut body),
+            "shuffled" => fleet.shuffle(round, &mut body),
+            other => panic!("no such kind: {other}"),
+        }
+        body
     };
     let mut bench = match kind.as_str() {
         "steady" | "shuffled" => Bench::new(NOTHING, Answer::AsItCame),
@@ -39,14 +43,14 @@ fn main() {
         _ => Bench::new(DROP, Answer::Queues),
     };
     for round in 0..WARM_UP {
-        bench.scrape(&body(round));
+        bench.scrape(body(round));
     }
     let last = body(WARM_UP);
-    black_box(measured(&mut bench, &last));
+    black_box(measured(&mut bench, last));
 }
 
 /// Callgrind collects in here only.
 #[inline(never)]
-fn measured(bench: &mut Bench, body: &str) -> usize {
+fn measured(bench: &mut Bench, body: Vec<u8>) -> Vec<u8> {
     black_box(bench.scrape(body))
 }

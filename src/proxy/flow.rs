@@ -251,26 +251,27 @@ impl Flow {
             Treatment::Pass => 0.0,
         };
         let target = &self.target.settings.name;
-        self.telemetry.scrape_committed(target, &report);
         let showing = match timeout_at(self.deadline.exporter(), held.lease.keep()).await {
             Ok(showing) => showing,
             Err(_) => held.lease.withhold(),
         };
-        match showing {
-            Showing::Everything => {}
+        let view = match showing {
+            Showing::Everything => self.view.as_ref(),
             Showing::Without(withheld) => {
                 let is_whole = leaves == Leaves::Written || withheld.is_nothing();
                 if self.left == Left::Some || !is_whole {
                     return Err(Failure::NotShared);
                 }
                 *out = withheld.cut(out);
-                return Ok(leaves);
+                None
             }
-        }
+        };
+        // It is answered, in whatever part.
+        self.telemetry.scrape_committed(target, &report);
         for learned in self.commons.learn(&report, wall_seconds).enforced() {
             self.telemetry.label_collapsed(target, learned);
         }
-        if let Some(view) = &self.view {
+        if let Some(view) = view {
             view.publish().await;
         }
         Ok(leaves)

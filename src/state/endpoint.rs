@@ -20,7 +20,7 @@ use super::connection::{Connection, ConnectionUse, Origin};
 use super::gauges::{Gauges, Held, Witness};
 use super::keeper::{Keeper, Vault};
 use super::looks::Looks;
-use super::replicas::{Asides, Claim, Claiming, Entry, Keeping, Replayed, Replicas};
+use super::replicas::{Asides, Claim, Claiming, Cleared, Entry, Keeping, Replayed, Replicas};
 use super::store::StateName;
 
 /// What is remembered about one endpoint. The lock is fair: who asks first is served first.
@@ -220,7 +220,9 @@ impl Lease {
         };
         match keeping {
             Keeping::Kept => {
-                memory.asides.clear();
+                if memory.asides.clear() == Cleared::Some {
+                    self.gauges.takes(self.slot.memory_bytes());
+                }
                 Showing::Everything
             }
             Keeping::Withheld => self.withhold(),
@@ -233,7 +235,9 @@ impl Lease {
         let memory = self.slot.memory(format);
         let (Some(state), Kept::Shared(entry)) = (&memory.state, &memory.kept) else { return Showing::Everything };
         memory.asides.keep();
-        Showing::Without(state.withheld(entry.acquaintance()))
+        let withheld = state.withheld(entry.acquaintance());
+        self.gauges.takes(self.slot.memory_bytes());
+        Showing::Without(withheld)
     }
 
     /// The process ends: what is kept is whole and final.
@@ -366,8 +370,16 @@ impl Lease {
     /// Memory is short everywhere: forgets members that have been absent for so long; says how many.
     pub(super) fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> u64 {
         let slot = &mut *self.slot;
-        let states = [&mut slot.text.state, &mut slot.openmetrics.state].into_iter().flatten();
-        let gone = states.map(|state| state.forget_absent(seconds, members_limit)).sum();
+        let forget = |memory: &mut Memory| {
+            let gone = memory.state.as_mut().map_or(0, |state| state.forget_absent(seconds, members_limit));
+            if let Kept::Shared(entry) = &mut memory.kept
+                && gone > 0
+            {
+                entry.sheds(seconds, members_limit);
+            }
+            gone
+        };
+        let gone = forget(&mut slot.text) + forget(&mut slot.openmetrics);
         self.gauges.lost(gone);
         self.gauges.takes(self.slot.memory_bytes());
         gone
@@ -415,7 +427,8 @@ impl Slot {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.states().map(EndpointState::memory).sum::<usize>() + self.looks.memory()
+        let asides = self.text.asides.bytes() + self.openmetrics.asides.bytes();
+        self.states().map(EndpointState::memory).sum::<usize>() + self.looks.memory() + asides
     }
 
     fn put(&mut self, mut state: Box<EndpointState>) {

@@ -173,9 +173,9 @@ impl Endpoints {
         self.table.contains_key(key)
     }
 
-    /// Bytes that all of them remember, roughly, and what they have for when they can tell it.
+    /// Bytes that all of them remember, roughly.
     pub fn memory(&self) -> u64 {
-        self.held.bytes() + self.replicas().map_or(0, |replicas| replicas.shelf().bytes())
+        self.held.bytes()
     }
 
     pub(super) fn telemetry(&self) -> &Telemetry {

@@ -122,8 +122,8 @@ fn starts_with(line: &str, command: &str) -> bool {
 fn assert_names_what_is_there(line: &str, place: &str) {
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
     let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
-    if words[0] == "make" {
-        assert!(read("Makefile").contains(&format!("\n{}:", words[1])), "{place}: {line}");
+    for target in words.windows(2).filter(|pair| pair[0] == "make").map(|pair| pair[1]) {
+        assert!(read("Makefile").contains(&format!("\n{target}:")), "{place}: {line}");
     }
     let after = |flag: &str| words.iter().position(|word| *word == flag).map(|at| words[at + 1]);
     if let Some(test) = after("--test") {

@@ -41,6 +41,7 @@ mod prometheus_sees;
 mod replicas;
 mod said;
 mod secured;
+mod shedding;
 mod stage;
 mod store;
 mod together;

@@ -101,17 +101,28 @@ pub fn series_end(input: &[u8]) -> Option<usize> {
 #[inline]
 pub fn plain_value(input: &[u8]) -> Option<usize> {
     let mut at = 0;
-    if let Some(word) = input.first_chunk() {
-        let word = u64::from_le_bytes(*word);
-        let marks = equal(word, b'"') | equal(word, b'\\') | equal(word, b'\n') | word & HIGH;
-        at = if marks == 0 { 8 } else { marks.trailing_zeros() as usize / 8 };
+    while at < SHORT
+        && let Some(word) = input.get(at..).and_then(|rest| rest.first_chunk())
+    {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            at += marks.trailing_zeros() as usize / 8;
+            return (at > 0 && input[at] == b'"').then_some(at);
+        }
+        at += 8;
     }
     let rest = input.get(at..)?;
-    let ends = match rest.first()? {
-        b'"' => 0,
-        _ => memchr::memchr3(b'"', b'\\', b'\n', rest)?,
-    };
+    let ends = memchr::memchr3(b'"', b'\\', b'\n', rest)?;
     (rest[ends] == b'"' && rest[..ends].is_ascii() && at + ends > 0).then_some(at + ends)
+}
+
+/// Values up to so many bytes are looked at eight at a time.
+const SHORT: usize = 48;
+
+/// Marks the first byte that is not plain, and none before it.
+#[inline]
+const fn marks(word: u64) -> u64 {
+    equal(word, b'"') | equal(word, b'\\') | equal(word, b'\n') | word & HIGH
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;

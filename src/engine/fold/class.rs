@@ -33,6 +33,12 @@ pub struct Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RoleId(u32);
 
+impl RoleId {
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// There are as many as groups and classes make together.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
@@ -62,6 +68,10 @@ impl Role {
 }
 
 impl Roles {
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
     #[inline]
     pub fn get(&self, id: RoleId) -> Role {
         self.all[id.0 as usize]

@@ -55,6 +55,19 @@ pub struct Pending {
     pub value: f64,
 }
 
+impl Pending {
+    /// Which number of its member it is. Where a line has been taken, that is its only one: its
+    /// value stands in the member's record, and what stood there before, here.
+    pub fn number(&self) -> u32 {
+        if self.is_taken() { field::VALUE } else { self.field }
+    }
+
+    #[inline]
+    pub(super) fn is_taken(&self) -> bool {
+        (field::TAKEN..field::REAL).contains(&self.field)
+    }
+}
+
 #[derive(Debug)]
 pub struct FoldFamily {
     pub shape: Shape,
@@ -72,6 +85,8 @@ pub struct FoldFamily {
     /// The quantiles its members show.
     pub quantiles: Vec<u64>,
     pub settled: Settled,
+    /// So many of the lines have been taken.
+    pub(super) taken: usize,
     pub member_ttl_seconds: f64,
     /// The label-name sets its members have (rule 1.8).
     pub names: NameSets,
@@ -107,6 +122,7 @@ impl FoldFamily {
             usual_fields: if shape.is_composite() { 2 } else { 1 },
             quantiles: Vec::new(),
             settled: Settled::No,
+            taken: 0,
             member_ttl_seconds: DEFAULT_MEMBER_TTL,
             names: NameSets::default(),
             newest_created: f64::NEG_INFINITY,
@@ -139,8 +155,33 @@ impl FoldFamily {
         if self.pending.is_empty() {
             return;
         }
+        self.commit_lines(now, members, created, stamps, journal);
+        self.names.commit();
+        self.layouts.commit();
+        self.primed = true;
+        self.end();
+    }
+
+    fn commit_lines(
+        &mut self,
+        now: f64,
+        members: &mut Members,
+        created: &mut HashMap<MemberId, f64>,
+        stamps: &mut HashMap<(MemberId, u32), i64>,
+        journal: &mut Journal,
+    ) {
+        if self.taken == self.pending.len() && !journal.listens() {
+            return;
+        }
         let mut stamp = None;
         for p in &self.pending {
+            if p.is_taken() {
+                journal.saw(p.member);
+                if members.differs_from(p) == Difference::Some {
+                    journal.changed(p.member);
+                }
+                continue;
+            }
             if p.field == field::VALUE
                 && !self.has_extras
                 && let Some(difference) = members.commit_one(p.member, p.value, now as u32)
@@ -177,13 +218,11 @@ impl FoldFamily {
                 }
             }
         }
-        self.names.commit();
-        self.layouts.commit();
-        self.primed = true;
-        self.end();
     }
 
-    pub(super) fn rollback(&mut self, groups: usize) {
+    /// Groups and members that are younger than the scrape are gone.
+    pub(super) fn rollback(&mut self, groups: usize, members: &mut Members) {
+        self.pending.iter().filter(|p| p.is_taken()).for_each(|p| members.give_back(p));
         self.groups.retain(|g| g.index() < groups);
         self.names.rollback();
         self.layouts.rollback();
@@ -197,7 +236,7 @@ impl FoldFamily {
         if self.pending.capacity() > MOST_PENDING {
             self.pending = Vec::new();
         }
-        self.settled = Settled::No;
+        (self.settled, self.taken) = (Settled::No, 0);
         self.has_extras = false;
     }
 

@@ -31,6 +31,9 @@ impl Fingerprints {
 
     /// Takes up many; `limit` 0: as many as there are.
     pub fn extend(&mut self, keys: &[SeriesHash], limit: usize) {
+        if limit > 0 && keys.len() >= limit {
+            return self.replace(&keys[keys.len() - limit..]);
+        }
         for chunk in keys.chunks(CHUNK) {
             chunk.iter().for_each(|key| self.touch(*key));
             if limit > 0 && self.ring.len() + chunk.len() > limit {
@@ -65,6 +68,17 @@ impl Fingerprints {
 
     pub fn memory(&self) -> usize {
         self.index.memory() + self.ring.len() * size_of::<SeriesHash>()
+    }
+
+    /// Nobody else stays.
+    fn replace(&mut self, keys: &[SeriesHash]) {
+        self.ring.clear();
+        if self.ring.capacity() < keys.len() {
+            self.ring = room::with_room(keys.len());
+        }
+        self.ring.extend_from_slice(keys);
+        self.oldest = 0;
+        self.index.rebuild(keys.len(), |at| keys[at as usize]);
     }
 
     /// The place of the oldest, which goes.
@@ -107,6 +121,9 @@ mod tests {
         let (mut all, keys) = (Fingerprints::default(), keys(1..=1000));
         all.extend(&keys[..500], 300);
         all.extend(&keys[400..], 300);
+        assert_eq!(all.iter().collect::<Vec<_>>(), keys[700..]);
+        all.extend(&keys[..500], 300);
+        keys[500..].chunks(70).for_each(|some| all.extend(some, 300));
         assert_eq!(all.iter().collect::<Vec<_>>(), keys[700..]);
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(all.contains(*key), at >= 700, "{at}");

@@ -86,6 +86,12 @@ impl Journal {
         }
     }
 
+    /// Whether anybody wants to know what changes.
+    #[inline]
+    pub(super) fn listens(&self) -> bool {
+        self.extent == Extent::Changes
+    }
+
     #[inline]
     pub(super) fn saw(&mut self, member: MemberId) {
         if self.extent == Extent::Whole {

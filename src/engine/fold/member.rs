@@ -39,18 +39,28 @@ pub struct Member {
 
 /// 32 bytes: two to a cache line.
 #[derive(Debug)]
-struct Record {
-    value: Value,
-    key: SeriesHash,
-    role: RoleId,
-    seen: u32,
+pub(super) struct Record {
+    pub value: Value,
+    pub key: SeriesHash,
+    pub role: RoleId,
+    pub seen: u32,
     /// Where the series of this member stands that is spelled as its key says. The code is the
     /// member's marks: the stamp of the pass that noted it last, and [`MET`].
-    spelled: Spelled,
+    pub spelled: Spelled,
 }
 
 /// It was noted since it was made or read from the store.
-const MET: u16 = 1 << Stamp::BITS;
+pub(super) const MET: u16 = 1 << Stamp::BITS;
+
+/// A member whose series is expected next.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    pub key: SeriesHash,
+    /// `None`: alone, and passes as it came (rule 0.11).
+    pub group: Option<GroupId>,
+    pub class: ClassId,
+    pub spelled: &'a mut Spelled,
+}
 
 /// Whether a commit has left something as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +93,6 @@ impl Member {
         self.role.class
     }
 
-    /// Whether it was noted in this pass.
-    #[inline]
-    pub(super) fn was_noted(&self, pass: Stamp) -> bool {
-        Stamp::from_raw(self.marks) == pass
-    }
-
     /// Whether it was noted since it was made or read from the store.
     pub fn is_met(&self) -> bool {
         self.marks & MET != 0
@@ -104,11 +108,11 @@ impl Record {
 /// All members of an endpoint, by position and by key.
 #[derive(Debug, Default)]
 pub struct Members {
-    all: Vec<Record>,
-    many: Many,
+    pub(super) all: Vec<Record>,
+    pub(super) many: Many,
     classes: Classes,
-    roles: Roles,
-    index: Index,
+    pub(super) roles: Roles,
+    pub(super) index: Index,
 }
 
 impl Members {
@@ -146,6 +150,14 @@ impl Members {
     #[inline]
     pub fn spelled(&self, at: usize) -> Option<(&Spelled, SeriesHash)> {
         self.all.get(at).map(|record| (&record.spelled, record.key))
+    }
+
+    /// The same, and where its increments go.
+    #[inline]
+    pub fn expected(&mut self, id: MemberId) -> Option<Expected<'_>> {
+        let record = self.all.get_mut(id.index())?;
+        let role = self.roles.get(record.role);
+        Some(Expected { key: record.key, group: role.group(), class: role.class, spelled: &mut record.spelled })
     }
 
     #[inline]
@@ -230,16 +242,6 @@ impl Members {
         self.all[id.index()].role = self.roles.number(role);
     }
 
-    /// The last good value of a member that holds one number; NaN where there is none or several.
-    #[inline]
-    pub(super) fn last_one(&self, id: MemberId) -> f64 {
-        f64::from_bits(self.all[id.index()].value.0)
-    }
-
-    pub(super) fn holds_several(&self, id: MemberId) -> bool {
-        self.all[id.index()].value.place().is_some()
-    }
-
     #[inline]
     pub(super) fn class_of(&self, id: ClassId) -> &Class {
         self.classes.get(id)
@@ -312,19 +314,23 @@ impl Members {
         let MemberSeed { key, family, cause, shadow } = seed;
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
+        self.index.find_or_append(key, id, |i| self.all[i as usize].key);
         room::push(&mut self.all, Record::new(seed, value, role));
-        self.index.append(key, id, |i| self.all[i as usize].key);
         MemberId(id)
     }
 
-    /// A member of one number that is to what another is, and is spelled as its key says.
+    /// A member of one number that is to what another is, and is spelled as its key says; `None` when
+    /// there is one with its key.
     #[inline]
-    pub(super) fn insert_like(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> MemberId {
-        let id = self.all.len() as u32;
-        let role = self.all[model.index()].role;
-        room::push(&mut self.all, Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
-        self.index.append(key, id, |i| self.all[i as usize].key);
-        MemberId(id)
+    pub(super) fn insert_like(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> Option<MemberId> {
+        let Members { all, index, .. } = self;
+        let id = all.len() as u32;
+        if index.find_or_append(key, id, |i| all[i as usize].key).is_some() {
+            return None;
+        }
+        let role = all[model.index()].role;
+        room::push(all, Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
+        Some(MemberId(id))
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
@@ -368,7 +374,7 @@ impl Members {
         self.roles.follow_groups(new);
     }
 
-    fn remembered(&self, at: usize) -> Remembered {
+    pub(super) fn remembered(&self, at: usize) -> Remembered {
         let record = &self.all[at];
         let role = self.roles.get(record.role);
         let class = self.classes.get(role.class);
@@ -385,7 +391,7 @@ impl Members {
     /// How many numbers of it are known.
     pub(super) fn numbers(&self, id: MemberId) -> u64 {
         match self.all[id.index()].value.place() {
-            None => u64::from(!self.last_one(id).is_nan()),
+            None => u64::from(!self.last(id, 0).is_nan()),
             Some(at) => self.many.numbers[at].iter().filter(|v| !v.is_nan()).count() as u64,
         }
     }
@@ -397,27 +403,6 @@ impl Members {
 
     pub fn iter(&self) -> impl Iterator<Item = Remembered> {
         (0..self.all.len()).map(|at| self.remembered(at))
-    }
-
-    /// Keeps the members `keep` wants, in order, and tells where each went.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(Remembered) -> bool) -> Vec<Option<MemberId>> {
-        let mut kept = 0;
-        let mut moved = Vec::with_capacity(self.all.len());
-        for at in 0..self.all.len() {
-            let stays = keep(self.remembered(at));
-            moved.push(stays.then_some(MemberId(kept)));
-            if stays {
-                self.all.swap(kept as usize, at);
-                kept += 1;
-            } else {
-                self.many.remove(self.all[at].value);
-            }
-        }
-        self.all.truncate(kept as usize);
-        room::fit(&mut self.all);
-        self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
-        self.forget_classes();
-        moved
     }
 
     /// Notes have other numbers now.
@@ -436,16 +421,20 @@ impl Members {
     }
 
     /// Classes and roles of nobody go.
-    fn forget_classes(&mut self) {
+    pub(super) fn forget_classes(&mut self) {
         self.renumber(|class| class);
     }
 
     fn renumber(&mut self, new: impl Fn(Class) -> Class) {
         let (classes, roles) = (std::mem::take(&mut self.classes), std::mem::take(&mut self.roles));
+        let mut numbers = vec![None; roles.len()];
         for record in &mut self.all {
-            let role = roles.get(record.role);
-            let class = self.classes.number(new(*classes.get(role.class)));
-            record.role = self.roles.number(Role { class, ..role });
+            let number = &mut numbers[record.role.index()];
+            record.role = *number.get_or_insert_with(|| {
+                let role = roles.get(record.role);
+                let class = self.classes.number(new(*classes.get(role.class)));
+                self.roles.number(Role { class, ..role })
+            });
         }
     }
 
@@ -504,6 +493,27 @@ mod tests {
             members.truncate(0);
         }
         assert_eq!((members.many.numbers.len(), members.find(SeriesHash(2))), (3, None));
+    }
+
+    #[test]
+    fn whoever_goes_the_others_are_found() {
+        let key = |at: u32| u64::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for goes in [|at| at % 3 == 0, |at| at % 50 == 7, |at| at < 20, |at| at > 985, |_| false, |_| true] {
+            let mut members = Members::default();
+            for at in 0..1000 {
+                let id = members.insert(seed(key(at)), 1);
+                members.set_last(id, 0, f64::from(at));
+            }
+            let gone: Vec<u64> = (0..1000).filter(|&at| goes(at)).map(key).collect();
+            let moved = members.retain(|m| !gone.contains(&m.key.0));
+            for (at, went) in (0..1000).zip(moved) {
+                assert_eq!((members.find(SeriesHash(key(at))), went.is_none()), (went, goes(at)), "{at}");
+                assert!(went.is_none_or(|id| members.last(id, 0) == f64::from(at)), "{at}");
+            }
+            assert_eq!(members.len(), 1000 - gone.len());
+            let id = members.insert(seed(key(5000)), 1);
+            assert_eq!(members.find(SeriesHash(key(5000))), Some(id));
+        }
     }
 
     #[test]

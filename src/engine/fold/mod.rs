@@ -18,6 +18,7 @@ mod group;
 mod hold;
 mod journal;
 mod layout;
+mod leave;
 mod member;
 mod names;
 mod newcomer;
@@ -25,9 +26,11 @@ mod places;
 mod rows;
 mod settle;
 mod sum;
+mod taken;
 mod untouched;
 mod value;
 
+pub use class::ClassId;
 pub use clock::EndpointClock;
 pub use evict::Moved;
 pub use family::{FamilyId, FoldFamily, Pending, Settled, Shape};
@@ -35,7 +38,7 @@ pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
-pub use member::{Member, MemberId, MemberSeed, Members, Remembered};
+pub use member::{Expected, Member, MemberId, MemberSeed, Members, Remembered};
 pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
@@ -61,6 +64,8 @@ pub mod field {
     /// The last bucket there can be: a histogram with more boundaries is no histogram, and the rest
     /// of them is not folded.
     pub const HIGHEST: u32 = BUCKETS + 511;
+    /// From here on the line has been taken: see [`super::Pending::number`].
+    pub const TAKEN: u32 = 1 << 31;
     /// Above this, fields are no numbers of the member.
     pub const REAL: u32 = u32::MAX - 8;
     /// `_created`: when the member began.
@@ -349,7 +354,7 @@ impl Fold {
         self.groups.truncate(self.watermark.groups);
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
-            family.rollback(self.watermark.groups);
+            family.rollback(self.watermark.groups, &mut self.members);
         }
         self.groups.forget_gains();
         self.tally = Tally::default();

@@ -8,10 +8,7 @@ impl Fold {
     /// is spelled as it stands there, in so many bytes. `None` when there is one with its key.
     #[inline]
     pub fn join_new(&mut self, key: SeriesHash, model: MemberId, spelled: Spelled) -> Option<MemberId> {
-        if self.members.find(key).is_some() {
-            return None;
-        }
-        let id = self.members.insert_like(key, model, spelled);
+        let id = self.members.insert_like(key, model, spelled)?;
         if !self.names.is_empty()
             && let Some(&names) = self.names.get(&model)
         {

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use super::class::ClassId;
 use super::cumulative::{Past, Reset, gain};
 use super::family::{FamilyId, Pending, Settled, Shape};
-use super::group::{GroupId, Totals, Turn};
+use super::group::{Totals, Turn};
 use super::member::MemberId;
 use super::names::NamesId;
+use super::taken::Unnoted;
 use super::{Fold, Priming, Process, field};
 use crate::engine::model::Stamp;
 
@@ -65,6 +66,22 @@ pub(super) enum Bad {
     NotFinite,
     Negative,
     Inconsistent,
+}
+
+impl Steady {
+    /// What a member adds of which no number is known, where nothing says when it began; `was_there`:
+    /// whether it, or all of its group, was known once.
+    #[inline]
+    fn first_gain(&mut self, new: NewMembers, value: f64, was_there: impl FnOnce() -> bool) -> f64 {
+        match new {
+            NewMembers::Baseline => 0.0,
+            NewMembers::Born if was_there() => {
+                self.rebaselined += 1;
+                0.0
+            }
+            NewMembers::Born | NewMembers::Summed | NewMembers::Rebaselined => value,
+        }
+    }
 }
 
 impl Fold {
@@ -142,12 +159,14 @@ impl Fold {
 
     fn settle_counter(&mut self, run: &Run<'_>, pending: &mut [Pending]) {
         let same = run.occasion.process == Process::Same && run.new != NewMembers::Rebaselined;
-        let nothing_special = same && run.began.is_empty();
+        let nothing_special = same && !self.families[run.id.index()].has_extras;
+        let mut taken = 0;
         for mut chunk in pending.chunks_mut(CHUNK) {
             self.touch_new(chunk);
             while !chunk.is_empty() {
                 if nothing_special {
                     let steady = self.settle_steady(run, chunk);
+                    taken += steady;
                     chunk = &mut chunk[steady..];
                 }
                 if let Some((odd, behind)) = std::mem::take(&mut chunk).split_first_mut() {
@@ -156,6 +175,7 @@ impl Fold {
                 }
             }
         }
+        self.families[run.id.index()].taken = taken;
     }
 
     /// Whether new members are old ones is asked of memory far away: for many at once.
@@ -168,39 +188,40 @@ impl Fold {
         }
     }
 
-    /// The way of nearly all: members of one class with numbers that count. Says how many came
-    /// before one that is not so.
-    fn settle_steady(&mut self, run: &Run<'_>, pending: &[Pending]) -> usize {
-        let scrape = run.occasion.scrape;
+    /// The way of nearly all: members of one class with numbers that count. They are taken: nothing
+    /// has to be done about them when the scrape is committed. Says how many came before one that is
+    /// not so.
+    fn settle_steady(&mut self, run: &Run<'_>, pending: &mut [Pending]) -> usize {
+        let (scrape, now) = (run.occasion.scrape, self.clock.seconds() as u32);
+        let known = self.watermark.members;
+        let Fold { members, groups, fingerprints, .. } = self;
         let mut steady = Steady::default();
         let mut class = None;
         for p in pending {
-            let last = self.members.last_one(p.member);
-            let member = self.members.get(p.member);
             let is_number = p.value >= 0.0 && p.value < f64::INFINITY;
-            if p.field != field::VALUE || member.was_noted(run.pass) || !is_number {
+            if p.field != field::VALUE || !is_number {
                 break;
             }
-            if last.is_nan() && self.members.holds_several(p.member) {
-                break;
-            }
-            if let Some(group) = member.group() {
-                if class != Some(member.class()) && (class.is_some() || self.members.class(p.member).cause == 0) {
+            let Some(Unnoted { role, last }) = members.unnoted(p.member, run.pass) else { break };
+            if let Some(group) = role.group() {
+                if class != Some(role.class) && (class.is_some() || members.class_of(role.class).cause == 0) {
                     // Those that came unchanged have a cause each.
                     break;
                 }
-                class = Some(member.class());
+                class = Some(role.class);
                 let mut is_new = false;
                 let delta = if p.value >= last {
                     p.value - last
                 } else if last.is_nan() {
-                    is_new = p.member.index() >= self.watermark.members;
-                    self.first_gain(run, p, group, &mut steady)
+                    is_new = p.member.index() >= known;
+                    let has_left = || !fingerprints.is_empty() && fingerprints.contains(members.key(p.member));
+                    let was_there = || groups.get(group).recalled || has_left();
+                    steady.first_gain(run.new, p.value, was_there)
                 } else {
                     steady.resets += 1;
                     p.value
                 };
-                let group = self.groups.get_mut(group);
+                let group = groups.get_mut(group);
                 if let Totals::Counter { gain, .. } = &mut group.totals {
                     gain.add(delta);
                 }
@@ -211,28 +232,13 @@ impl Fold {
             } else if last.is_nan() {
                 break;
             }
-            self.members.note(p.member, run.pass);
+            members.take(p, run.pass, now);
             steady.lines += 1;
         }
         if let Some(class) = class {
             self.account_steady(class, &steady);
         }
         steady.lines
-    }
-
-    /// What a member adds of which no number is known, where nothing says when it began.
-    #[inline]
-    fn first_gain(&self, run: &Run<'_>, p: &Pending, group: GroupId, steady: &mut Steady) -> f64 {
-        let has_left = || !self.fingerprints.is_empty() && self.fingerprints.contains(self.members.key(p.member));
-        let is_old = || self.groups.get(group).recalled || has_left();
-        match run.new {
-            NewMembers::Baseline => 0.0,
-            NewMembers::Born if is_old() => {
-                steady.rebaselined += 1;
-                0.0
-            }
-            NewMembers::Born | NewMembers::Summed | NewMembers::Rebaselined => p.value,
-        }
     }
 
     fn account_steady(&mut self, class: ClassId, steady: &Steady) {

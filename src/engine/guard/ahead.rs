@@ -4,20 +4,24 @@
 
 use super::alike::Ready;
 use super::lines::LoneLine;
+use super::output::Output;
 use super::process::START_TIME;
-use super::series::{KnownId, Place, Seen, What};
+use super::series::{KnownId, Seen, What};
 use super::state::EndpointState;
+use super::walk::{Ahead, Way};
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Plain, Tail, plain, series_end};
-use crate::engine::fold::{FamilyId, Pending, field};
+use crate::engine::fold::{Pending, field};
 
 /// What the loop has read and not told anybody yet.
-struct Stretch {
-    /// Where the next line begins.
-    at: usize,
-    /// From here to `at` the input leaves as it came.
+struct Stretch<'a> {
+    ahead: Ahead<'a>,
+    way: Way<'a>,
+    pending: &'a mut Vec<Pending>,
+    output: &'a mut Output,
+    lone: &'a mut Vec<LoneLine>,
+    /// From here on the input leaves as it came.
     kept_from: usize,
-    lines: u64,
     passed: u64,
 }
 
@@ -29,73 +33,93 @@ impl Guard {
         if *self.state.families.get(family).name == *START_TIME {
             return;
         }
-        let stretch = self.stretch(family, longest);
-        if stretch.lines == 0 {
-            return;
-        }
-        if stretch.kept_from < stretch.at {
-            self.output.keep(&self.input, stretch.kept_from..stretch.at);
-        }
-        self.tokens.accept_plain(stretch.lines);
-        self.body.received += stretch.lines;
-        self.body.passed += stretch.passed;
-        self.at = stretch.at;
-        self.has_samples(family);
-        self.mark();
-    }
-
-    fn stretch(&mut self, family: FamilyId, longest: usize) -> Stretch {
         let EndpointState { series, fold, .. } = &mut *self.state;
         series.find_head(&mut fold.members, &self.input[self.at..]);
         let first = series.next(&fold.members);
-        let pending = &mut fold.families[family.index()].pending;
-        let (mut ahead, mut class) = (series.ahead(&mut fold.members), None);
-        let input = self.input.as_slice();
-        let mut stretch = Stretch { at: self.at, kept_from: self.at, lines: 0, passed: 0 };
-        while let Some(rest) = input.get(stretch.at..)
-            && let Some((len, place)) = ahead.look(rest)
-            && let Some(plain) = plain(rest, len)
-            && plain.end <= longest
-        {
-            let what = match place {
-                Place::Here(at) => ahead.what(at),
-                Place::Member(member) => What::Noted { member, field: field::VALUE },
-            };
-            let end = stretch.at + plain.end;
-            match what {
-                What::Pass(of) if of == family => stretch.passed += 1,
-                What::Noted { member: id, field } if field < field::REAL => {
-                    let member = ahead.members.get(id);
-                    if class != Some(member.class()) {
-                        if ahead.members.family(id) != family {
-                            break;
-                        }
-                        class = Some(member.class());
-                    }
-                    pending.push(Pending { member: id, field, value: plain.value(rest) });
-                    if member.group().is_none() {
-                        let at = self.output.position() + (stretch.at - stretch.kept_from) as u64;
-                        self.body.lone.push(LoneLine { member: id, at, len: plain.end as u32, seen: Seen::First });
-                        stretch.passed += 1;
-                    } else {
-                        if stretch.kept_from < stretch.at {
-                            self.output.keep(input, stretch.kept_from..stretch.at);
-                        }
-                        stretch.kept_from = end;
-                    }
-                }
-                _ => break,
+        let mut stretch = Stretch {
+            ahead: series.ahead(&mut fold.members),
+            way: Way { input: &self.input, at: self.at, lines: 0, family, longest },
+            pending: &mut fold.families[family.index()].pending,
+            output: &mut self.output,
+            lone: &mut self.body.lone,
+            kept_from: self.at,
+            passed: 0,
+        };
+        stretch.read();
+        let Stretch { way: Way { at, lines, .. }, passed, .. } = stretch;
+        if lines == 0 {
+            return;
+        }
+        series.began_with(first);
+        self.tokens.accept_plain(lines);
+        self.body.received += lines;
+        self.body.passed += passed;
+        self.at = at;
+        self.has_samples(family);
+        self.mark();
+    }
+}
+
+impl Stretch<'_> {
+    /// Lines of one kind come one after the other.
+    fn read(&mut self) {
+        loop {
+            let begin = self.way.lines;
+            self.ahead.pass(&mut self.way);
+            self.passed += self.way.lines - begin;
+            let from = self.way.at;
+            self.ahead.fold(&mut self.way, self.pending);
+            self.leave_out(from);
+            let before = self.way.lines;
+            let further = self.output.position().wrapping_sub(self.kept_from as u64);
+            self.ahead.pass_alone(&mut self.way, self.pending, self.lone, further);
+            self.passed += self.way.lines - before;
+            if self.way.lines == begin && self.read_one() == Beside::No {
+                break;
             }
-            ahead.take();
-            stretch.at = end;
-            stretch.lines += 1;
         }
-        if stretch.lines > 0 {
-            series.began_with(first);
-        }
-        stretch
+        self.keep(self.way.at);
     }
 
+    /// A number of a member that is no folded one, or not its only one.
+    fn read_one(&mut self) -> Beside {
+        let Some((line, What::Noted { member, field })) = self.ahead.look(&self.way) else { return Beside::No };
+        if field >= field::REAL || self.ahead.members.family(member) != self.way.family {
+            return Beside::No;
+        }
+        let from = self.way.at;
+        self.pending.push(Pending { member, field, value: line.plain.value(line.rest) });
+        self.ahead.take();
+        self.way.go(&line);
+        if self.ahead.members.get(member).group().is_none() {
+            let at = self.output.position() + (from - self.kept_from) as u64;
+            self.lone.push(LoneLine { member, at, len: line.plain.end as u32, seen: Seen::First });
+            self.passed += 1;
+        } else {
+            self.leave_out(from);
+        }
+        Beside::Read
+    }
+
+    /// What was read from here on does not leave.
+    #[inline]
+    fn leave_out(&mut self, from: usize) {
+        if from < self.way.at {
+            self.keep(from);
+            self.kept_from = self.way.at;
+        }
+    }
+
+    /// What was read up to here leaves as it came.
+    #[inline]
+    fn keep(&mut self, to: usize) {
+        if self.kept_from < to {
+            self.output.keep(self.way.input, self.kept_from..to);
+        }
+    }
+}
+
+impl Guard {
     /// Reads lines that the forecast did not have, whose series can be told without taking them
     /// apart: because they are known, or like others that are. Where everything is new, several are
     /// looked at before the first is taken up: their places in memory are far away.

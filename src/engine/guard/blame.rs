@@ -139,7 +139,7 @@ impl Evidence<'_> {
     fn folded(&self, family: FamilyId, p: &Pending) -> Option<Line> {
         let group = self.fold.groups.get(self.fold.members.get(p.member).group()?);
         let class = self.fold.members.class(p.member);
-        let slot = match p.field {
+        let slot = match p.number() {
             field::TIMESTAMP | field::IGNORED => return None,
             field::QUANTILE => LineSlot::Quantile,
             at if at >= field::REAL => LineSlot::Aside,

@@ -41,13 +41,13 @@ impl EndpointState {
         }
         let new = |id: FamilyId| places.get(id.index()).copied().flatten();
         self.alike.clear();
-        self.forget_decisions(&new);
+        self.forget_decisions(new);
         self.series.forget_families(&mut self.fold.members, |id| new(id).is_none());
         let mut causes = self.fold.causes();
         causes.extend(self.series.causes().chain(self.notes.causes()));
         let renumbered = self.causes.compact(&causes);
         let cause = |old: u32| renumbered.get(&old).copied().unwrap_or_default();
-        self.series.follow_families(&new, cause);
+        self.series.follow_families(new, cause);
         self.notes.renumber_causes(cause);
         self.fold.follow_families(new, cause);
         self.families.follow(self.format, new);

@@ -60,6 +60,12 @@ impl Known {
         }
     }
 
+    /// Whether lines of it leave as they came, and are of this family.
+    #[inline]
+    pub fn passes(&self, family: FamilyId) -> bool {
+        self.spelled.code() == PASS && self.subject == family.0
+    }
+
     /// Nothing is known of it any more; its place goes when places are moved.
     pub fn forget(&mut self) {
         self.subject = NONE;

@@ -94,11 +94,11 @@ pub struct Guard {
     output: Output,
     body: Body,
     shown: ShownLines,
-    /// The output is leaving before the body's end.
     /// Lines read ahead, and how many are to be: see `ahead`.
     ready: Vec<Ready>,
     kin: Vec<Kin>,
     haste: usize,
+    /// The output is leaving before the body's end.
     is_leaving: bool,
     is_ending: bool,
     settled_as: Option<Process>,

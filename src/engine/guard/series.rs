@@ -290,8 +290,9 @@ impl Series {
 
     /// What is expected from here on, one after the other.
     pub fn ahead<'a>(&'a mut self, members: &'a mut Members) -> Ahead<'a> {
-        let (next, last) = (self.expected(members), &mut self.last);
-        Ahead { all: &mut self.all, members, seed: &self.seed, dropped: &self.dropped, now: self.now, next, last }
+        let next = self.expected(members);
+        let Series { all, seed, dropped, now, last, .. } = self;
+        Ahead { all, members, seed, dropped, now: *now, next, last, class: None }
     }
 
     /// This spelling came now: the one before it points to it from here on.

@@ -60,7 +60,8 @@ const MOST_TWINS: usize = 64;
 const MOST_TRIED: usize = 8;
 /// More values that decide nothing are not usual.
 const MOST_VALUES: usize = 4;
-type Values = [Span; MOST_VALUES];
+/// From where to where.
+type Values = [(usize, usize); MOST_VALUES];
 /// So many lines are looked at before the first is taken up: their places in memory are far away.
 const MOST_HASTE: usize = 64;
 
@@ -108,6 +109,7 @@ impl Guard {
     fn join_twins(&mut self, kin: &[Kin]) -> usize {
         let mut joined = 0;
         let Some(family) = self.body.current else { return 0 };
+        let mut uncounted = 0;
         for one in kin {
             let input = &self.input[self.at..];
             if self.state.join_twin(input, one).is_none() {
@@ -117,12 +119,13 @@ impl Guard {
                 let make = self.state.alike.twins.get(one.twin).joins.make;
                 self.state.count_kin(family, make, &self.input[self.at..]);
             } else {
-                self.state.families.get_mut(family).uncounted += 1;
+                uncounted += 1;
             }
             self.at += one.plain.end;
             joined += 1;
         }
         if joined > 0 {
+            self.state.families.get_mut(family).uncounted += uncounted;
             self.tokens.accept_plain(joined as u64);
             self.body.received += joined as u64;
             self.has_samples(family);
@@ -165,12 +168,14 @@ impl Twins {
     #[inline]
     pub fn read(&mut self, input: &[u8], longest: usize, seed: &Seed, budgets: &Budgets) -> Option<Kin> {
         let twin = self.all.get(self.recent)?.next;
-        let (twin, (len, values)) = match self.all.get(twin).and_then(|twin| twin.fit(input)) {
-            Some(fit) => (twin, fit),
-            None => self.search(input)?,
+        let mut values = Values::default();
+        let (twin, len) = match self.all.get(twin).and_then(|twin| twin.fit(input, &mut values)) {
+            Some(len) => (twin, len),
+            None => self.search(input, &mut values)?,
         };
         for &(nth, book) in &self.all[twin].placed {
-            let value = seed.hash(&input[values[nth].clone()]).0;
+            let (from, to) = values[nth];
+            let value = seed.hash(&input[from..to]).0;
             budgets.is_beyond(Slot { book, value }).then_some(())?;
         }
         let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
@@ -178,9 +183,9 @@ impl Twins {
         Some(Kin { twin, len, plain, hash: seed.hash(&input[..len]) })
     }
 
-    fn search(&self, input: &[u8]) -> Option<(usize, (usize, Values))> {
+    fn search(&self, input: &[u8], values: &mut Values) -> Option<(usize, usize)> {
         let tried = self.all.iter().take(MOST_TRIED).enumerate();
-        tried.into_iter().find_map(|(at, twin)| Some((at, twin.fit(input)?)))
+        tried.into_iter().find_map(|(at, twin)| Some((at, twin.fit(input, values)?)))
     }
 
     fn follow(&mut self, twin: usize) {
@@ -195,19 +200,19 @@ impl Twin {
     /// Where the series part ends that `input` begins with, when this is its twin, and where its own
     /// values are.
     #[inline]
-    fn fit(&self, input: &[u8]) -> Option<(usize, Values)> {
+    fn fit(&self, input: &[u8], values: &mut Values) -> Option<usize> {
         let (mut at, mut from) = (0, 0);
-        let mut values = Values::default();
-        for (&end, value) in self.ends.iter().zip(&mut values) {
+        for (&end, value) in self.ends.iter().zip(values) {
             let piece = self.text.get(from..end)?;
             input.get(at..)?.starts_with(piece).then_some(())?;
             at += piece.len();
-            *value = at..at + plain_value(input.get(at..)?)?;
-            (at, from) = (value.end, end);
+            let value_end = at + plain_value(input.get(at..)?)?;
+            *value = (at, value_end);
+            (at, from) = (value_end, end);
         }
         let piece = self.text.get(from..)?;
         input.get(at..)?.starts_with(piece).then_some(())?;
-        Some((at + piece.len(), values))
+        Some(at + piece.len())
     }
 }
 

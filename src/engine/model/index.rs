@@ -24,7 +24,7 @@ struct Bucket {
     ways: [u32; WAYS],
     /// How many are not.
     taken: u16,
-    /// Whether entries of this bucket ever had to go to the next.
+    /// Entries that found this bucket full and are in one behind it; [`u16::MAX`]: so many or more.
     overflows: u16,
 }
 
@@ -78,32 +78,82 @@ impl Index {
         self.place(key, at);
     }
 
-    /// The same where every position before this one is taken up: they are read one after the other
-    /// when there has to be more room.
+    /// Where a key is; when it is nowhere, it is this one from here on, and every position before it
+    /// is taken up: they are read one after the other when there has to be more room.
     #[inline]
-    pub fn append(&mut self, key: SeriesHash, at: u32, key_at: impl Fn(u32) -> SeriesHash) {
+    pub fn find_or_append(&mut self, key: SeriesHash, at: u32, key_at: impl Fn(u32) -> SeriesHash) -> Option<u32> {
         if self.len >= self.buckets.len() * FULL || bits(at as usize) > self.bits {
             *self = self.larger(at);
             self.take_up((0..at).map(|at| (key_at(at), at)));
         }
-        self.place(key, at);
+        let (look, home) = (self.look(key), self.home(key));
+        let bucket = self.buckets.get_mut(home)?;
+        if bucket.overflows > 0 {
+            let found = self.find(key, key_at);
+            if found.is_none() {
+                self.place(key, at);
+            }
+            return found;
+        }
+        for way in bucket.ways(look) {
+            let at = look.position(bucket.ways[way]);
+            if key_at(at) == key {
+                return Some(at);
+            }
+        }
+        match bucket.free() {
+            Some(way) => {
+                bucket.ways[way] = look.entry(at);
+                bucket.taken += 1;
+                self.len += 1;
+            }
+            None => self.place(key, at),
+        }
+        None
     }
 
     pub fn remove(&mut self, key: SeriesHash, at: u32) {
-        let look = self.look(key);
+        let entry = self.look(key).entry(at);
         let mut home = self.home(key);
-        for _ in 0..self.buckets.len() {
+        for passed in 0..self.buckets.len() {
             let bucket = &mut self.buckets[home];
-            let entry = look.entry(at);
             if let Some(way) = bucket.ways.iter().position(|way| *way == entry) {
                 bucket.ways[way] = 0;
                 bucket.taken -= 1;
                 self.len -= 1;
+                return self.passes_no_more(key, passed);
+            }
+            if bucket.overflows == 0 {
+                return;
+            }
+            home = self.next(home);
+        }
+    }
+
+    /// The key at one position is at another from here on, before all that there were.
+    pub fn relocate(&mut self, key: SeriesHash, from: u32, to: u32) {
+        let (old, new) = (self.look(key).entry(from), self.look(key).entry(to));
+        let mut home = self.home(key);
+        for _ in 0..self.buckets.len() {
+            let bucket = &mut self.buckets[home];
+            if let Some(way) = bucket.ways.iter_mut().find(|way| **way == old) {
+                *way = new;
                 return;
             }
             if bucket.overflows == 0 {
                 return;
             }
+            home = self.next(home);
+        }
+    }
+
+    /// An entry that had to go so many buckets further is gone: were they never told, each would send
+    /// everybody on one day.
+    fn passes_no_more(&mut self, key: SeriesHash, passed: usize) {
+        let mut home = self.home(key);
+        for _ in 0..passed {
+            let overflows = &mut self.buckets[home].overflows;
+            *overflows -= u16::from(*overflows < u16::MAX);
             home = self.next(home);
         }
     }
@@ -161,7 +211,7 @@ impl Index {
                 self.len += 1;
                 return;
             }
-            bucket.overflows = 1;
+            bucket.overflows = bucket.overflows.saturating_add(1);
             home = self.next(home);
         }
     }
@@ -218,7 +268,7 @@ const CHUNK: usize = 128;
 /// Entries of a bucket that may be taken on average.
 const FULL: usize = 13;
 /// Buckets of an index that grows fast.
-const SMALL: usize = 1 << 16;
+const SMALL: usize = 1 << 17;
 
 /// Bits that positions up to this one need, counted from 1.
 #[inline]
@@ -294,7 +344,12 @@ mod tests {
                         let at = keys.len() as u32;
                         keys.push(SeriesHash(key));
                         match map.len() == at as usize {
-                            true => index.append(SeriesHash(key), at, |at| keys[at as usize]),
+                            true => {
+                                let known = index.find_or_append(SeriesHash(key), at, |at| keys[at as usize]);
+                                prop_assert_eq!(known, None);
+                                let known = index.find_or_append(SeriesHash(key), at + 1, |at| keys[at as usize]);
+                                prop_assert_eq!(known, Some(at));
+                            }
                             false => index.insert(SeriesHash(key), at, |at| keys[at as usize]),
                         }
                         map.insert(key, at);
@@ -316,6 +371,23 @@ mod tests {
                 prop_assert_eq!(found, map.get(&key).copied());
             }
         }
+    }
+
+    #[test]
+    fn who_is_gone_sends_nobody_on() {
+        let key = |at: u32| SeriesHash(u64::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (kept, rounds) = (10_000_u32, 40);
+        let mut index = Index::with_capacity(kept as usize);
+        for at in 0..kept * rounds {
+            if let Some(oldest) = at.checked_sub(kept) {
+                index.remove(key(oldest), oldest);
+            }
+            index.insert(key(at), at, key);
+        }
+        (0..kept * (rounds - 1)).for_each(|at| assert_eq!(index.find(key(at), key), None));
+        (kept * (rounds - 1)..kept * rounds).for_each(|at| assert_eq!(index.find(key(at), key), Some(at)));
+        (kept * (rounds - 1)..kept * rounds).for_each(|at| index.remove(key(at), at));
+        assert!(index.buckets.iter().all(|bucket| (bucket.taken, bucket.overflows) == (0, 0)));
     }
 
     #[test]

@@ -56,6 +56,13 @@ pub enum Replayed {
     Some,
 }
 
+/// Whether anything was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleared {
+    Nothing,
+    Some,
+}
+
 /// Bodies kept for each endpoint, and bytes of all of them together; the oldest go first.
 const MOST: usize = 64;
 const MOST_BYTES: usize = 4 << 20;
@@ -96,9 +103,11 @@ impl Asides {
     }
 
     /// Everything was told.
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self) -> Cleared {
         self.at_hand = None;
+        let cleared = if self.kept.is_empty() { Cleared::Nothing } else { Cleared::Some };
         self.kept.drain(..).for_each(|aside| self.shelf.take(&aside));
+        cleared
     }
 
     /// Reads once more what came after the last commit. None of it was shown.
@@ -130,7 +139,8 @@ impl Asides {
         (state, replayed)
     }
 
-    fn bytes(&self) -> usize {
+    /// Bytes that are kept.
+    pub fn bytes(&self) -> usize {
         self.kept.iter().map(|aside| locked(&aside.body).len()).sum()
     }
 }

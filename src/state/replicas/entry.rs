@@ -28,8 +28,17 @@ pub struct Entry {
     then: Then,
     acquaintance: Acquaintance,
     committed_at: Duration,
+    /// Who had to go for want of memory, until others have been told.
+    shed: Option<Shed>,
     /// Where the store has it, once it was asked.
     key: Option<String>,
+}
+
+/// Members that were absent for so long.
+#[derive(Clone, Copy, Debug)]
+struct Shed {
+    absent_seconds: u32,
+    members_limit: usize,
 }
 
 /// What became of a committed scrape.
@@ -52,8 +61,8 @@ enum Fit {
     InStep(Option<Box<EndpointState>>),
     /// What the store has is no state, or must not be gone on from.
     Bad(Box<Reading>, Trouble),
-    /// The memory at hand does not go with what was read.
-    Misfit,
+    /// The memory at hand does not go with what was read: everything has to be.
+    Misfit(Option<Box<EndpointState>>),
 }
 
 impl Entry {
@@ -69,6 +78,7 @@ impl Entry {
             then: Then::Replace,
             acquaintance: Acquaintance::Stranger,
             committed_at: Duration::ZERO,
+            shed: None,
             key: None,
         }
     }
@@ -90,9 +100,7 @@ impl Entry {
             self.here = None;
             return state;
         };
-        // Members that were moved here are where nobody else has them.
-        let known = self.here.take().filter(|_| state.as_ref().is_some_and(|state| state.is_in_place()));
-        let known = known.unwrap_or_default();
+        let known = self.here.take().filter(|_| state.is_some()).unwrap_or_default();
         let began = Instant::now();
         let reading = match claim.read(self.format, &known).await {
             Ok(reading) => reading,
@@ -119,7 +127,7 @@ impl Entry {
         match self.fit(reading, &known, state, now) {
             Fit::InStep(state) => state,
             Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
-            Fit::Misfit => self.load_whole(claim, now).await,
+            Fit::Misfit(old) => self.load_whole(claim, old, now).await,
         }
     }
 
@@ -135,6 +143,12 @@ impl Entry {
     /// Whether what comes of a scrape can be committed.
     pub fn is_in_step(&self) -> bool {
         self.here.is_some()
+    }
+
+    /// Members that had been absent for so long are not in the memory any more, nor are they to come back
+    /// with the next reading.
+    pub fn sheds(&mut self, absent_seconds: u32, members_limit: usize) {
+        self.shed = Some(Shed { absent_seconds, members_limit });
     }
 
     /// What was seen is read into the memory, or a scrape was committed there: whatever becomes of the
@@ -169,6 +183,7 @@ impl Entry {
                     self.replicas.witness.shown(key, &self.found);
                 }
                 self.acquaintance = Acquaintance::Known;
+                self.shed = None;
                 Keeping::Kept
             }
             Err(trouble) => {
@@ -178,13 +193,19 @@ impl Entry {
         }
     }
 
-    async fn load_whole(&mut self, claim: &Claim, now: Duration) -> Option<Box<EndpointState>> {
+    /// `old`: the memory at hand.
+    async fn load_whole(
+        &mut self,
+        claim: &Claim,
+        old: Option<Box<EndpointState>>,
+        now: Duration,
+    ) -> Option<Box<EndpointState>> {
         let nothing = Edition::default();
-        let read = claim.read(self.format, &nothing).await;
-        match read.map(|reading| self.fit(reading, &nothing, None, now)) {
-            Ok(Fit::InStep(state)) => state,
-            Ok(Fit::Bad(reading, trouble)) => self.refuse(*reading, &trouble),
-            Ok(Fit::Misfit) | Err(_) => None,
+        let Ok(reading) = claim.read(self.format, &nothing).await else { return old };
+        match self.fit(reading, &nothing, old, now) {
+            Fit::InStep(state) => state,
+            Fit::Bad(reading, trouble) => self.refuse(*reading, &trouble),
+            Fit::Misfit(_) => None,
         }
     }
 
@@ -204,16 +225,22 @@ impl Entry {
         let ago = Duration::from_millis(reading.since_commit.max(0) as u64);
         let pieces = reading.pieces.iter().map(Vec::as_slice);
         let mut state = match (reading.from, state) {
+            (From::Known, Some(state)) if reading.pieces.is_empty() => state,
+            // Members that were moved here are where nobody else has them.
+            (From::Known, Some(state)) if !state.is_in_place() => return Fit::Misfit(Some(state)),
             (From::Known, Some(mut state)) => match state.catch_up(pieces) {
                 Ok(()) => state,
-                Err(_) => return Fit::Misfit,
+                Err(_) => return Fit::Misfit(None),
             },
-            (From::Known, None) => return Fit::Misfit,
+            (From::Known, None) => return Fit::Misfit(None),
             (From::Whole, old) => match EndpointState::restore(pieces) {
                 Ok(mut state) => {
                     self.then = Then::Append;
                     if let Some(old) = old {
                         state.inherit(old);
+                    }
+                    if let Some(shed) = self.shed {
+                        state.forget_absent(shed.absent_seconds, shed.members_limit);
                     }
                     state
                 }

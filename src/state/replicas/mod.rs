@@ -26,7 +26,7 @@ mod witness;
 mod words;
 
 pub use asides::Shelf;
-pub(super) use asides::{Asides, Replayed};
+pub(super) use asides::{Asides, Cleared, Replayed};
 pub use claim::{Claim, Claiming};
 pub(super) use entry::{Entry, Keeping};
 pub use open::Address;

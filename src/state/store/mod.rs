@@ -1,5 +1,5 @@
-//! Where the memory of endpoints outlives the process. Behind a small trait, because several
-//! guards may come to share one store.
+//! Where the memory of endpoints outlives the process: in files of one guard. What several guards share
+//! is in `replicas`, and in trouble for the same reasons.
 
 mod doomed;
 mod files;
