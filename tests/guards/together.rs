@@ -85,11 +85,11 @@ fn a_rolling_restart_of_all_loses_nothing() {
 fn a_guard_that_was_stopped_in_a_scrape_may_not_commit_when_it_goes_on() {
     let stage = Stage::set(2);
     stage.round(2);
-    for _ in 0..10 {
+    for moment in 0..20 {
         thread::scope(|scope| {
             let stopped = scope.spawn(|| stage.guards[0].scrape("app"));
             // Somewhere on its way; wherever that is, it must be true.
-            thread::sleep(Duration::from_millis(4));
+            thread::sleep(Duration::from_micros(moment * 500));
             stage.guards[0].signal("-STOP");
             stage.scrape_exactly(1);
             stage.guards[0].signal("-CONT");

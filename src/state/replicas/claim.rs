@@ -112,7 +112,7 @@ impl Claim {
     /// What others have committed since `known`.
     pub(super) async fn read(&self, format: Format, known: &Edition) -> Result<Reading, Trouble> {
         let mut asking = scripts::READ.key(self.keys.state(format));
-        asking.arg(&known.life).arg(known.version);
+        asking.key(self.keys.lock()).arg(&known.life).arg(known.version).arg(&self.token);
         let lane = if known.is_none() { Lane::States } else { Lane::Calls };
         Reading::of(self.replicas.link.ask_by::<Value>(lane, &asking).await?)
     }

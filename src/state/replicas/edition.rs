@@ -47,6 +47,10 @@ impl Edition {
 
 impl Reading {
     pub fn of(answer: Value) -> Result<Reading, Trouble> {
+        // The claim has ended.
+        if matches!(&answer, Value::Array(row) if row.is_empty()) {
+            return Err(Trouble::Touched);
+        }
         let row: Row = redis::from_redis_value(answer).map_err(|_| Trouble::Unreadable)?;
         let (life, version, now, since_commit, committed_to, server, form, is_whole, pieces) = row;
         let from = if is_whole == 0 { From::Known } else { From::Whole };

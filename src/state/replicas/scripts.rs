@@ -41,12 +41,14 @@ pub static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// `state`; life and version that are known. Gives life and version, milliseconds now and since
+/// `state`, `lock`; life and version that are known, token. Gives life and version, milliseconds now and since
 /// the last commit, which server took it and which one this is, the form of the pieces, whether the first
-/// piece holds everything, the pieces.
+/// piece holds everything, the pieces. Gives nothing when the claim has ended: the exporter was asked before, and
+/// somebody else may have asked it since and committed; an older body on top of that would look like a reset.
 pub static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(&format!(
-        "local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server', 'form')
+        "if redis.call('GET', KEYS[2]) ~= ARGV[3] then return {{}} end
+         local h = redis.call('HMGET', KEYS[1], 'life', 'version', 'base', 'at', 'server', 'form')
          local now = redis.call('TIME')
          now = now[1] * 1000 + math.floor(now[2] / 1000)
          {SERVER}
