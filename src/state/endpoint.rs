@@ -195,9 +195,7 @@ impl Lease {
                     memory.state = keeper.load().await;
                 }
             }
-            Kept::Shared(entry) => {
-                memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now, self.asked).await
-            }
+            Kept::Shared(entry) => memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now).await,
         }
     }
 

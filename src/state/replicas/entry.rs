@@ -55,9 +55,6 @@ const STALE: Duration = Duration::from_secs(3600);
 /// Milliseconds by which the clocks of a store and the one that took its place may differ.
 const SKEW: i64 = 1000;
 
-/// The store's clock is read in whole milliseconds.
-const ROUNDING: i64 = 1;
-
 /// What is at hand after a reading.
 enum Fit {
     /// The memory is the store's.
@@ -87,13 +84,12 @@ impl Entry {
     }
 
     /// Brings the memory up to what the guards share, before a scrape. Without a claim it stays as it
-    /// is, and from then on goes its own way until it is read anew. `asked`: when the claim was given.
+    /// is, and from then on goes its own way until it is read anew.
     pub async fn load(
         &mut self,
         claim: Option<&Claim>,
         state: Option<Box<EndpointState>>,
         now: Duration,
-        asked: Instant,
     ) -> Option<Box<EndpointState>> {
         self.moved = None;
         if state.is_none() {
@@ -113,12 +109,6 @@ impl Entry {
                 return state;
             }
         };
-        // Whoever committed since then had the claim in the meantime: the body at hand may be older than his.
-        let held = began.saturating_duration_since(asked).as_millis() as i64;
-        if !reading.edition.is_none() && reading.since_commit + ROUNDING < held {
-            self.replicas.not_written(&Trouble::Touched, self.name.as_str());
-            return state;
-        }
         self.key.get_or_insert_with(|| claim.key(self.format));
         let proof = match reading.is_other_server() {
             true => self.replicas.prove(&reading.server).await,
