@@ -123,11 +123,15 @@ impl Clock {
     }
 }
 
+/// Writes the body of a round.
+type MakeBody = Box<dyn FnMut(usize, &mut Vec<u8>)>;
+/// Gives a buffer back, which need not be the same.
+type Work = Box<dyn FnMut(Vec<u8>) -> Vec<u8>>;
+
 struct Row {
     name: &'static str,
-    body: Box<dyn FnMut(usize, &mut Vec<u8>)>,
-    /// Gives a buffer back, which need not be the same.
-    run: Box<dyn FnMut(Vec<u8>) -> Vec<u8>>,
+    body: MakeBody,
+    run: Work,
     times: Vec<Duration>,
 }
 

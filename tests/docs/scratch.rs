@@ -53,7 +53,7 @@ impl Scratch {
         let exporter = Exporter::start();
         exporter.say(TEXT, BODY.as_bytes(), Framing::ContentLength);
         let settings = format!(
-            "targets:\n  - {{name: celery, url: 'http://{0}/metrics'}}\n  - {{name: workers, address: '{0}'}}\n",
+            "targets:\n  - {{name: celery, url: 'http://{0}/metrics'}}\n  - {{name: workers, address: '{0}', mode: observe}}\n",
             exporter.address
         );
         let policy = fs::read_to_string(root().join("examples/policy.yaml")).unwrap();

@@ -35,8 +35,11 @@ struct Servers {
     /// Asked about, and since when.
     doubted: Vec<(String, Instant)>,
     /// Servers, and what of all that was shown has not been held against them.
-    left: Option<(Vec<String>, Vec<(String, Edition)>)>,
+    left: Option<(Vec<String>, Vec<Shown>)>,
 }
+
+/// The key of a state, and the edition of which something was shown.
+type Shown = (String, Edition);
 
 /// Whether a server has everything that was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +83,7 @@ impl Witness {
     }
 
     /// What is still to be held against these servers.
-    fn left_for(&self, servers: &[String]) -> Vec<(String, Edition)> {
+    fn left_for(&self, servers: &[String]) -> Vec<Shown> {
         match self.servers().left.take() {
             Some((before, left)) if before == servers => left,
             _ => self.shown.iter().map(|known| (known.key().clone(), known.value().clone())).collect(),
