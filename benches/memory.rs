@@ -29,9 +29,11 @@ const UNLIMITED: &str =
 /// As the guard is without a word from anybody.
 const DEFAULT: &str = "";
 
+type Measure = fn(&Exporter) -> Row;
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let rows: [(&str, fn(&Exporter) -> Row); 5] = [
+    let rows: [(&str, Measure); 5] = [
         ("untouched", untouched),
         ("members", members),
         ("explosion folded", explosion),

@@ -27,6 +27,7 @@ use super::connect::Connector;
 use super::deadline::Deadline;
 use super::failure::{Failure, Stage, UpstreamError};
 use super::head_io::HeadIo;
+use super::within::within;
 
 /// 1xx answers that are skipped; nobody has a reason for more.
 const INFORMATIONAL: u32 = 8;
@@ -99,7 +100,7 @@ enum Sent {
 }
 
 async fn send(io: Box<dyn Io>, request: Request<Empty<Bytes>>, deadline: &Deadline) -> Result<Sent, Failure> {
-    timeout_at(deadline.exporter(), exchange(io, request)).await.map_err(|_| deadline.passed(Stage::Head))?
+    timeout_at(deadline.exporter(), within(exchange(io, request))).await.map_err(|_| deadline.passed(Stage::Head))?
 }
 
 /// Request out, head in. The body is read by others: of what came, nothing is lost.

@@ -24,6 +24,9 @@ use super::scrape::PACKED;
 use super::source::{Kept, Source};
 use super::wire::Filled;
 
+/// Bytes received in one turn, about.
+const TURN: u64 = 64 << 10;
+
 /// Everything a scrape holds from the head of the exporter's answer on.
 pub struct Flow {
     /// `None` when it has been read to its end.
@@ -41,6 +44,8 @@ pub struct Flow {
     pub account: Account,
     pub asked_at: Instant,
     pub buffers: Buffers,
+    /// Bytes received when others had their turn.
+    pub gave_way_at: u64,
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
     pub left: Left,
@@ -114,12 +119,18 @@ impl Flow {
             match self.advance(&mut out).await? {
                 Advanced::End(None) => return Ok(Turn::Whole(out)),
                 Advanced::End(Some(packed)) => return Ok(Turn::AsItCame(out, packed)),
-                // A body that comes faster than it is read must not keep others from being read.
-                Advanced::More if out.is_empty() || self.release == Release::Whole => {
-                    tokio::task::yield_now().await;
-                }
+                Advanced::More if out.is_empty() || self.release == Release::Whole => self.give_way().await,
                 Advanced::More => return Ok(Turn::Begun(out)),
             }
+        }
+    }
+
+    /// A body that comes faster than it is read must not keep others from being read.
+    async fn give_way(&mut self) {
+        let Some(source) = &self.source else { return };
+        if source.received() - self.gave_way_at >= TURN && !source.is_over() {
+            self.gave_way_at = source.received();
+            tokio::task::yield_now().await;
         }
     }
 

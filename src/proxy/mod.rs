@@ -42,6 +42,7 @@ mod source;
 mod tls;
 mod users;
 mod wire;
+mod within;
 
 pub use front::{LocalHandler, local_handler};
 pub use once::scrape_once;

@@ -67,6 +67,11 @@ impl Source {
         self.wire.received()
     }
 
+    /// Whether it is known that nothing more will come of it.
+    pub fn is_over(&self) -> bool {
+        matches!(self.decoder, Decoder::Identity) && self.wire.is_over()
+    }
+
     /// Appends the next bytes.
     pub async fn fill(&mut self, into: &mut Vec<u8>, deadline: &Deadline) -> Result<Filled, Failure> {
         match &mut self.decoder {

@@ -71,9 +71,14 @@ impl Wire {
         }
     }
 
+    /// The last byte of the body was taken off the wire.
+    pub fn is_over(&self) -> bool {
+        self.framing == Framing::Over
+    }
+
     /// The connection, when the body is over and nothing stands behind it.
     pub fn release(self) -> Option<Box<dyn Io>> {
-        (self.framing == Framing::Over && self.at == self.ahead.len()).then_some(self.io)
+        (self.is_over() && self.at == self.ahead.len()).then_some(self.io)
     }
 
     /// Reads what is there: data straight to where they are wanted, unless something may stand

@@ -85,6 +85,21 @@ impl Vault {
         tokio::task::spawn_blocking(move || store.clean(ttl));
     }
 
+    /// Begins at once where there is a place: nobody has to be woken for it but who does the work.
+    fn begin<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&dyn StateStore) -> Result<T, Trouble> + Send + 'static,
+    ) -> JoinHandle<Result<T, Trouble>> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return tokio::spawn(self.clone().blocking(work));
+        };
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work(&*store)
+        })
+    }
+
     async fn blocking<T: Send + 'static>(
         self: Arc<Self>,
         work: impl FnOnce(&dyn StateStore) -> Result<T, Trouble> + Send + 'static,
@@ -143,10 +158,10 @@ impl Keeper {
         self.usual = piece.len() + piece.len() / 8;
         let wanted = Arc::new(AtomicBool::new(true));
         let (name, still_wanted) = (self.name.clone(), wanted.clone());
-        let job = tokio::spawn(self.vault.clone().blocking(move |store| match extent {
+        let job = self.vault.begin(move |store| match extent {
             Extent::Changes => store.append(&name, &piece, &still_wanted),
             Extent::Whole => store.replace(&name, &piece, &still_wanted),
-        }));
+        });
         self.writing = Some(Write { job, extent, wanted });
         self.wait().await;
     }

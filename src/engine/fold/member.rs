@@ -281,6 +281,7 @@ impl Members {
     }
 
     /// The value of a member that holds one number.
+    #[inline]
     pub(super) fn only_value(&self, id: MemberId) -> Option<f64> {
         let value = self.all[id.index()].value;
         value.place().is_none().then(|| f64::from_bits(value.0))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Fold;
+use super::changes::{Changed, Changes, Numbers, as_count};
 use super::composite::MOST_USUAL;
 use super::family::{FamilyId, FoldFamily, Shape};
 use super::gauge::{GaugeFold, GaugeGain};
@@ -23,7 +24,7 @@ use crate::engine::model::SeriesHash;
 /// What one piece says about members and groups.
 /// Members are written one by one as they are found, and read as lists.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Rows<M = Vec<MemberRow>, C = Vec<(u32, Values)>> {
+pub struct Rows<M = Vec<MemberRow>, C = Changes> {
     now: f64,
     primed: u8,
     members: M,
@@ -85,10 +86,6 @@ enum Fields {
 /// Members from a position on.
 #[derive(Debug)]
 pub struct Born<'a>(&'a Members, usize);
-
-/// Members that have other values than before.
-#[derive(Debug)]
-pub struct Changed<'a>(&'a Members, &'a [MemberId]);
 
 /// Most numbers are counts, and small.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -227,9 +224,7 @@ impl Fold {
         self.clock.resume(rows.now);
         self.primed = rows.primed != 0;
         rows.members.into_iter().try_for_each(|row| self.read_member(row))?;
-        for (at, values) in rows.changed {
-            self.read_values(MemberId(at), values)?;
-        }
+        self.read_changes(&rows.changed)?;
         for (first, len) in rows.present {
             for at in first..first.checked_add(len).ok_or(Misfit)? {
                 let id = self.member_at(at)?;
@@ -277,20 +272,36 @@ impl Fold {
         let seed = MemberSeed { key: hash(row.key), family: FamilyId(row.family), cause: 0, shadow: 0 };
         let id = self.members.insert(seed, row.values.fields.as_ref().len());
         self.members.set_seen(id, row.seen);
-        self.read_values(id, row.values)
+        self.read_values(id, row.values.fields.as_ref().iter().map(|&value| value.into()));
+        self.read_layout(id, LayoutId(row.values.layout))
     }
 
-    fn read_values(&mut self, id: MemberId, values: Values) -> Result<(), Misfit> {
-        self.member_at(id.0)?;
-        let family = self.members.family(id);
-        if values.layout as usize >= self.families[family.index()].layouts.len() {
-            return Err(Misfit);
-        }
-        self.members.set_layout(id, LayoutId(values.layout));
-        for (at, value) in values.fields.as_ref().iter().enumerate() {
-            self.members.set_last(id, at as u32, (*value).into());
+    fn read_changes(&mut self, changes: &Changes) -> Result<(), Misfit> {
+        for change in changes.iter() {
+            let change = change.ok_or(Misfit)?;
+            let id = self.member_at(change.at)?;
+            self.read_layout(id, change.layout)?;
+            match change.values {
+                Numbers::One(value) => self.members.set_last(id, 0, value),
+                Numbers::Many(values) => self.read_values(id, values.into_iter()),
+            }
         }
         Ok(())
+    }
+
+    fn read_layout(&mut self, id: MemberId, layout: LayoutId) -> Result<(), Misfit> {
+        let class = self.members.class(id);
+        if layout.0 as usize >= self.families[class.family.index()].layouts.len() {
+            return Err(Misfit);
+        }
+        if class.layout != layout {
+            self.members.set_layout(id, layout);
+        }
+        Ok(())
+    }
+
+    fn read_values(&mut self, id: MemberId, values: impl Iterator<Item = f64>) {
+        values.enumerate().for_each(|(at, value)| self.members.set_last(id, at as u32, value));
     }
 
     fn read_group(&mut self, row: GroupRow) -> Result<(), Misfit> {
@@ -385,18 +396,9 @@ impl Serialize for Born<'_> {
     }
 }
 
-impl Serialize for Changed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Changed(members, ids) = *self;
-        serializer.collect_seq(ids.iter().map(|&id| (id.0, Values::of(members, id))))
-    }
-}
-
 impl From<f64> for Number {
     fn from(value: f64) -> Number {
-        let count = value as u64;
-        // Not so for fractions, negative zero and whatever is no number.
-        if (count as f64).to_bits() == value.to_bits() { Number::Count(count) } else { Number::Real(value) }
+        as_count(value).map_or(Number::Real(value), Number::Count)
     }
 }
 

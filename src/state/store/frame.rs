@@ -58,7 +58,7 @@ pub enum Tail {
 }
 
 const MAGIC: [u8; 8] = *b"cgstate\n";
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 const FRAME_HEAD: usize = 32;
 /// Fixed: it guards against decay, not against an enemy.
 const SECRETS: RapidSecrets = RapidSecrets::seed(0x6361_7264_696e_616c);
