@@ -105,7 +105,7 @@ fn members(exporter: &Exporter) -> Row {
 fn explosion(exporter: &Exporter) -> Row {
     let guard = Guard::start(exporter, DROP, "builtin_policy: false\n");
     let what = "32 x 100,000 new, folded: from scrape 21 to scrape 32";
-    growth(what, exporter, &guard, |answer| answer.assert_queues())
+    growth(what, exporter, &guard, guard::Answer::assert_queues)
 }
 
 /// The same with no policy but the built-in one.
