@@ -166,9 +166,8 @@ fn names_that_explode_are_left_out_of_a_full_endpoint_and_leave_nothing() {
             "cardinality_guard_{cause}{{target=\"worker\",policy=\"endpoint_series_limit\",cause=\"budget\"}}"
         ))
     };
-    // A row that nobody foresaw shows 0 first.
-    let _ = get(case.guard.address, "/metrics");
     let blocked = row("new_series_blocked_total");
+    assert_eq!(blocked, 0.0, "who was left out before the kill is not new after it");
     let mut resident = Vec::new();
     for round in 10..50 {
         let answer = of_exporter(&case.scrape(&format!("{calm}{}", names(round * 2000..(round + 1) * 2000))));

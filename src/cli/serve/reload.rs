@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::engine::policy::Finding;
+use crate::engine::guard::ENDPOINT_LIMIT;
+use crate::engine::policy::{Finding, Ground, Mode};
 use crate::settings::{Digest, LoadError, Loaded, Loader};
 use crate::state::{Config, Shared};
 use crate::telemetry::{Foreseen, ForeseenPolicy, Telemetry};
@@ -126,6 +127,15 @@ fn foreseen(config: &Config) -> Foreseen {
             grounds: prospect.grounds,
             mode: prospect.mode,
         }));
+        // It is no policy, and reported like one.
+        if target.mode == Mode::Enforce && config.settings.scrape.endpoint_series_limit > 0 {
+            foreseen.policies.push(ForeseenPolicy {
+                target: name.clone(),
+                policy: ENDPOINT_LIMIT.to_owned(),
+                grounds: vec![Ground::Budget],
+                mode: target.mode,
+            });
+        }
     }
     foreseen
 }

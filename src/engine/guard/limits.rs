@@ -415,4 +415,4 @@ pub(super) fn fold_away<'c>(labels: &mut LabelSet, collapses: impl Iterator<Item
 const OVERFLOW_LABEL: &str = "overflow";
 
 /// The name under which the endpoint's own limit is reported.
-pub(super) const ENDPOINT_LIMIT: &str = "endpoint_series_limit";
+pub const ENDPOINT_LIMIT: &str = "endpoint_series_limit";

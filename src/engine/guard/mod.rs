@@ -49,6 +49,7 @@ mod wordings;
 pub use budgets::Origin;
 pub use commons::{Commons, Learned, Release};
 pub use demography::LabelRow;
+pub use limits::ENDPOINT_LIMIT;
 pub use look::{BeyondRange, Diagnosis, Look, Outlived, Sight};
 pub use report::{Attributed, BadSample, Collapsed, FamilyReport, Report};
 pub use scrape::{Annotate, BodyEnd, Leaves, Limits, Scrape, ScrapeError, Start, Wanted};
