@@ -24,9 +24,6 @@ use super::scrape::PACKED;
 use super::source::{Kept, Source};
 use super::wire::Filled;
 
-/// Bytes received in one turn, about.
-const TURN: u64 = 64 << 10;
-
 /// Everything a scrape holds from the head of the exporter's answer on.
 pub struct Flow {
     /// `None` when it has been read to its end.
@@ -44,8 +41,6 @@ pub struct Flow {
     pub account: Account,
     pub asked_at: Instant,
     pub buffers: Buffers,
-    /// Bytes received when others had their turn.
-    pub gave_way_at: u64,
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
     pub left: Left,
@@ -125,12 +120,9 @@ impl Flow {
         }
     }
 
-    /// A body that comes faster than it is read must not keep others from being read.
     async fn give_way(&mut self) {
-        let Some(source) = &self.source else { return };
-        if source.received() - self.gave_way_at >= TURN && !source.is_over() {
-            self.gave_way_at = source.received();
-            tokio::task::yield_now().await;
+        if let Some(source) = &mut self.source {
+            source.give_way().await;
         }
     }
 

@@ -121,7 +121,6 @@ impl Scraper {
             account: ask.account.clone(),
             asked_at,
             buffers: self.shared.endpoints().buffers().clone(),
-            gave_way_at: 0,
             held: Some(held),
             left: Left::Nothing,
             view,

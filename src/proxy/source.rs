@@ -68,8 +68,15 @@ impl Source {
     }
 
     /// Whether it is known that nothing more will come of it.
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         matches!(self.decoder, Decoder::Identity) && self.wire.is_over()
+    }
+
+    /// Lets others have their turn, when it is time.
+    pub async fn give_way(&mut self) {
+        if !self.is_over() {
+            self.wire.give_way().await;
+        }
     }
 
     /// Appends the next bytes.
@@ -134,8 +141,8 @@ impl Packed {
                     self.consumed += consumed as u64;
                     self.at += consumed;
                     self.backlog = Backlog::Some;
-                    // A few bytes can hold a great deal: let others have their turn.
-                    tokio::task::yield_now().await;
+                    // A few bytes can hold a great deal.
+                    wire.give_way().await;
                 }
             }
         }
