@@ -457,7 +457,7 @@ impl Guard {
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
-            state.series.retain(&mut state.fold.members, keep, moved.as_ref().map(|m| m.members.as_slice()));
+            state.series.retain(&mut state.fold.members, keep, moved.as_ref());
         }
         if moved.is_some() {
             state.alike.clear();
