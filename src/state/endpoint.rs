@@ -295,6 +295,19 @@ impl Lease {
         self.at_work.as_mut().map(Guard::tail)
     }
 
+    /// Right after [`Lease::begin`]: the body can be pushed once more, see [`Guard::body_is_elsewhere`].
+    /// Where several guards share a state nothing is begun twice: it reads what others have seen.
+    pub fn body_is_elsewhere(&mut self) {
+        if !self.is_shared() {
+            self.at_work.iter_mut().for_each(Guard::body_is_elsewhere);
+        }
+    }
+
+    /// Whether bytes of the body may have been let go.
+    pub fn is_body_elsewhere(&self) -> bool {
+        self.at_work.as_ref().is_some_and(Guard::is_body_elsewhere)
+    }
+
     /// From now on no more output than this is held back.
     pub fn hold_at_most(&mut self, bytes: u64) {
         self.at_work.iter_mut().for_each(|guard| guard.hold_at_most(bytes));
