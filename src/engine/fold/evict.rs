@@ -37,7 +37,7 @@ impl Fold {
         }
         *last_sweep = now;
         if !over {
-            self.members.give_back_room();
+            self.members.give_back_room(0);
         }
         if !over && dropped.is_empty() && doomed.is_empty() && !self.has_due_groups() && !self.has_old_members() {
             return None;
@@ -51,6 +51,8 @@ impl Fold {
         self.tally.evicted += gone.len() as u64;
         let moved = self.let_go(&gone, &used, members_limit, &dropped);
         self.evict_groups(&dropped);
+        // What a scrape brought beyond the limit the next one may bring, too.
+        self.members.give_back_room(if over { moved.forgotten() } else { 0 });
         Some(moved)
     }
 
@@ -122,7 +124,9 @@ impl Fold {
         self.journal.demand_whole();
         let first = (self.clock.seconds() as u32 + 1).saturating_sub(seconds.max(1));
         let (gone, used) = self.members.seen_before(&vec![first; self.members.roles().len()]);
-        self.let_go(&gone, &used, members_limit, &[])
+        let moved = self.let_go(&gone, &used, members_limit, &[]);
+        self.members.give_back_room(0);
+        moved
     }
 
     /// Forgets the members at these places, of whom fingerprints stay if their family does.

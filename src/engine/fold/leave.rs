@@ -2,7 +2,6 @@
 
 use super::member::{Alone, Members};
 use super::moved::Moved;
-use crate::engine::model::room;
 
 /// More than one in so many is many.
 const MANY_GO: usize = 4;
@@ -36,8 +35,6 @@ impl Members {
         }
         let many = gone.len() > self.all.len() / MANY_GO;
         let moved = if many { self.close_up(gone) } else { self.fill(gone) };
-        // What a scrape brought more than stays, the next one may bring too.
-        room::fit(&mut self.all, moved.forgotten());
         let is_alone = self.roles.iter().zip(used).any(|(role, used)| *used && role.group().is_none());
         self.alone = if is_alone { Alone::Some } else { Alone::Nobody };
         if 2 * used.iter().filter(|used| **used).count() + SPARE_ROLES < used.len() {

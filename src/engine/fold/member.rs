@@ -440,9 +440,9 @@ impl Members {
         })
     }
 
-    /// Room that an explosion needed.
-    pub(super) fn give_back_room(&mut self) {
-        room::fit(&mut self.all, 0);
+    /// Gives back room that is not needed; so many more may come soon.
+    pub(super) fn give_back_room(&mut self, more: usize) {
+        room::fit(&mut self.all, more);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Remembered> {

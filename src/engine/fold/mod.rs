@@ -221,7 +221,7 @@ impl Fold {
         (self.returned, self.asked) = (Left::default(), self.members.len());
         self.before.clear();
         self.places_before.clear();
-        self.families.iter_mut().for_each(FoldFamily::begin);
+        self.families.iter_mut().for_each(|family| family.frozen = None);
         self.frozen = None;
         self.tally = Tally::default();
     }

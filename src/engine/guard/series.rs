@@ -441,7 +441,9 @@ impl Series {
             Some(moved) => self.relink_new(members, moved, new),
             None => members.relink(0, new),
         }
-        (self.last, self.learned, self.followed) = (NONE, Vec::new(), Vec::new());
+        // Nobody is new any more.
+        (self.members, self.learned, self.followed) = (members.len(), Vec::new(), Vec::new());
+        self.last = NONE;
         (self.index, self.indexed) = (Index::default(), 0);
     }
 
