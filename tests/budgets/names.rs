@@ -357,7 +357,8 @@ fn rule_5_8_a_family_that_was_left_out_counts_from_where_it_gets_a_place() {
 fn when_the_process_began_is_told_however_full_the_endpoint_is() {
     let mut endpoint = limited(WATCH, 20);
     (endpoint.limits.hold_output, endpoint.chunk) = (1, 16);
-    let body = |n: u64| format!("{}# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1000\n", calm(n));
+    let body =
+        |n: u64| format!("{}# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1000\n", calm(n));
     for n in 1..4 {
         assert_eq!(endpoint.scrape(&body(n)), body(n));
     }

@@ -66,7 +66,7 @@ use crate::engine::fold::Process;
 use crate::engine::model::Format;
 use alike::Ready;
 use annotate::write_annotation;
-use doubles::Watching;
+use doubles::{Fate, Watching};
 use inherit::Recollection;
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
@@ -104,6 +104,7 @@ pub struct Guard {
     is_ending: bool,
     settled_as: Option<Process>,
     watermark: Watermark,
+    fate: Fate,
 }
 
 /// Whether `input` begins where the body begins.
@@ -157,6 +158,7 @@ impl Guard {
             is_ending: false,
             settled_as: None,
             watermark,
+            fate: Fate::Commits,
         }
     }
 
@@ -264,6 +266,10 @@ impl Guard {
             Wanted::Apart if tail.is_empty() && self.is_untouched() => Leaves::AsItCame,
             Wanted::Apart | Wanted::Written => Leaves::Written,
         };
+        if self.fate == Fate::Counts {
+            let (state, report) = self.count_failure();
+            return (state, Ok((report, leaves)));
+        }
         let observed = self.finish_doubles(end);
         let mut report = self.commit();
         // Of several limits that would be, the last policy's is told.
@@ -424,6 +430,7 @@ impl Guard {
         self.tokens = Tokens::new(self.state.format, limits);
         (self.at, self.is_leaving) = (0, false);
         (self.output, self.shown, self.settled_as) = (Output::default(), ShownLines::default(), None);
+        self.fate = Fate::Commits;
         let newline = self.body.ends_in_newline;
         self.body = Body { ends_in_newline: newline, ..Body::default() };
     }
