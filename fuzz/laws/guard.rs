@@ -1,13 +1,16 @@
 //! A guard over successive scrapes of one endpoint: no panic; any chunking the same bytes and the
 //! same failure; without a policy the body itself; a failed scrape leaves no trace; what leaves
-//! early are the lines that would have left late; memory is of the size of what came in.
+//! early are the lines that would have left late; who keeps the body elsewhere is told the same;
+//! memory is of the size of what came in.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use cardinality_guard::engine::exposition::{Step, SyntaxLimits, Tokens};
-use cardinality_guard::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Limits, Scrape, ScrapeError, Start};
+use cardinality_guard::engine::guard::{
+    Annotate, BodyEnd, EndpointState, Guard, Leaves, Limits, Scrape, ScrapeError, Start, Wanted,
+};
 use cardinality_guard::engine::model::{Format, Seed};
 use cardinality_guard::engine::policy::{Builtin, Mode, Plan, Policies, Source};
 
@@ -41,12 +44,14 @@ pub fn hold(data: &[u8]) {
     let new = |chunk, limits| Endpoint::new(format, PLANS[policy].clone(), chunk, limits);
     let (mut whole, mut cut) = (new(usize::MAX, limits), new(chunk, limits));
     let (mut spared, mut early) = (new(usize::MAX, limits), new(chunk, leaving));
+    let mut apart = new(chunk, limits);
     let mut early_is_comparable = policy < WITHOUT_LIMITS;
     let mut size = 0;
     for body in bytes.parts() {
         size += body.len();
         let told = whole.scrape(body);
         assert_eq!(cut.scrape(body), told, "{chunk} at a time: {}", body.escape_ascii());
+        assert_eq!(apart.scrape_apart(body), told, "kept elsewhere, {chunk} at a time: {}", body.escape_ascii());
         let Ok(out) = &told else {
             spared.wait();
             continue;
@@ -119,18 +124,7 @@ impl Endpoint {
 
     fn scrape(&mut self, body: &[u8]) -> Result<Vec<u8>, ScrapeError> {
         self.wait();
-        let scrape = Scrape {
-            plan: self.plan.clone(),
-            limits: self.limits,
-            now: self.now,
-            wall_seconds: 1.7e9,
-            client: 1,
-            annotate: Annotate::No,
-            start: Start::Baseline,
-            commons: None,
-        };
-        let Some(state) = self.state.take() else { panic!("a scrape gives its state back") };
-        let mut guard = Guard::begin(state, scrape);
+        let mut guard = self.begin();
         let mut out = Vec::new();
         for bytes in body.chunks(self.chunk) {
             if let Err(error) = guard.push(bytes) {
@@ -142,5 +136,50 @@ impl Endpoint {
         let (state, report) = guard.finish(BodyEnd::Framed, &mut out);
         self.state = Some(state);
         report.map(|_| out)
+    }
+
+    /// The same for who keeps the body, and pushes it once more when it is wanted.
+    fn scrape_apart(&mut self, body: &[u8]) -> Result<Vec<u8>, ScrapeError> {
+        self.wait();
+        let mut guard = self.begin();
+        guard.body_is_elsewhere();
+        match self.read_apart(guard, body) {
+            Err(ScrapeError::BodyWanted) => {
+                let guard = self.begin();
+                self.read_apart(guard, body)
+            }
+            read => read,
+        }
+    }
+
+    fn read_apart(&mut self, mut guard: Guard, body: &[u8]) -> Result<Vec<u8>, ScrapeError> {
+        let mut out = Vec::new();
+        for bytes in body.chunks(self.chunk) {
+            if let Err(error) = guard.push(bytes) {
+                self.state = Some(guard.abort());
+                return Err(error);
+            }
+        }
+        let (state, ended) = guard.finish_as(BodyEnd::Framed, Wanted::Apart, &mut out);
+        self.state = Some(state);
+        ended.map(|(_, leaves)| match leaves {
+            Leaves::AsItCame => body.to_vec(),
+            Leaves::Written => out,
+        })
+    }
+
+    fn begin(&mut self) -> Guard {
+        let scrape = Scrape {
+            plan: self.plan.clone(),
+            limits: self.limits,
+            now: self.now,
+            wall_seconds: 1.7e9,
+            client: 1,
+            annotate: Annotate::No,
+            start: Start::Baseline,
+            commons: None,
+        };
+        let Some(state) = self.state.take() else { panic!("a scrape gives its state back") };
+        Guard::begin(state, scrape)
     }
 }

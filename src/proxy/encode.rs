@@ -69,12 +69,12 @@ pub fn whole(bytes: Vec<u8>, taken: Taken, buffers: &Buffers) -> (Bytes, Taken) 
 }
 
 /// A compressed body that leaves as it came, behind a member of what goes before it.
-pub fn packed(before: &[u8], packed: Vec<u8>) -> [Bytes; 2] {
+pub fn packed(before: &[u8], packed: Vec<u8>, buffers: &Buffers) -> [Bytes; 2] {
     let mut member = Vec::new();
     if !before.is_empty() {
         store(before, &mut member);
     }
-    [member.into(), packed.into()]
+    [member.into(), buffers.send(packed)]
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::header::HeaderValue;
 use tokio::time::timeout_at;
 
-use crate::engine::guard::{BodyEnd, Leaves, Scrape, Wanted};
+use crate::engine::guard::{BodyEnd, Leaves, Scrape, ScrapeError, Wanted};
 use crate::engine::model::Format;
 use crate::state::replicas::{Settled, View};
 use crate::state::{ActiveTarget, Buffers, Clock, Connection, Lease, Origin, Showing, TargetCommons};
@@ -23,9 +23,6 @@ use super::fetch::Persists;
 use super::scrape::PACKED;
 use super::source::{Kept, Source};
 use super::wire::Filled;
-
-/// Bytes received in one turn, about.
-const TURN: u64 = 64 << 10;
 
 /// Everything a scrape holds from the head of the exporter's answer on.
 pub struct Flow {
@@ -44,8 +41,6 @@ pub struct Flow {
     pub account: Account,
     pub asked_at: Instant,
     pub buffers: Buffers,
-    /// Bytes received when others had their turn.
-    pub gave_way_at: u64,
     /// What is let go as soon as the scrape is committed.
     pub held: Option<Held>,
     pub left: Left,
@@ -73,7 +68,7 @@ pub enum Treatment {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
-    Yes,
+    In(Format),
     NotYet,
 }
 
@@ -111,6 +106,13 @@ enum Advanced {
     End(Option<Vec<u8>>),
 }
 
+/// What became of a body that was read to its end.
+enum Committed {
+    As(Leaves),
+    /// Nothing yet: it is read once more.
+    NotYet,
+}
+
 impl Flow {
     /// Goes on until the body is complete or its output may be held no longer.
     pub async fn hold(&mut self) -> Result<Turn, Failure> {
@@ -125,12 +127,9 @@ impl Flow {
         }
     }
 
-    /// A body that comes faster than it is read must not keep others from being read.
     async fn give_way(&mut self) {
-        let Some(source) = &self.source else { return };
-        if source.received() - self.gave_way_at >= TURN && !source.is_over() {
-            self.gave_way_at = source.received();
-            tokio::task::yield_now().await;
+        if let Some(source) = &mut self.source {
+            source.give_way().await;
         }
     }
 
@@ -173,7 +172,7 @@ impl Flow {
         }
         match advanced? {
             Filled::More => Ok(Advanced::More),
-            Filled::End => self.finish(out).await.map(Advanced::End),
+            Filled::End => self.finish(out).await,
         }
     }
 
@@ -192,11 +191,21 @@ impl Flow {
             if source.kept() == Kept::No && self.kept == Kept::Whole {
                 self.kept = Kept::No;
                 if self.release == Release::Early {
-                    lease.hold_at_most((scrape.limits.hold_output / PACKED).max(1));
+                    scrape.limits.hold_output = (scrape.limits.hold_output / PACKED).max(1);
+                    lease.hold_at_most(scrape.limits.hold_output);
+                }
+                if lease.is_body_elsewhere() {
+                    self.read_again();
+                    return Ok(filled);
                 }
             }
-            lease.pushed(bytes)?;
-            lease.drain(out);
+            match lease.pushed(bytes) {
+                Err(ScrapeError::BodyWanted) => self.read_again(),
+                pushed => {
+                    pushed?;
+                    lease.drain(out);
+                }
+            }
             return Ok(filled);
         }
         let mut first = Vec::new();
@@ -215,20 +224,40 @@ impl Flow {
                 source.keep_no_longer();
             }
             lease.begin(format, scrape.clone());
-            *begun = Begun::Yes;
+            *begun = Begun::In(format);
+            if self.kept == Kept::Whole && source.kept() == Kept::Whole {
+                lease.body_is_elsewhere();
+            }
             #[cfg(test)]
             super::tests::as_if_the_engine_had_a_bug(&first);
-            lease.push(&first)?;
-            lease.drain(out);
+            match lease.push(&first) {
+                Err(ScrapeError::BodyWanted) => self.read_again(),
+                pushed => {
+                    pushed?;
+                    lease.drain(out);
+                }
+            }
         }
         Ok(filled)
+    }
+
+    /// The engine has let bytes go that it wants after all: from the first one on, and it holds them.
+    fn read_again(&mut self) {
+        if let (Some(held), Some(source)) = (&mut self.held, &mut self.source)
+            && let Treatment::Guard { scrape, begun: Begun::In(format) } = &self.treatment
+        {
+            held.lease.begin(*format, scrape.clone());
+            source.rewind();
+        }
     }
 
     /// Commits, and lets go of everything before anybody waits for the reader. What was committed is
     /// with the store before the last byte leaves, or the store is too slow to be waited for. Gives the
     /// body as it came when that is what leaves, behind what is in `out`.
-    async fn finish(&mut self, out: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
-        let (Some(mut held), Some(source)) = (self.held.take(), self.source.take()) else { return Ok(None) };
+    async fn finish(&mut self, out: &mut Vec<u8>) -> Result<Advanced, Failure> {
+        let (Some(mut held), Some(source)) = (self.held.take(), self.source.take()) else {
+            return Ok(Advanced::End(None));
+        };
         if let Treatment::Guard { scrape, begun: Begun::NotYet } = &self.treatment
             && let Some(format) = self.format_of_nothing(&held.lease)
         {
@@ -238,20 +267,29 @@ impl Flow {
             Kept::Whole => Wanted::Apart,
             Kept::No => Wanted::Written,
         };
+        let Committed::As(leaves) = self.commit(&mut held, wanted, out).await? else {
+            (self.held, self.source) = (Some(held), Some(source));
+            self.read_again();
+            return Ok(Advanced::More);
+        };
         let (packed, wire) = source.end();
-        let leaves = self.commit(&mut held, wanted, out).await?;
         if self.end == BodyEnd::Framed
             && held.persists == Persists::Yes
             && let Some(io) = wire.release()
         {
             held.lease.keep_connection(Connection::resting(io, held.origin, held.keep_alive));
         }
-        Ok(packed.filter(|_| leaves == Leaves::AsItCame))
+        Ok(Advanced::End(packed.filter(|_| leaves == Leaves::AsItCame)))
     }
 
-    async fn commit(&self, held: &mut Held, wanted: Wanted, out: &mut Vec<u8>) -> Result<Leaves, Failure> {
-        let Some(result) = held.lease.finish(self.end, wanted, out) else { return Ok(Leaves::Written) };
-        let (report, leaves) = result?;
+    async fn commit(&self, held: &mut Held, wanted: Wanted, out: &mut Vec<u8>) -> Result<Committed, Failure> {
+        let Some(result) = held.lease.finish(self.end, wanted, out) else {
+            return Ok(Committed::As(Leaves::Written));
+        };
+        let (report, leaves) = match result {
+            Err(ScrapeError::BodyWanted) => return Ok(Committed::NotYet),
+            ended => ended?,
+        };
         if let Some(view) = &self.view
             && view.settle().await == Settled::Overrun
         {
@@ -285,7 +323,7 @@ impl Flow {
         if let Some(view) = view {
             view.publish().await;
         }
-        Ok(leaves)
+        Ok(Committed::As(leaves))
     }
 
     /// An empty body needs no Content-Type; only the clock of what is remembered goes on.

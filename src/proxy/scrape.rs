@@ -107,8 +107,9 @@ impl Scraper {
         };
         let (wire, kept) = (Wire::new(io, ahead, framing, settings.body_size_limit), kept(ask, settings, coding));
         let commons = self.shared.commons(&grant.target.settings.name);
+        let buffers = self.shared.endpoints().buffers().clone();
         let flow = Flow {
-            source: Some(Source::new(wire, coding, settings.body_size_limit, kept)),
+            source: Some(Source::new(wire, coding, settings.body_size_limit, kept, &buffers)),
             treatment: self.treatment(&grant.target, settings, ask, kept, view.clone()),
             kept,
             release: if ask.version == Version::HTTP_10 { Release::Whole } else { Release::Early },
@@ -120,8 +121,7 @@ impl Scraper {
             commons,
             account: ask.account.clone(),
             asked_at,
-            buffers: self.shared.endpoints().buffers().clone(),
-            gave_way_at: 0,
+            buffers,
             held: Some(held),
             left: Left::Nothing,
             view,
@@ -306,7 +306,7 @@ async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Respo
             let (bytes, how) = encode::whole(bytes, taken, &flow.buffers);
             (Body::whole(bytes), how, None)
         }
-        Turn::AsItCame(before, packed) => (Body::parts(encode::packed(&before, packed)), Taken::Gzip, None),
+        Turn::AsItCame(before, packed) => (Body::parts(encode::packed(&before, packed, &flow.buffers)), Taken::Gzip, None),
         Turn::Begun(bytes) => {
             flow.settle_early().await?;
             let (encoder, deadline) = (Encoder::new(taken, &flow.buffers), flow.deadline);

@@ -1,6 +1,7 @@
 //! The exporter's body, decoded, piece by piece, within limits and deadline.
 
 use crate::engine::coding::{Gunzip, Pushed};
+use crate::state::Buffers;
 
 use super::content::Coding;
 use super::deadline::Deadline;
@@ -21,6 +22,7 @@ enum Decoder {
 /// A body that comes compressed.
 struct Packed {
     gunzip: Gunzip,
+    limit: u64,
     /// As it came; from `at` on not decoded yet.
     bytes: Vec<u8>,
     at: usize,
@@ -54,10 +56,10 @@ pub enum Kept {
 impl Source {
     /// `limit`: bytes decoded at most; 0 = no limit. `kept`: whether compressed bytes may be asked for
     /// at the end.
-    pub fn new(wire: Wire, coding: Coding, limit: u64, kept: Kept) -> Source {
+    pub fn new(wire: Wire, coding: Coding, limit: u64, kept: Kept, buffers: &Buffers) -> Source {
         let decoder = match coding {
             Coding::Identity => Decoder::Identity,
-            Coding::Gzip => Decoder::Gzip(Box::new(Packed::new(limit, kept))),
+            Coding::Gzip => Decoder::Gzip(Box::new(Packed::new(limit, kept, buffers))),
         };
         Source { wire, decoder }
     }
@@ -68,8 +70,15 @@ impl Source {
     }
 
     /// Whether it is known that nothing more will come of it.
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         matches!(self.decoder, Decoder::Identity) && self.wire.is_over()
+    }
+
+    /// Lets others have their turn, when it is time.
+    pub async fn give_way(&mut self) {
+        if !self.is_over() {
+            self.wire.give_way().await;
+        }
     }
 
     /// Appends the next bytes.
@@ -95,6 +104,13 @@ impl Source {
         }
     }
 
+    /// The body is wanted once more, from its first byte on. It must have been kept until now.
+    pub fn rewind(&mut self) {
+        if let Decoder::Gzip(packed) = &mut self.decoder {
+            packed.rewind();
+        }
+    }
+
     /// The compressed body as it came, when it was kept, and what it came over.
     pub fn end(self) -> (Option<Vec<u8>>, Wire) {
         let bytes = match self.decoder {
@@ -106,16 +122,23 @@ impl Source {
 }
 
 impl Packed {
-    fn new(limit: u64, kept: Kept) -> Packed {
+    fn new(limit: u64, kept: Kept, buffers: &Buffers) -> Packed {
         Packed {
             gunzip: Gunzip::new(limit),
-            bytes: Vec::new(),
+            limit,
+            bytes: buffers.take_small(),
             at: 0,
             decoded: 0,
             consumed: 0,
             kept,
             backlog: Backlog::None,
         }
+    }
+
+    fn rewind(&mut self) {
+        self.gunzip = Gunzip::new(self.limit);
+        (self.at, self.decoded, self.consumed) = (0, 0, 0);
+        self.backlog = Backlog::Some;
     }
 
     async fn fill(&mut self, wire: &mut Wire, into: &mut Vec<u8>, deadline: &Deadline) -> Result<Filled, Failure> {
@@ -134,8 +157,8 @@ impl Packed {
                     self.consumed += consumed as u64;
                     self.at += consumed;
                     self.backlog = Backlog::Some;
-                    // A few bytes can hold a great deal: let others have their turn.
-                    tokio::task::yield_now().await;
+                    // A few bytes can hold a great deal.
+                    wire.give_way().await;
                 }
             }
         }

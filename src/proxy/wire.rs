@@ -1,6 +1,9 @@
 //! The body as it comes over the wire, read straight to where it is wanted.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use bytes::BufMut;
 use tokio::io::AsyncReadExt;
@@ -17,6 +20,9 @@ use super::framing::Framing;
 const MOST: usize = 256 << 10;
 /// Room made for a read when nobody knows how much there is to come.
 const GUESS: usize = 64 << 10;
+/// How long a scrape goes on before others have their turn. Each time costs the waking of another
+/// worker, who looks for what there is to do.
+const TURN: Duration = Duration::from_millis(2);
 
 /// Reads one body.
 pub struct Wire {
@@ -27,6 +33,8 @@ pub struct Wire {
     framing: Framing,
     received: u64,
     limit: u64,
+    /// When the turn at hand began.
+    turn: Instant,
 }
 
 /// What came of reading.
@@ -41,12 +49,20 @@ pub enum Filled {
 impl Wire {
     /// `ahead`: what was read together with the head. `limit`: bytes of the body at most; 0 = no limit.
     pub fn new(io: Box<dyn Io>, ahead: Vec<u8>, framing: Framing, limit: u64) -> Wire {
-        Wire { io, ahead, at: 0, framing, received: 0, limit }
+        Wire { io, ahead, at: 0, framing, received: 0, limit, turn: Instant::now() }
     }
 
     /// Bytes of the body so far.
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// A body that comes faster than it is read must not keep others from being read.
+    pub async fn give_way(&mut self) {
+        if self.turn.elapsed() >= TURN {
+            tokio::task::yield_now().await;
+            self.turn = Instant::now();
+        }
     }
 
     /// Appends the next bytes of the body.
@@ -100,7 +116,11 @@ impl Wire {
             _ => into,
         };
         buffer.reserve(guess);
-        let n = self.io.read_buf(&mut buffer.limit(most)).await.map_err(|error| read_error(&error))?;
+        let (read, waited) = notice(self.io.read_buf(&mut buffer.limit(most))).await;
+        if waited == Waited::Yes {
+            self.turn = Instant::now();
+        }
+        let n = read.map_err(|error| read_error(&error))?;
         match (n, &self.framing) {
             (0, _) => self.framing.closed(),
             (_, Framing::Chunked(_)) => Ok(()),
@@ -120,6 +140,26 @@ impl Wire {
         self.at = self.ahead.len() - rest.len();
         Ok(())
     }
+}
+
+/// Whether others had their turn meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    Yes,
+    No,
+}
+
+/// Awaits, and says whether there was anything to wait for.
+async fn notice<F: Future>(future: F) -> (F::Output, Waited) {
+    let (mut future, mut waited) = (pin!(future), Waited::No);
+    poll_fn(move |cx| {
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            waited = Waited::Yes;
+        }
+        polled.map(|output| (output, waited))
+    })
+    .await
 }
 
 fn read_error(error: &io::Error) -> UpstreamError {

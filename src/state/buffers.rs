@@ -24,6 +24,13 @@ impl Buffers {
         largest.map(|at| idle.swap_remove(at)).unwrap_or_default()
     }
 
+    /// The smallest: for a body as it came compressed.
+    pub fn take_small(&self) -> Vec<u8> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let smallest = (0..idle.len()).min_by_key(|&at| idle[at].capacity());
+        smallest.map(|at| idle.swap_remove(at)).unwrap_or_default()
+    }
+
     pub fn give(&self, mut buffer: Vec<u8>) {
         if !WORTH_KEEPING.contains(&buffer.capacity()) {
             return;
@@ -93,5 +100,9 @@ mod tests {
             buffers.give(Vec::with_capacity(size));
         }
         assert_eq!([(); 3].map(|()| buffers.take().capacity()), [4 << 20, 2 << 20, 0]);
+        for size in [1 << 20, 4 << 20] {
+            buffers.give(Vec::with_capacity(size));
+        }
+        assert_eq!([(); 3].map(|()| buffers.take_small().capacity()), [1 << 20, 4 << 20, 0]);
     }
 }

@@ -181,3 +181,43 @@ async fn what_is_much_longer_than_what_is_held_leaves_as_it_comes() {
     assert_eq!(annotation, 24);
     assert!(rest == text);
 }
+
+/// Little is held of a body that is likely to leave as it came; when it does not, it is read once more.
+#[tokio::test]
+async fn what_turns_out_to_change_is_read_once_more() {
+    let calm = |value| (0..20_000).map(move |i| format!("calm{{i=\"{i}\"}} {value}\n")).collect::<String>();
+    let says = move |scrape: usize| match scrape {
+        // At the end of it, when most of it was let go of.
+        3 => calm(3) + &body(1000),
+        4 => body(1000) + &calm(4),
+        scrape => calm(scrape),
+    };
+    let mut answers = Vec::new();
+    for lines in [PROMETHEUS, CURL] {
+        let exporter = Exporter::start(move |scrape, _| {
+            let packed = gzip(says(scrape).as_bytes());
+            let length = packed.len();
+            let head =
+                format!("Content-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n");
+            vec![Act::Write(response(&head, &packed))]
+        })
+        .await;
+        let mut settings = settings(vec![target("app", url(&exporter.url()))]);
+        settings.scrape.annotate = true;
+        let policy = "policies: [{name: p, hold: 0s, labels: [{label: job_id, action: drop}]}]";
+        let guard = Guard::with_policy(settings, policy).await;
+        let mut told_all = Vec::new();
+        for scrape in 0..8 {
+            let answer = guard.get("/scrape/app", lines).await;
+            assert_eq!((answer.status, answer.end), (200, End::Whole), "scrape {scrape}: {}", answer.reason);
+            let text = answer.text();
+            let received = text.lines().find(|line| line.starts_with("cardinality_guard_scrape_series_received "));
+            told_all.push((received.unwrap().to_owned(), told(&text)));
+        }
+        assert_eq!(exporter.requests().len(), 8, "the exporter is asked once for each");
+        answers.push(told_all);
+    }
+    let folded = |text: &str| text.lines().filter(|line| line.starts_with("jobs_total{")).count();
+    assert_eq!(answers[0].iter().map(|(_, (_, text))| folded(text)).max(), Some(4));
+    assert!(answers[0] == answers[1], "who gets it as it came is told what others are told");
+}

@@ -72,6 +72,10 @@ impl Roles {
         self.all.len()
     }
 
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Role> {
+        self.all.iter().copied()
+    }
+
     #[inline]
     pub fn get(&self, id: RoleId) -> Role {
         self.all[id.0 as usize]

@@ -1,14 +1,12 @@
 //! Forgetting: members and groups whose time has come (rules 1.7, 1.7b, 2.4).
 
-use super::group::Group;
-use super::member::{MemberId, Remembered};
-use super::{FamilyId, Fold, GroupId};
+use std::collections::HashSet;
 
-/// Where members went in a sweep; `None` for those that were forgotten.
-#[derive(Debug)]
-pub struct Moved {
-    pub members: Vec<Option<MemberId>>,
-}
+use super::group::Group;
+use super::member::{Common, MemberId};
+use super::moved::Moved;
+use super::{FamilyId, Fold, GroupId};
+use crate::engine::model::SeriesHash;
 
 /// Sweeping costs a walk over all members, so the limit may be overshot by this part before it is
 /// enforced; what is in the last scrape always stays.
@@ -38,62 +36,77 @@ impl Fold {
             return None;
         }
         *last_sweep = now;
+        if !over {
+            self.members.give_back_room();
+        }
         if !over && dropped.is_empty() && doomed.is_empty() && !self.has_due_groups() && !self.has_old_members() {
             return None;
         }
-        let (oldest_kept, mut ties) = self.oldest_kept(over, members_limit);
-        let groups = &self.groups;
-        let frozen_out = |m: Remembered| m.group.is_some_and(|g| is_due(groups.get(g), now));
-        let due = |m: Remembered, families: &[super::FoldFamily]| {
-            let ttl = families[m.family.index()].member_ttl_seconds;
-            m.seen < oldest_kept
-                || f64::from(m.seen) + ttl < now
-                || dropped.contains(&m.family)
-                || frozen_out(m)
-                || doomed.contains(&m.shadow)
-        };
-        if ties == 0
-            && !self.members.iter().any(|m| due(m, &self.families))
-            && !self.has_due_groups()
-            && dropped.is_empty()
-        {
+        let due = self.due(&dropped, &doomed);
+        let (gone, used) = self.who_goes(&due, if over { members_limit } else { 0 });
+        if gone.is_empty() && !self.has_due_groups() && dropped.is_empty() {
             return None;
         }
         self.journal.demand_whole();
-        let families = &self.families;
-        let (mut fingerprints, evicted) = (Vec::new(), &mut self.tally.evicted);
-        let moved = self.members.retain(|m| {
-            let tied = ties > 0 && m.seen == oldest_kept;
-            ties -= usize::from(tied);
-            let due = tied || due(m, families);
-            if due {
-                *evicted += 1;
-                if !dropped.contains(&m.family) {
-                    fingerprints.push(m.key);
-                }
-            }
-            !due
-        });
-        self.fingerprints.extend(&fingerprints, members_limit);
-        self.follow(&moved);
+        self.tally.evicted += gone.len() as u64;
+        let moved = self.let_go(&gone, &used, members_limit, &dropped);
         self.evict_groups(&dropped);
-        Some(Moved { members: moved })
+        Some(moved)
+    }
+
+    /// By role: the second in which a member must have been seen to stay. Roles that nobody has may be
+    /// of what is not there any more.
+    fn due(&self, dropped: &[FamilyId], doomed: &HashSet<u32>) -> Vec<u32> {
+        let now = self.clock.seconds();
+        let bound = |role: Common| {
+            let group = role.group.filter(|group| group.index() < self.groups.len());
+            let is_frozen_out = group.is_some_and(|group| is_due(self.groups.get(group), now));
+            if dropped.contains(&role.family) || is_frozen_out || doomed.contains(&role.shadow) {
+                return u32::MAX;
+            }
+            let ttl = self.families.get(role.family.index()).map_or(0.0, |family| family.member_ttl_seconds);
+            (now - ttl).ceil() as u32
+        };
+        self.members.roles().map(bound).collect()
+    }
+
+    /// The places of members that are due, or the longest absent over a limit other than 0; and the
+    /// roles of those that stay.
+    fn who_goes(&self, due: &[u32], limit: usize) -> (Vec<u32>, Vec<bool>) {
+        if limit == 0 {
+            return self.members.seen_before(due);
+        }
+        let last = self.clock.seconds() as u32;
+        let absent: Vec<u32> = due.iter().map(|bound| last.max(*bound)).collect();
+        let (mut gone, mut used) = self.members.seen_before(&absent);
+        let Some((oldest_kept, mut ties)) = self.oldest_kept(&gone, limit) else { return (gone, used) };
+        gone.retain(|&at| {
+            let record = &self.members.all[at as usize];
+            let is_tied = ties > 0 && record.seen == oldest_kept;
+            ties -= usize::from(is_tied);
+            let goes = is_tied || record.seen < oldest_kept.max(due[record.role.index()]);
+            used[record.role.index()] |= !goes;
+            goes
+        });
+        (gone, used)
     }
 
     /// At the limit the longest absent go first, never one present in the last scrape: what was
-    /// seen before this second goes, and so many of those that were seen in it.
-    fn oldest_kept(&self, over: bool, limit: usize) -> (u32, usize) {
-        if !over {
-            return (0, 0);
-        }
-        let mut seen: Vec<u32> = self.members.iter().map(|m| m.seen).collect();
-        let excess = seen.len() - limit;
-        let (before, &mut cut, _) = seen.select_nth_unstable(excess);
+    /// seen before this second goes, and so many of those that were seen in it. `None`: all of them.
+    fn oldest_kept(&self, absent: &[u32], limit: usize) -> Option<(u32, usize)> {
         let last = self.clock.seconds() as u32;
-        if cut >= last {
-            return (last, 0);
+        let excess = self.members.len() - limit;
+        if excess >= absent.len() {
+            return None;
         }
-        (cut, excess - before.iter().filter(|s| **s < cut).count())
+        // Some may have been there, and are due for another reason.
+        let seen = absent.iter().map(|&at| self.members.all[at as usize].seen);
+        let mut seen: Vec<u32> = seen.filter(|seen| *seen < last).collect();
+        if excess >= seen.len() {
+            return None;
+        }
+        let (before, &mut cut, _) = seen.select_nth_unstable(excess);
+        Some((cut, excess - before.iter().filter(|seen| **seen < cut).count()))
     }
 
     /// Seconds of the endpoint clock for which each member that was not in the last scrape has been
@@ -107,22 +120,25 @@ impl Fold {
     /// (rule 1.7), between two scrapes.
     pub fn forget_absent(&mut self, seconds: u32, members_limit: usize) -> Moved {
         self.journal.demand_whole();
-        let last = self.clock.seconds() as u32;
-        let mut fingerprints = Vec::new();
-        let members = self.members.retain(|m| {
-            let stays = last.saturating_sub(m.seen) < seconds.max(1);
-            if !stays {
-                fingerprints.push(m.key);
-            }
-            stays
-        });
-        self.fingerprints.extend(&fingerprints, members_limit);
-        self.follow(&members);
-        Moved { members }
+        let first = (self.clock.seconds() as u32 + 1).saturating_sub(seconds.max(1));
+        let (gone, used) = self.members.seen_before(&vec![first; self.members.roles().len()]);
+        self.let_go(&gone, &used, members_limit, &[])
     }
 
-    fn follow(&mut self, moved: &[Option<MemberId>]) {
-        let new = |id: MemberId| moved.get(id.index()).copied().flatten();
+    /// Forgets the members at these places, of whom fingerprints stay if their family does.
+    fn let_go(&mut self, gone: &[u32], used: &[bool], members_limit: usize, dropped: &[FamilyId]) -> Moved {
+        let is_dropped: Vec<bool> = self.members.roles().map(|role| dropped.contains(&role.family)).collect();
+        let record = |at: &u32| &self.members.all[*at as usize];
+        let remembered = gone.iter().map(record).filter(|record| !is_dropped[record.role.index()]);
+        let keys: Vec<SeriesHash> = remembered.map(|record| record.key).collect();
+        self.fingerprints.extend(&keys, members_limit);
+        let moved = self.members.leave(gone, used);
+        self.follow(&moved);
+        moved
+    }
+
+    fn follow(&mut self, moved: &Moved) {
+        let new = |id: MemberId| moved.place(id);
         self.names = self.names.drain().filter_map(|(id, n)| Some((new(id)?, n))).collect();
         self.created = self.created.drain().filter_map(|(id, c)| Some((new(id)?, c))).collect();
         self.stamps = self.stamps.drain().filter_map(|((id, f), s)| Some(((new(id)?, f), s))).collect();

@@ -87,6 +87,8 @@ pub struct FoldFamily {
     pub settled: Settled,
     /// So many of the lines have been taken.
     pub(super) taken: usize,
+    /// Lines of the last scrape.
+    usual_lines: usize,
     pub member_ttl_seconds: f64,
     /// The label-name sets its members have (rule 1.8).
     pub names: NameSets,
@@ -123,6 +125,7 @@ impl FoldFamily {
             quantiles: Vec::new(),
             settled: Settled::No,
             taken: 0,
+            usual_lines: 0,
             member_ttl_seconds: DEFAULT_MEMBER_TTL,
             names: NameSets::default(),
             newest_created: f64::NEG_INFINITY,
@@ -144,6 +147,15 @@ impl FoldFamily {
         self.layouts.get(layout).get(bucket as usize).map(|b| &*b.text)
     }
 
+    /// A scrape begins. What is not written to takes no memory, and what has grown piece by piece was
+    /// copied as often.
+    pub(super) fn begin(&mut self) {
+        self.frozen = None;
+        if self.pending.capacity() == 0 && self.usual_lines > MOST_PENDING {
+            self.pending.reserve_exact(self.usual_lines + self.usual_lines / 8);
+        }
+    }
+
     pub(super) fn commit(
         &mut self,
         now: f64,
@@ -153,7 +165,7 @@ impl FoldFamily {
         journal: &mut Journal,
     ) {
         if self.pending.is_empty() {
-            return;
+            return self.end();
         }
         self.commit_lines(now, members, created, stamps, journal);
         self.names.commit();
@@ -232,6 +244,7 @@ impl FoldFamily {
     /// A scrape is over; its buffer stays for the next, unless it is so large that others had better
     /// have it meanwhile.
     fn end(&mut self) {
+        self.usual_lines = self.pending.len();
         self.pending.clear();
         if self.pending.capacity() > MOST_PENDING {
             self.pending = Vec::new();

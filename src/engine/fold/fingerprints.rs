@@ -1,59 +1,98 @@
 //! What stays of members that were forgotten (rule 1.7b).
 
+use hashbrown::HashTable;
+
+use super::sieve::{Chance, Sieve};
 use crate::engine::model::{Index, SeriesHash, room};
 
-/// 8 bytes and a place in the index for each, oldest out first.
+/// 8 bytes and a place in the sieve for each, oldest out first. Explosions ask for all that they bring
+/// and find nobody: whom the sieve lets through is looked for among all of them at once. Who asks more
+/// often gets an index.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
     /// In the order in which they came, from `oldest` on and round.
     ring: Vec<SeriesHash>,
     oldest: usize,
-    index: Index,
+    sieve: Sieve,
+    index: Option<Index>,
+    /// How often somebody has asked for what the sieve let through since many came.
+    asked: usize,
 }
+
+/// Keys that have left a fingerprint.
+#[derive(Debug, Default)]
+pub(super) struct Left(HashTable<SeriesHash>);
 
 /// So many are looked up at once where many are taken up.
 const CHUNK: usize = 64;
+/// Who asks this often asks an index.
+const OFTEN: usize = 3;
+/// More than one in so many is many: making an index costs as much as walking over all so many times.
+const MANY: usize = 16;
 
-impl Fingerprints {
-    pub fn contains(&self, key: SeriesHash) -> bool {
-        self.index.find(key, |at| self.ring[at as usize]).is_some()
+impl Left {
+    #[inline]
+    pub fn has(&self, key: SeriesHash) -> bool {
+        !self.0.is_empty() && self.0.find(key.0, |known| *known == key).is_some()
     }
 
+    /// Those and others.
+    pub fn extend(&mut self, others: Left) {
+        match self.0.is_empty() {
+            true => *self = others,
+            false => others.0.into_iter().for_each(|key| self.insert(key)),
+        }
+    }
+
+    fn insert(&mut self, key: SeriesHash) {
+        self.0.entry(key.0, |known| *known == key, |known| known.0).or_insert(key);
+    }
+}
+
+impl Fingerprints {
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// Brings the place of a key near.
-    #[inline]
-    pub fn touch(&self, key: SeriesHash) {
-        self.index.touch(key);
+    /// Those of the keys that are here.
+    pub fn among(&mut self, keys: impl Iterator<Item = SeriesHash>) -> Left {
+        let maybe: Vec<SeriesHash> = keys.filter(|key| self.sieve.chance(*key) == Chance::Some).collect();
+        if maybe.is_empty() {
+            return Left::default();
+        }
+        self.asked += 1;
+        if self.index.is_none() && (self.asked > OFTEN || maybe.len() > self.ring.len() / MANY) {
+            self.make_index();
+        }
+        match &self.index {
+            Some(index) => self.look_up(index, &maybe),
+            None => self.search(&maybe),
+        }
     }
 
-    /// Takes up many; `limit` 0: as many as there are.
+    pub fn has(&mut self, key: SeriesHash) -> bool {
+        self.among(std::iter::once(key)).has(key)
+    }
+
+    /// Takes up many that differ; `limit` 0: as many as there are.
     pub fn extend(&mut self, keys: &[SeriesHash], limit: usize) {
+        if keys.len() > self.ring.len() / MANY {
+            self.index = self.index.take().filter(|_| self.asked > OFTEN);
+            self.asked = 0;
+        }
         if limit > 0 && keys.len() >= limit {
             return self.replace(&keys[keys.len() - limit..]);
-        }
-        for chunk in keys.chunks(CHUNK) {
-            chunk.iter().for_each(|key| self.touch(*key));
-            if limit > 0 && self.ring.len() + chunk.len() > limit {
-                self.iter().take(chunk.len()).for_each(|key| self.touch(key));
-            }
-            chunk.iter().for_each(|key| self.insert(*key, limit));
-        }
-    }
-
-    pub fn insert(&mut self, key: SeriesHash, limit: usize) {
-        if self.contains(key) {
-            return;
         }
         if limit > 0 && self.ring.len() > limit {
             self.settle(limit);
         }
-        let at = if limit > 0 && self.ring.len() == limit { self.make_room() } else { self.grow() };
-        self.ring[at] = key;
-        let ring = &self.ring;
-        self.index.insert(key, at as u32, |at| ring[at as usize]);
+        let asked = self.asked;
+        let known = self.among(keys.iter().copied());
+        self.asked = asked;
+        for chunk in keys.chunks(CHUNK) {
+            self.touch(chunk, limit);
+            chunk.iter().filter(|key| !known.has(**key)).for_each(|key| self.insert(*key, limit));
+        }
     }
 
     /// Oldest first.
@@ -67,7 +106,52 @@ impl Fingerprints {
     }
 
     pub fn memory(&self) -> usize {
-        self.index.memory() + self.ring.len() * size_of::<SeriesHash>()
+        let index = self.index.as_ref().map_or(0, Index::memory);
+        index + self.sieve.memory() + self.ring.len() * size_of::<SeriesHash>()
+    }
+
+    fn look_up(&self, index: &Index, keys: &[SeriesHash]) -> Left {
+        let mut left = Left::default();
+        for chunk in keys.chunks(CHUNK) {
+            chunk.iter().for_each(|key| index.touch(*key));
+            let here = |key: &&SeriesHash| index.find(**key, |at| self.ring[at as usize]).is_some();
+            chunk.iter().filter(here).for_each(|key| left.insert(*key));
+        }
+        left
+    }
+
+    /// The same by one walk over all.
+    fn search(&self, keys: &[SeriesHash]) -> Left {
+        let (mut sieve, mut wanted, mut left) = (Sieve::default(), Left::default(), Left::default());
+        sieve.clear_for(keys.len());
+        for key in keys {
+            sieve.insert(*key);
+            wanted.insert(*key);
+        }
+        let maybe = self.ring.iter().filter(|key| sieve.chance(**key) == Chance::Some);
+        maybe.filter(|key| wanted.has(**key)).for_each(|key| left.insert(*key));
+        left
+    }
+
+    /// Brings near what taking these up will ask for.
+    fn touch(&self, keys: &[SeriesHash], limit: usize) {
+        let Some(index) = &self.index else { return };
+        keys.iter().for_each(|key| index.touch(*key));
+        if limit > 0 && self.ring.len() + keys.len() > limit {
+            self.iter().take(keys.len()).for_each(|key| index.touch(key));
+        }
+    }
+
+    /// One that is not here.
+    fn insert(&mut self, key: SeriesHash, limit: usize) {
+        let at = if limit > 0 && self.ring.len() == limit { self.make_room() } else { self.grow() };
+        self.ring[at] = key;
+        self.sieve.insert(key);
+        if self.sieve.is_full() {
+            self.fill_sieve();
+        }
+        let ring = &self.ring;
+        self.index.iter_mut().for_each(|index| index.insert(key, at as u32, |at| ring[at as usize]));
     }
 
     /// Nobody else stays.
@@ -78,13 +162,16 @@ impl Fingerprints {
         }
         self.ring.extend_from_slice(keys);
         self.oldest = 0;
-        self.index.rebuild(keys.len(), |at| keys[at as usize]);
+        self.fill_sieve();
+        if self.index.is_some() {
+            self.make_index();
+        }
     }
 
     /// The place of the oldest, which goes.
     fn make_room(&mut self) -> usize {
         let at = self.oldest;
-        self.index.remove(self.ring[at], at as u32);
+        self.index.iter_mut().for_each(|index| index.remove(self.ring[at], at as u32));
         self.oldest = if at + 1 == self.ring.len() { 0 } else { at + 1 };
         at
     }
@@ -103,14 +190,27 @@ impl Fingerprints {
         self.ring.rotate_left(self.oldest);
         self.oldest = 0;
         self.ring.drain(..self.ring.len().saturating_sub(limit));
+        if self.index.is_some() {
+            self.make_index();
+        }
+    }
+
+    fn make_index(&mut self) {
         let ring = &self.ring;
-        self.index.rebuild(ring.len(), |at| ring[at as usize]);
+        self.index.get_or_insert_default().rebuild(ring.len(), |at| ring[at as usize]);
+    }
+
+    /// Without those that have gone.
+    fn fill_sieve(&mut self) {
+        self.sieve.clear_for(self.ring.len().max(CHUNK));
+        self.ring.iter().for_each(|key| self.sieve.insert(*key));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::model::Seed;
 
     fn keys(range: std::ops::RangeInclusive<u64>) -> Vec<SeriesHash> {
         range.map(|k| SeriesHash(k << 50 | k)).collect()
@@ -126,8 +226,30 @@ mod tests {
         keys[500..].chunks(70).for_each(|some| all.extend(some, 300));
         assert_eq!(all.iter().collect::<Vec<_>>(), keys[700..]);
         for (at, key) in keys.iter().enumerate() {
-            assert_eq!(all.contains(*key), at >= 700, "{at}");
+            assert_eq!(all.has(*key), at >= 700, "{at}");
         }
+    }
+
+    #[test]
+    fn whom_the_sieve_lets_through_is_looked_for_one_way_or_the_other() {
+        let key = |number: u64| Seed::new(1).hash(&number.to_le_bytes());
+        let here: Vec<SeriesHash> = (0..10_000).map(key).collect();
+        let mut all = Fingerprints::default();
+        all.extend(&here, 10_000);
+        for ask in 1..10 {
+            // Strangers, and a few that are here.
+            let left = all.among((9_900..30_000).map(key));
+            assert!((9_900..30_000).all(|number| left.has(key(number)) == (number < 10_000)), "{ask}");
+            assert_eq!(all.index.is_some(), ask > OFTEN, "{ask}");
+        }
+        assert!(here.iter().all(|key| all.among([*key].into_iter()).has(*key)));
+        for (nth, is_kept) in [(1, true), (2, false)] {
+            let more: Vec<SeriesHash> = (nth * 100_000..nth * 100_000 + 1_000).map(key).collect();
+            all.extend(&more, 10_000);
+            assert_eq!(all.index.is_some(), is_kept, "asked for no more");
+            assert!(more.iter().eq(all.iter().skip(9_000).collect::<Vec<_>>().iter()));
+        }
+        assert!(here[..2_000].iter().all(|key| !all.has(*key)) && here[2_000..].iter().all(|key| all.has(*key)));
     }
 
     #[test]
@@ -137,7 +259,7 @@ mod tests {
         for (from, to, limit, first) in [(450, 500, 100, 400), (500, 700, 500, 400), (700, 1000, 0, 400)] {
             all.extend(&keys[from..to], limit);
             assert_eq!(all.iter().collect::<Vec<_>>(), keys[first..to], "{limit}");
-            assert!((0..to).all(|at| all.contains(keys[at]) == (at >= first)), "{limit}");
+            assert!((0..to).all(|at| all.has(keys[at]) == (at >= first)), "{limit}");
         }
     }
 }

@@ -1,66 +1,87 @@
 //! Members that go: who stays keeps his place, or takes that of one who went.
 
-use super::member::{MemberId, Members, Remembered};
+use super::member::{Alone, Members};
+use super::moved::Moved;
 use crate::engine::model::room;
 
 /// More than one in so many is many.
 const MANY_GO: usize = 4;
 /// Members looked up after one look at memory far away.
 const CHUNK: usize = 64;
+/// Roles that nobody has and that are kept, beside as many as are used.
+const SPARE_ROLES: usize = 16;
 
 impl Members {
-    /// Keeps the members `keep` wants, and tells where each went. Where many go, the others close up;
-    /// where few do, the last ones take their places, and all others stay where they are.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(Remembered) -> bool) -> Vec<Option<MemberId>> {
-        let gone: Vec<u32> = (0..self.all.len() as u32).filter(|&at| !keep(self.remembered(at as usize))).collect();
-        gone.iter().for_each(|&at| self.many.remove(self.all[at as usize].value));
-        let moved = if gone.len() > self.all.len() / MANY_GO { self.close_up(&gone) } else { self.fill(&gone) };
-        self.all.truncate(self.all.len() - gone.len());
-        room::fit(&mut self.all);
-        if gone.len() > moved.len() / MANY_GO {
-            self.index.rebuild(self.all.len(), |i| self.all[i as usize].key);
+    /// The members that were last seen before the second that `bounds` has for their role, in order;
+    /// and the roles of all others.
+    pub(super) fn seen_before(&self, bounds: &[u32]) -> (Vec<u32>, Vec<bool>) {
+        let (mut absent, mut used) = (Vec::new(), vec![false; bounds.len()]);
+        for (record, at) in self.all.iter().zip(0..) {
+            let role = record.role.index();
+            if record.seen < bounds[role] {
+                absent.push(at);
+            } else {
+                used[role] = true;
+            }
         }
-        self.forget_classes();
+        (absent, used)
+    }
+
+    /// Members at these places go, which are in order. Where many go, the others close up; where few
+    /// do, the last ones take their places, and all others stay where they are. `used`: the roles of
+    /// those that stay.
+    pub(super) fn leave(&mut self, gone: &[u32], used: &[bool]) -> Moved {
+        if !self.many.is_empty() {
+            gone.iter().for_each(|&at| self.many.remove(self.all[at as usize].value));
+        }
+        let many = gone.len() > self.all.len() / MANY_GO;
+        let moved = if many { self.close_up(gone) } else { self.fill(gone) };
+        // What a scrape brought more than stays, the next one may bring too.
+        room::fit(&mut self.all, moved.forgotten());
+        let is_alone = self.roles.iter().zip(used).any(|(role, used)| *used && role.group().is_none());
+        self.alone = if is_alone { Alone::Some } else { Alone::Nobody };
+        if 2 * used.iter().filter(|used| **used).count() + SPARE_ROLES < used.len() {
+            self.forget_classes();
+        }
         moved
     }
 
-    fn close_up(&mut self, gone: &[u32]) -> Vec<Option<MemberId>> {
-        let (mut kept, mut gone) = (0, gone.iter().copied().peekable());
-        let mut moved = Vec::with_capacity(self.all.len());
-        for at in 0..self.all.len() as u32 {
-            let stays = gone.next_if_eq(&at).is_none();
-            moved.push(stays.then_some(MemberId(kept)));
-            if stays {
-                self.all.swap(kept as usize, at as usize);
-                kept += 1;
-            }
+    fn close_up(&mut self, gone: &[u32]) -> Moved {
+        let Members { all, index, .. } = self;
+        let moved = Moved::closed_up(all.len(), gone);
+        let mut kept = gone.first().map_or(0, |first| *first as usize);
+        let len = all.len() as u32;
+        for (&before, &next) in gone.iter().zip(gone.iter().skip(1).chain([&len])) {
+            all.copy_within(before as usize + 1..next as usize, kept);
+            kept += (next - before - 1) as usize;
         }
+        all.truncate(kept);
+        index.rebuild(kept, |at| all[at as usize].key);
         moved
     }
 
     /// The index follows.
-    fn fill(&mut self, gone: &[u32]) -> Vec<Option<MemberId>> {
+    fn fill(&mut self, gone: &[u32]) -> Moved {
         let Members { all, index, .. } = self;
+        let mut moved = Moved::filled(all.len(), gone);
         let (len, kept) = (all.len() as u32, (all.len() - gone.len()) as u32);
-        let mut moved: Vec<_> = (0..len).map(|at| Some(MemberId(at))).collect();
         for chunk in gone.chunks(CHUNK) {
             chunk.iter().for_each(|&at| index.touch(all[at as usize].key));
-            for &at in chunk {
-                index.remove(all[at as usize].key, at);
-                moved[at as usize] = None;
-            }
+            chunk.iter().for_each(|&at| index.remove(all[at as usize].key, at));
         }
-        let holes = gone.iter().copied().take_while(|&at| at < kept);
-        let last: Vec<u32> = (kept..len).filter(|&at| moved[at as usize].is_some()).collect();
-        let moves: Vec<(u32, u32)> = last.into_iter().zip(holes).collect();
+        let (holes, behind) = gone.split_at(gone.partition_point(|at| *at < kept));
+        let mut behind = behind.iter().copied().peekable();
+        let last = (kept..len).filter(|at| behind.next_if_eq(at).is_none());
+        let moves: Vec<(u32, u32)> = last.zip(holes.iter().copied()).collect();
         for chunk in moves.chunks(CHUNK) {
             chunk.iter().for_each(|&(from, _)| index.touch(all[from as usize].key));
             for &(from, to) in chunk {
                 index.relocate(all[from as usize].key, from, to);
                 all.swap(to as usize, from as usize);
-                moved[from as usize] = Some(MemberId(to));
+                moved.went(from, to);
             }
         }
+        all.truncate(kept as usize);
         moved
     }
 }

@@ -38,7 +38,7 @@ pub struct Member {
 }
 
 /// 32 bytes: two to a cache line.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub value: Value,
     pub key: SeriesHash,
@@ -81,6 +81,14 @@ pub struct Remembered {
     pub is_met: bool,
 }
 
+/// What members of one role have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Common {
+    pub family: FamilyId,
+    pub shadow: u32,
+    pub group: Option<GroupId>,
+}
+
 impl Member {
     /// `None`: alone, and passes as it came (rule 0.11).
     #[inline]
@@ -113,6 +121,16 @@ pub struct Members {
     classes: Classes,
     pub(super) roles: Roles,
     pub(super) index: Index,
+    pub(super) alone: Alone,
+}
+
+/// Whether any member stands alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Alone {
+    Nobody,
+    /// As far as anybody knows.
+    #[default]
+    Some,
 }
 
 impl Members {
@@ -175,6 +193,7 @@ impl Members {
     #[inline]
     pub fn set_group(&mut self, id: MemberId, group: Option<GroupId>) {
         let class = self.get(id).class();
+        self.alone = if group.is_none() { Alone::Some } else { self.alone };
         self.all[id.index()].role = self.roles.number(Role::new(group, class));
     }
 
@@ -202,6 +221,7 @@ impl Members {
     /// The scrape has failed.
     pub(super) fn become_again(&mut self, id: MemberId, role: RoleId) {
         self.all[id.index()].role = role;
+        self.alone = Alone::Some;
     }
 
     /// Stamps come round: none of an earlier pass stays.
@@ -221,9 +241,10 @@ impl Members {
         }
     }
 
-    /// Who followed a series has another number.
-    pub fn relink(&mut self, new: impl Fn(u32) -> u32) {
-        self.all.iter_mut().for_each(|record| record.spelled.next = new(record.spelled.next));
+    /// Who followed a series from here on has another number.
+    pub fn relink(&mut self, from: usize, new: impl Fn(u32) -> u32) {
+        let all = self.all.iter_mut().skip(from);
+        all.for_each(|record| record.spelled.next = new(record.spelled.next));
     }
 
     /// Who changed its label set, and what observers would make of it.
@@ -316,6 +337,7 @@ impl Members {
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
         self.index.find_or_append(key, id, |i| self.all[i as usize].key);
+        self.alone = Alone::Some;
         room::push(&mut self.all, Record::new(seed, value, role));
         MemberId(id)
     }
@@ -372,6 +394,7 @@ impl Members {
 
     /// Groups went to other places, or away.
     pub(super) fn follow_groups(&mut self, new: impl Fn(GroupId) -> Option<GroupId>) {
+        self.alone = Alone::Some;
         self.roles.follow_groups(new);
     }
 
@@ -400,6 +423,26 @@ impl Members {
     /// When each was last in a committed scrape.
     pub(super) fn seen(&self) -> impl Iterator<Item = u32> {
         self.all.iter().map(|record| record.seen)
+    }
+
+    /// Those that stand alone.
+    pub(super) fn iter_alone(&self) -> impl Iterator<Item = (Remembered, MemberId)> {
+        let all = if self.alone == Alone::Nobody { 0 } else { self.all.len() as u32 };
+        let all = (0..all).map(|at| (self.remembered(at as usize), MemberId(at)));
+        all.filter(|(member, _)| member.group.is_none())
+    }
+
+    /// Role by role, also those that nobody has.
+    pub(super) fn roles(&self) -> impl ExactSizeIterator<Item = Common> {
+        self.roles.iter().map(|role| {
+            let &Class { family, shadow, .. } = self.classes.get(role.class);
+            Common { family, shadow, group: role.group() }
+        })
+    }
+
+    /// Room that an explosion needed.
+    pub(super) fn give_back_room(&mut self) {
+        room::fit(&mut self.all, 0);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Remembered> {
@@ -446,6 +489,7 @@ impl Members {
 
 #[cfg(test)]
 mod tests {
+    use super::super::moved::Moved;
     use super::super::value::MANY;
     use super::*;
 
@@ -480,6 +524,13 @@ mod tests {
         assert!(members.many.numbers.is_empty());
     }
 
+    fn retain(members: &mut Members, stays: impl Fn(SeriesHash) -> bool) -> Moved {
+        let all = members.iter().zip(0..);
+        let gone: Vec<u32> = all.filter(|(member, _)| !stays(member.key)).map(|(_, at)| at).collect();
+        let used = vec![true; members.roles.len()];
+        members.leave(&gone, &used)
+    }
+
     #[test]
     fn places_of_the_forgotten_are_used_again() {
         let mut members = Members::default();
@@ -488,8 +539,8 @@ mod tests {
                 let id = members.insert(seed(key), 4);
                 members.set_last(id, 3, f64::from(round));
             }
-            let moved = members.retain(|m| m.key == SeriesHash(2));
-            assert_eq!(moved.last(), Some(&Some(MemberId(0))));
+            let moved = retain(&mut members, |key| key == SeriesHash(2));
+            assert_eq!(moved.place(MemberId(2)), Some(MemberId(0)));
             assert_eq!(members.last(MemberId(0), 3), f64::from(round));
             members.truncate(0);
         }
@@ -506,8 +557,9 @@ mod tests {
                 members.set_last(id, 0, f64::from(at));
             }
             let gone: Vec<u64> = (0..1000).filter(|&at| goes(at)).map(key).collect();
-            let moved = members.retain(|m| !gone.contains(&m.key.0));
-            for (at, went) in (0..1000).zip(moved) {
+            let moved = retain(&mut members, |key| !gone.contains(&key.0));
+            for at in 0..1000 {
+                let went = moved.place(MemberId(at));
                 assert_eq!((members.find(SeriesHash(key(at))), went.is_none()), (went, goes(at)), "{at}");
                 assert!(went.is_none_or(|id| members.last(id, 0) == f64::from(at)), "{at}");
             }

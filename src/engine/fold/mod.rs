@@ -21,11 +21,13 @@ mod journal;
 mod layout;
 mod leave;
 mod member;
+mod moved;
 mod names;
 mod newcomer;
 mod places;
 mod rows;
 mod settle;
+mod sieve;
 mod sum;
 mod taken;
 mod untouched;
@@ -33,13 +35,13 @@ mod value;
 
 pub use class::ClassId;
 pub use clock::EndpointClock;
-pub use evict::Moved;
 pub use family::{FamilyId, FoldFamily, Pending, Settled, Shape};
 pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
 pub use journal::{Extent, Journal};
 pub use member::{Expected, Member, MemberId, MemberSeed, Members, Remembered};
+pub use moved::Moved;
 pub use names::{NameSets, NamesId};
 pub use rows::{FamilyRow, Misfit, Rows};
 pub use settle::Occasion;
@@ -50,7 +52,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::engine::model::SeriesHash;
 use class::RoleId;
-use fingerprints::Fingerprints;
+use fingerprints::{Fingerprints, Left};
 
 /// Which number of a member a line holds.
 pub mod field {
@@ -109,6 +111,9 @@ pub struct Fold {
     pub clock: EndpointClock,
     pub primed: bool,
     fingerprints: Fingerprints,
+    /// Members of the scrape at hand that have left one, among the first so many.
+    returned: Left,
+    asked: usize,
     /// `_created` by member: few exporters have it, so members do not carry it (rule 1.5).
     created: HashMap<MemberId, f64>,
     /// Explicit timestamps by member and field, likewise (rule 4.5).
@@ -213,9 +218,10 @@ impl Fold {
     pub fn begin(&mut self) {
         self.watermark =
             Watermark { members: self.members.len(), groups: self.groups.len(), families: self.families.len() };
+        (self.returned, self.asked) = (Left::default(), self.members.len());
         self.before.clear();
         self.places_before.clear();
-        self.families.iter_mut().for_each(|family| family.frozen = None);
+        self.families.iter_mut().for_each(FoldFamily::begin);
         self.frozen = None;
         self.tally = Tally::default();
     }
@@ -424,11 +430,11 @@ impl Fold {
     pub fn count_series(&self, oldest: impl Fn(FamilyId) -> u32) -> Vec<u64> {
         let oldest: Vec<u32> = (0..self.families.len() as u32).map(|at| oldest(FamilyId(at))).collect();
         let mut counts = vec![0; self.families.len()];
-        for (member, id) in self.members.iter().zip(0..) {
+        for (member, id) in self.members.iter_alone() {
             let at = member.family.index();
             // What was read from the store and not met since may have been folded.
-            if member.group.is_none() && member.is_met && member.seen >= oldest[at] {
-                counts[at] += self.members.numbers(MemberId(id)) + self.families[at].quantiles.len() as u64;
+            if member.is_met && member.seen >= oldest[at] {
+                counts[at] += self.members.numbers(id) + self.families[at].quantiles.len() as u64;
             }
         }
         for group in self.groups.iter().filter(|group| !group.retired) {

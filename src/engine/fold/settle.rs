@@ -96,6 +96,7 @@ impl Fold {
         let began = if has_extras { self.take_extras(&mut pending) } else { HashMap::new() };
         self.note_names(id, &pending);
         let pass = Stamp::of(occasion.scrape);
+        self.find_returned();
         let run = Run { id, occasion, pass, new: self.new_members(id, occasion), began: &began };
         match shape {
             Shape::Cumulative => self.settle_counter(&run, &mut pending),
@@ -162,7 +163,6 @@ impl Fold {
         let nothing_special = same && !self.families[run.id.index()].has_extras;
         let mut taken = 0;
         for mut chunk in pending.chunks_mut(CHUNK) {
-            self.touch_new(chunk);
             while !chunk.is_empty() {
                 if nothing_special {
                     let steady = self.settle_steady(run, chunk);
@@ -178,23 +178,13 @@ impl Fold {
         self.families[run.id.index()].taken = taken;
     }
 
-    /// Whether new members are old ones is asked of memory far away: for many at once.
-    fn touch_new(&self, pending: &[Pending]) {
-        if self.fingerprints.is_empty() {
-            return;
-        }
-        for p in pending.iter().filter(|p| p.member.index() >= self.watermark.members) {
-            self.fingerprints.touch(self.members.key(p.member));
-        }
-    }
-
     /// The way of nearly all: members of one class with numbers that count. They are taken: nothing
     /// has to be done about them when the scrape is committed. Says how many came before one that is
     /// not so.
     fn settle_steady(&mut self, run: &Run<'_>, pending: &mut [Pending]) -> usize {
         let (scrape, now) = (run.occasion.scrape, self.clock.seconds() as u32);
         let known = self.watermark.members;
-        let Fold { members, groups, fingerprints, .. } = self;
+        let Fold { members, groups, fingerprints, returned, .. } = self;
         let mut steady = Steady::default();
         let mut class = None;
         for p in pending {
@@ -214,7 +204,8 @@ impl Fold {
                     p.value - last
                 } else if last.is_nan() {
                     is_new = p.member.index() >= known;
-                    let has_left = || !fingerprints.is_empty() && fingerprints.contains(members.key(p.member));
+                    let key = members.key(p.member);
+                    let mut has_left = || if is_new { returned.has(key) } else { fingerprints.has(key) };
                     let was_there = || groups.get(group).recalled || has_left();
                     steady.first_gain(run.new, p.value, was_there)
                 } else {
@@ -336,12 +327,26 @@ impl Fold {
                 let newest = self.families[run.id.index()].newest_created;
                 let has_begun = || run.began.get(&id).is_some_and(|&c| c <= newest);
                 let is_recalled = || self.members.get(id).group().is_some_and(|group| self.groups.get(group).recalled);
-                let has_left = || self.fingerprints.contains(self.members.key(id));
-                run.occasion.process == Process::Same && (has_left() || has_begun() || is_recalled())
+                let is_old = has_begun() || is_recalled();
+                run.occasion.process == Process::Same && (is_old || self.has_returned(id))
             }
         };
         self.tally.rebaselined += u64::from(old);
         if old { Past::Baseline } else { Past::Birth }
+    }
+
+    fn has_returned(&mut self, id: MemberId) -> bool {
+        let key = self.members.key(id);
+        if id.index() >= self.watermark.members { self.returned.has(key) } else { self.fingerprints.has(key) }
+    }
+
+    /// Whether new members are old ones is asked for all of them at once.
+    fn find_returned(&mut self) {
+        let asked = std::mem::replace(&mut self.asked, self.members.len());
+        if !self.fingerprints.is_empty() {
+            let new = (asked as u32..self.members.len() as u32).map(|at| self.members.key(MemberId(at)));
+            self.returned.extend(self.fingerprints.among(new));
+        }
     }
 
     /// A line of a folded member: it has an output line of its own only if it is the first.

@@ -36,6 +36,10 @@ pub(super) struct Many {
 const PIECE: usize = 16;
 
 impl Many {
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     pub fn insert(&mut self, numbers: Vec<f64>) -> Value {
         let at = self.free.pop().unwrap_or_else(|| {
             self.numbers.push(Vec::new());

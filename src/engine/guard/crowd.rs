@@ -54,6 +54,7 @@ impl Guard {
         if std::mem::take(&mut self.state.crowded) != self.state.scrape && !is_passed {
             return Ok(());
         }
+        self.want_body()?;
         if self.may_start_over() && self.state.do_names_explode() && self.late() > 0 {
             return self.close_doors();
         }

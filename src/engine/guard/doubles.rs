@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::inherit::Recollection;
 use super::report::{Attributed, FamilyReport, Report};
 use super::state::EndpointState;
-use super::{Annotate, BodyEnd, Guard, Scrape, ScrapeError};
+use super::{Annotate, BodyEnd, Guard, Leaves, Scrape, ScrapeError};
 use crate::engine::policy::{Manner, Observer};
 
 /// A double between two scrapes.
@@ -120,11 +120,14 @@ fn finish(guard: Guard, end: BodyEnd) -> (Box<EndpointState>, Result<Report, Scr
 impl Guard {
     /// What a double that would have failed has counted, and its state as it was before. Who was kept
     /// out is not new the next time.
-    pub(super) fn count_failure(mut self) -> (Box<EndpointState>, Report) {
+    pub(super) fn count_failure(
+        mut self,
+        leaves: Leaves,
+    ) -> (Box<EndpointState>, Result<(Report, Leaves), ScrapeError>) {
         self.share_blame();
         let report = Report { collapsed: Vec::new(), ..self.report() };
         self.state.budgets.commit();
-        (self.abort(), report)
+        (self.abort(), Ok((report, leaves)))
     }
 
     /// The body is complete and good: the doubles commit, too.

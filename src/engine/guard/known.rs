@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::series::{NONE, What};
-use crate::engine::fold::{FamilyId, MemberId, field};
+use crate::engine::fold::{FamilyId, MemberId, Moved, field};
 use crate::engine::model::{SeriesHash, Spelled};
 
 /// 20 bytes. Halves of the hash, because eight aligned bytes would make it 24. The code of the
@@ -92,9 +92,9 @@ impl Known {
     }
 
     /// Points to where its member went; false when that is forgotten.
-    pub fn follow(&mut self, moved: Option<&[Option<MemberId>]>, dropped: &Dropped) -> bool {
+    pub fn follow(&mut self, moved: Option<&Moved>, dropped: &Dropped) -> bool {
         let (What::Noted { member, .. }, Some(moved)) = (self.what(dropped), moved) else { return true };
-        let member = moved.get(member.index()).copied().flatten();
+        let member = moved.place(member);
         self.subject = member.map_or(NONE, |m| m.0);
         member.is_some()
     }

@@ -183,7 +183,7 @@ impl Guard {
         loop {
             let patience = match self.retained {
                 _ if self.is_leaving => Patience::None,
-                Retained::Whole => Patience::Wait,
+                Retained::Whole | Retained::Elsewhere => Patience::Wait,
                 Retained::No => Patience::Held,
             };
             let terms = Terms::of(&self.scrape, patience);

@@ -17,6 +17,7 @@ mod compact;
 mod crowd;
 mod demography;
 mod doubles;
+mod elsewhere;
 mod exemplars;
 mod families;
 mod inherit;
@@ -112,6 +113,8 @@ pub struct Guard {
 enum Retained {
     Whole,
     No,
+    /// It need not: see `elsewhere`.
+    Elsewhere,
 }
 
 /// Consumed input is let go in steps of this size.
@@ -189,6 +192,9 @@ impl Guard {
         }
         self.read_on(false)?;
         let hold = self.hold();
+        if self.retained == Retained::Elsewhere {
+            return self.let_go_elsewhere(hold);
+        }
         if self.retained == Retained::Whole && self.received > hold {
             // As long as all of it can be read again.
             self.decide(false, Guard::relieve_crowd)?;
@@ -267,9 +273,14 @@ impl Guard {
             Wanted::Apart | Wanted::Written => Leaves::Written,
         };
         if self.fate == Fate::Counts {
-            let (state, report) = self.count_failure();
-            return (state, Ok((report, leaves)));
+            return self.count_failure(leaves);
         }
+        if leaves == Leaves::Written
+            && let Err(error) = self.want_body()
+        {
+            return (self.abort(), Err(error));
+        }
+        self.state.left_as_it_came = leaves == Leaves::AsItCame;
         let observed = self.finish_doubles(end);
         let mut report = self.commit();
         // Of several limits that would be, the last policy's is told.
@@ -281,15 +292,7 @@ impl Guard {
             Leaves::AsItCame => out.extend_from_slice(&tail),
             Leaves::Written => self.write_rest(tail, out),
         }
-        self.state.spare = self.input;
-        (self.state, Ok((report, leaves)))
-    }
-
-    /// Whether the output is the body, all of it, and none of it has left.
-    fn is_untouched(&self) -> bool {
-        let eof = self.body.eof.as_ref().map_or(0, Vec::len) as u64;
-        let whole = self.output.prefix(self.output.position());
-        self.output.base() == 0 && whole.is_some_and(|len| len as u64 + eof == self.received)
+        (self.spare_buffers(), Ok((report, leaves)))
     }
 
     /// The body failed: gives the state back as it was before this scrape.
@@ -355,6 +358,7 @@ impl Guard {
                     return Err(ScrapeError::TypesChanged);
                 }
                 Verdict::Broken => {
+                    self.want_body()?;
                     self.relearn();
                     self.repeat()?;
                 }
@@ -428,9 +432,8 @@ impl Guard {
         self.watermark = self.state.begin_pass();
         let limits = SyntaxLimits { sample_size: self.scrape.limits.sample_size, labels: self.scrape.limits.labels };
         self.tokens = Tokens::new(self.state.format, limits);
-        (self.at, self.is_leaving) = (0, false);
+        (self.at, self.is_leaving, self.fate) = (0, false, Fate::Commits);
         (self.output, self.shown, self.settled_as) = (Output::default(), ShownLines::default(), None);
-        self.fate = Fate::Commits;
         let newline = self.body.ends_in_newline;
         self.body = Body { ends_in_newline: newline, ..Body::default() };
     }
@@ -442,6 +445,7 @@ impl Guard {
         let now = state.fold.clock.seconds();
         let has_news = state.has_news() || state.doubles.iter().any(|double| double.state.had_news);
         state.had_news = has_news;
+        state.types.settle();
         state.families.commit(state.scrape);
         state.budgets.commit();
         state.fold.commit(process, state.clients.hold_seconds());
@@ -458,7 +462,7 @@ impl Guard {
         let stale = state.series.is_stale(self.body.received);
         if stale || moved.is_some() {
             let keep = if stale { Keep::Present } else { Keep::All };
-            state.series.retain(&mut state.fold.members, keep, moved.as_ref().map(|m| m.members.as_slice()));
+            state.series.retain(&mut state.fold.members, keep, moved.as_ref());
         }
         if moved.is_some() {
             state.alike.clear();

@@ -25,6 +25,7 @@ use crate::engine::policy::{LimitAction, OVERFLOW};
 impl Guard {
     /// Makes room, or decides that there is none.
     pub(super) fn relieve(&mut self, trouble: Trouble) -> Result<(), ScrapeError> {
+        self.want_body()?;
         match trouble {
             Trouble::Rewind(family) => {
                 let may_start_over = self.retained == Retained::Whole && self.restarts < MOST_RESTARTS;
@@ -73,6 +74,7 @@ impl Guard {
     }
 
     fn make_room(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+        self.want_body()?;
         let family = self.state.families.get(id);
         let most = self.state.room_of(id).unwrap_or(0);
         match family.plan.budget().enforced.action {
@@ -119,7 +121,7 @@ impl Guard {
     /// Whether no line of the family has left in this scrape.
     pub(super) fn is_here(&self, id: FamilyId) -> bool {
         let block = &self.state.families.get(id).block;
-        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.output.base();
+        let has_left = matches!(block.phase, Phase::Shown | Phase::Reopened) || block.start < self.left_before();
         block.scrape != self.state.scrape || !has_left
     }
 
@@ -241,7 +243,7 @@ impl Guard {
 
     /// Lines of this body that passed alone and are still held.
     fn lone_lines(&self, id: FamilyId) -> impl Iterator<Item = LoneLine> {
-        let (fold, base) = (&self.state.fold, self.output.base());
+        let (fold, base) = (&self.state.fold, self.left_before());
         self.body.lone.iter().copied().filter(move |line| {
             let is_alone = fold.members.get(line.member).group().is_none();
             is_alone && fold.members.family(line.member) == id && line.at >= base

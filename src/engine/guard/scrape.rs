@@ -116,6 +116,9 @@ pub enum ScrapeError {
     /// Never leaves the guard.
     #[error("the body is read again")]
     StartedOver,
+    /// Told to whom keeps the body elsewhere, and to nobody else.
+    #[error("the body is wanted once more")]
+    BodyWanted,
     #[error("the process restarted, which the body said after what had left already; the next scrape knows it")]
     Restarted,
 }

@@ -10,7 +10,7 @@
 
 use super::known::{Dropped, Known, predictable};
 use super::walk::Ahead;
-use crate::engine::fold::{FamilyId, Fold, MemberId, Members, field};
+use crate::engine::fold::{FamilyId, Fold, MemberId, Members, Moved, field};
 use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp, room};
 
 /// A spelling's position, here or among the members.
@@ -72,6 +72,8 @@ pub struct Series {
     members: usize,
     /// Those of them whose spelling became known in it.
     learned: Vec<MemberId>,
+    /// Those of them that a member of the pass has followed.
+    followed: Vec<MemberId>,
 }
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -102,6 +104,7 @@ impl Series {
             opening: None,
             members: 0,
             learned: Vec::new(),
+            followed: Vec::new(),
         }
     }
 
@@ -115,6 +118,7 @@ impl Series {
         self.now = Stamp::of(pass);
         self.members = members.len();
         self.learned = Vec::new();
+        self.followed.clear();
         if Stamp::wipes(pass) {
             self.all.iter_mut().for_each(|k| k.spelled.set_stamp(Stamp::NEVER));
             members.wipe();
@@ -282,10 +286,22 @@ impl Series {
 
     #[inline]
     fn expect(&mut self, members: &mut Members, next: KnownId) {
+        if self.is_born(next)
+            && let Place::Member(last) = KnownId(self.last).place()
+            && last.index() < self.members
+        {
+            self.followed.push(last);
+        }
         match self.spelled_mut(members, KnownId(self.last)) {
             Some(last) => last.next = next.0,
             None => self.first = next.0,
         }
+    }
+
+    /// Whether it is of a member that came up in the pass.
+    #[inline]
+    fn is_born(&self, id: KnownId) -> bool {
+        matches!(id.place(), Place::Member(member) if member.index() >= self.members)
     }
 
     /// What is expected from here on, one after the other.
@@ -368,12 +384,12 @@ impl Series {
             Place::Here(at) => at < len,
             Place::Member(member) => member.index() < most,
         };
-        self.relink(members, |next| if stays(next) { next } else { NONE });
+        self.relink(|next| if stays(next) { next } else { NONE });
+        members.relink(0, |next| if stays(next) { next } else { NONE });
     }
 
-    fn relink(&mut self, members: &mut Members, new: impl Fn(u32) -> u32) {
+    fn relink(&mut self, new: impl Fn(u32) -> u32) {
         self.all.iter_mut().for_each(|known| known.spelled.next = new(known.spelled.next));
-        members.relink(&new);
         self.heads.iter_mut().for_each(|head| *head = new(*head));
         self.first = new(self.first);
     }
@@ -394,7 +410,7 @@ impl Series {
     }
 
     /// Keeps what `keep` says, and follows members to where they went.
-    pub fn retain(&mut self, members: &mut Members, keep: Keep, moved: Option<&[Option<MemberId>]>) {
+    pub fn retain(&mut self, members: &mut Members, keep: Keep, moved: Option<&Moved>) {
         let mut positions = vec![NONE; self.all.len()];
         let mut kept = 0_u32;
         let mut position = positions.iter_mut();
@@ -410,17 +426,35 @@ impl Series {
         });
         let old = std::mem::take(&mut self.dropped);
         self.all.iter_mut().for_each(|known| known.renumber(&old, &mut self.dropped));
-        room::fit(&mut self.all);
+        room::fit(&mut self.all, 0);
         let member = |member: MemberId| match moved {
-            Some(moved) => moved.get(member.index()).copied().flatten(),
+            Some(moved) => moved.place(member),
             None => Some(member),
         };
-        self.relink(members, |old| match KnownId(old).place() {
+        let new = |old: u32| match KnownId(old).place() {
             Place::Here(at) => positions.get(at).copied().unwrap_or(NONE),
             Place::Member(old) => member(old).map_or(NONE, |new| KnownId::of(new).0),
-        });
-        (self.last, self.learned) = (NONE, Vec::new());
+        };
+        self.relink(new);
+        let only_new = moved.filter(|moved| kept as usize == positions.len() && moved.begins_at(self.members));
+        match only_new {
+            Some(moved) => self.relink_new(members, moved, new),
+            None => members.relink(0, new),
+        }
+        (self.last, self.learned, self.followed) = (NONE, Vec::new(), Vec::new());
         (self.index, self.indexed) = (Index::default(), 0);
+    }
+
+    /// Only members of the pass have other places, and nobody else expects them but who came before one.
+    fn relink_new(&self, members: &mut Members, moved: &Moved, new: impl Fn(u32) -> u32) {
+        members.relink(self.members, &new);
+        let before = |member: &MemberId| member.index() < self.members;
+        let followed = self.followed.iter().filter_map(|&member| moved.place(member));
+        for member in moved.last().filter(before).chain(followed) {
+            if let Some(spelled) = members.spelled_mut(member.index()) {
+                spelled.next = new(spelled.next);
+            }
+        }
     }
 
     /// Spellings of these families are not known any more.
@@ -467,6 +501,8 @@ pub enum Keep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::fold::{MemberSeed, Shape};
+    use std::time::Duration;
 
     thread_local!(static PASS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
 
@@ -566,6 +602,37 @@ mod tests {
     }
 
     #[test]
+    fn members_that_took_other_places_are_still_expected() {
+        let (mut series, mut fold) = (Series::new(Seed::new(1)), Fold::default());
+        let family = fold.add_family(Shape::Cumulative, false);
+        let model = fold.member(MemberSeed { key: SeriesHash(0), family, cause: 0, shadow: 0 });
+        let first: Vec<u64> = (1..=40).collect();
+        let mut second = first.clone();
+        second.extend([103]);
+        second.splice(4..6, [101, 102]);
+        for (pass, keys) in [&first, &second].into_iter().enumerate() {
+            series.rewind(&mut fold.members, pass as u32 + 1);
+            fold.clock.advance(Duration::from_secs(15 * pass as u64));
+            for key in keys.iter().copied().map(SeriesHash) {
+                let known = fold.members.find(key).inspect(|member| {
+                    series.came(&mut fold.members, KnownId::of(*member));
+                });
+                let member = known.or_else(|| series.join(&mut fold, key, 9, model)).unwrap();
+                fold.members.set_seen(member, fold.clock.seconds() as u32);
+            }
+        }
+        let moved = fold.forget_absent(15, 0);
+        assert!(moved.begins_at(41), "only new ones have moved");
+        series.retain(&mut fold.members, Keep::All, Some(&moved));
+        series.rewind(&mut fold.members, 3);
+        for key in second {
+            let id = series.next(&fold.members);
+            assert_eq!(series.spelled(&fold.members, id).map(|(_, hash)| hash), Some(SeriesHash(key)));
+            series.came(&mut fold.members, id);
+        }
+    }
+
+    #[test]
     fn spellings_follow_their_members() {
         let mut series = Series::new(Seed::new(1));
         let noted = |member| What::Noted { member: MemberId(member), field: 5 };
@@ -574,7 +641,7 @@ mod tests {
             let id = series.insert(&mut none(), series.seed.hash(name.as_bytes()), name.as_bytes(), noted(at as u32));
             series.came(&mut none(), id);
         }
-        series.retain(&mut none(), Keep::All, Some(&[Some(MemberId(0)), None, Some(MemberId(1))]));
+        series.retain(&mut none(), Keep::All, Some(&Moved::closed_up(3, &[1])));
         assert_eq!((series.what(KnownId(0)), series.what(KnownId(1)), series.len()), (noted(0), noted(1), 2));
     }
 }

@@ -46,10 +46,10 @@ impl EndpointState {
         // What people look at goes before what numbers depend on.
         self.families.forget_censuses();
         let moved = self.fold.forget_absent(seconds, members_limit);
-        self.series.retain(&mut self.fold.members, Keep::All, Some(&moved.members));
+        self.series.retain(&mut self.fold.members, Keep::All, Some(&moved));
         self.alike.clear();
         self.give_back_families(true);
-        moved.members.iter().filter(|to| to.is_none()).count() as u64
+        moved.forgotten() as u64
     }
 }
 

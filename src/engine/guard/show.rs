@@ -93,7 +93,7 @@ impl Guard {
         if family.kind != Kind::StateSet || self.state.fold.families[id.index()].groups.is_empty() {
             return;
         }
-        let base = self.output.base();
+        let base = self.left_before();
         for line in self.body.statesets.extract_if(.., |line| *line.family == *family.name && line.at >= base) {
             self.output.cut(line.at..line.at + line.text.len() as u64);
             let end = line.text.len() - if line.text.ends_with(b"stateset\n") { b"stateset\n".len() } else { 0 };

@@ -56,6 +56,8 @@ pub struct EndpointState {
     pub(super) part: Option<Part>,
     /// Series that this scrape may still add to censuses.
     pub(super) census_left: u32,
+    /// Whether the last scrape changed nothing in its body, and who asked took it apart from the rest.
+    pub(super) left_as_it_came: bool,
     /// Whether the last scrape has brought a crowd of new series.
     pub(super) had_news: bool,
     /// What was last listed of label values.
@@ -161,6 +163,7 @@ impl EndpointState {
             commons: None,
             part: None,
             census_left: 0,
+            left_as_it_came: false,
             had_news: false,
             label_rows: Arc::default(),
             held_families: HashSet::new(),

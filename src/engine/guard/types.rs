@@ -85,7 +85,6 @@ impl Types {
         if self.declared.len() > 2 * self.seen + SPARE {
             self.declared.retain(|_, d| d.scrape + 1 == scrape);
         }
-        self.surprises = Surprises::None;
         self.seen = 0;
     }
 
@@ -117,6 +116,13 @@ impl Types {
     pub fn adopt(&mut self, scrape: u32) {
         self.declared.retain(|_, d| d.scrape == scrape);
         self.declared.values_mut().for_each(|d| d.in_force = d.now);
+        self.surprises = Surprises::None;
+    }
+
+    /// The body was read to its end, and what came of it holds. Before that nobody has looked whether
+    /// samples are where its TYPE lines send them, and who reads the next body has to.
+    pub fn settle(&mut self) {
+        self.surprises = Surprises::None;
     }
 
     /// Rule 3.13: whether an untyped family only grows. `_total` does, and so do the parts of what

@@ -23,9 +23,9 @@ pub fn with_room<T>(len: usize) -> Vec<T> {
     Vec::with_capacity(room(len, size_of::<T>()))
 }
 
-/// Gives back what is much more than needed.
-pub fn fit<T>(all: &mut Vec<T>) {
-    all.shrink_to(room(all.len() + all.len() / 4, size_of::<T>()));
+/// Gives back what is much more than needed; so many more may come soon.
+pub fn fit<T>(all: &mut Vec<T>, more: usize) {
+    all.shrink_to(room(all.len() + more.max(all.len() / 4), size_of::<T>()));
 }
 
 /// Bytes that a vector takes: of what is large, only what was written to.
@@ -60,7 +60,7 @@ mod tests {
         assert!(all.into_iter().eq(0..1_000_000));
         let mut all = Vec::<u32>::with_capacity(64 << 20);
         all.resize(1 << 20, 0);
-        fit(&mut all);
+        fit(&mut all, 0);
         assert!((32 << 20..34 << 20).contains(&(all.capacity() * 4)));
         assert_eq!(with_room::<u32>(100).capacity(), 100);
         assert!(with_room::<u32>(1 << 20).capacity() * 4 > 32 << 20);

@@ -1,0 +1,115 @@
+//! Where members went when some of them left.
+
+use super::member::MemberId;
+
+/// A place is found by counting: no list is as long as there are members.
+#[derive(Debug)]
+pub struct Moved {
+    /// Those that went, a bit for each place there was.
+    gone: Vec<u64>,
+    len: usize,
+    kept: u32,
+    way: Way,
+}
+
+/// Who took the free places.
+#[derive(Debug)]
+enum Way {
+    /// All that were behind them: how many had gone before each word of bits.
+    ClosedUp { before: Vec<u32> },
+    /// The last ones, and where each of these went.
+    Filled { last: Vec<Option<MemberId>> },
+}
+
+impl Moved {
+    /// Everybody is where he was, but for the last ones, of whom nothing is known yet.
+    pub(super) fn filled(len: usize, gone: &[u32]) -> Moved {
+        let last = Way::Filled { last: vec![None; gone.len()] };
+        Moved { gone: bits(len, gone), len, kept: (len - gone.len()) as u32, way: last }
+    }
+
+    /// Those at `gone` went, in order.
+    pub fn closed_up(len: usize, gone: &[u32]) -> Moved {
+        let gone_bits = bits(len, gone);
+        let mut all = 0;
+        let add = |word: &u64| {
+            all += word.count_ones();
+            all - word.count_ones()
+        };
+        let before = gone_bits.iter().map(add).collect();
+        Moved { gone: gone_bits, len, kept: (len - gone.len()) as u32, way: Way::ClosedUp { before } }
+    }
+
+    /// One of the last took a free place.
+    pub(super) fn went(&mut self, from: u32, to: u32) {
+        if let Way::Filled { last } = &mut self.way
+            && let Some(place) = last.get_mut((from - self.kept) as usize)
+        {
+            *place = Some(MemberId(to));
+        }
+    }
+
+    /// Where a member is; `None` for one that was forgotten.
+    #[inline]
+    pub fn place(&self, id: MemberId) -> Option<MemberId> {
+        let (word, bit) = (id.index() / 64, id.0 % 64);
+        let bits = *self.gone.get(word)?;
+        if id.index() >= self.len || bits >> bit & 1 == 1 {
+            return None;
+        }
+        match &self.way {
+            Way::ClosedUp { before } => {
+                let gone = before[word] + (bits & ((1 << bit) - 1)).count_ones();
+                Some(MemberId(id.0 - gone))
+            }
+            Way::Filled { .. } if id.0 < self.kept => Some(id),
+            Way::Filled { last } => last[(id.0 - self.kept) as usize],
+        }
+    }
+
+    /// How many were forgotten.
+    pub fn forgotten(&self) -> usize {
+        self.len - self.kept as usize
+    }
+
+    /// Whether nobody before `first` has another place.
+    pub fn begins_at(&self, first: usize) -> bool {
+        matches!(self.way, Way::Filled { .. }) && self.kept as usize >= first
+    }
+
+    /// The places that the last ones took.
+    pub fn last(&self) -> impl Iterator<Item = MemberId> {
+        let last = if let Way::Filled { last } = &self.way { last.as_slice() } else { &[] };
+        last.iter().copied().flatten()
+    }
+}
+
+fn bits(len: usize, places: &[u32]) -> Vec<u64> {
+    let mut bits = vec![0; len.div_ceil(64)];
+    places.iter().for_each(|&at| bits[at as usize / 64] |= 1 << (at % 64));
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stays_is_told_from_who_went() {
+        let gone = [0, 63, 64, 65, 199];
+        let (closed, mut filled) = (Moved::closed_up(200, &gone), Moved::filled(200, &gone));
+        let holes = gone.into_iter().filter(|&at| at < 195);
+        (195..199).zip(holes).for_each(|(from, to)| filled.went(from, to));
+        for at in 0..210 {
+            let stays = at < 200 && !gone.contains(&at);
+            let behind = at - gone.iter().filter(|gone| **gone < at).count() as u32;
+            assert_eq!(closed.place(MemberId(at)), stays.then_some(MemberId(behind)), "{at}");
+            let place = if at < 195 { at } else { gone[(at.min(198) - 195) as usize] };
+            assert_eq!(filled.place(MemberId(at)), stays.then_some(MemberId(place)), "{at}");
+        }
+        assert_eq!([closed.forgotten(), filled.forgotten()], [5, 5]);
+        assert!(!closed.begins_at(0) && filled.begins_at(195) && !filled.begins_at(196));
+        let moved: Vec<u32> = filled.last().map(|id| id.0).collect();
+        assert_eq!(moved, [0, 63, 64, 65]);
+    }
+}
