@@ -351,3 +351,30 @@ fn rule_5_8_a_family_that_was_left_out_counts_from_where_it_gets_a_place() {
         assert_eq!(endpoint.value("job_1000_total", &(body(50_007, 1000) + &two(1000, 6))), 12.0);
     }
 }
+
+/// Whatever has left cannot be folded, and nobody makes room for it.
+#[test]
+fn when_the_process_began_is_told_however_full_the_endpoint_is() {
+    let mut endpoint = limited(WATCH, 20);
+    (endpoint.limits.hold_output, endpoint.chunk) = (1, 16);
+    let body =
+        |n: u64| format!("{}# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1000\n", calm(n));
+    for n in 1..4 {
+        assert_eq!(endpoint.scrape(&body(n)), body(n));
+    }
+}
+
+#[test]
+fn who_was_there_before_the_process_comes_back_to_an_endpoint_that_is_full() {
+    let mut endpoint = limited(WATCH, LIMIT);
+    endpoint.scrape(&calm(1));
+    let mut bytes = Vec::new();
+    endpoint.state().snapshot(&mut bytes);
+    endpoint.put(EndpointState::restore([bytes.as_slice()]).unwrap());
+    // Every family has at least one of its series, and the others are told together.
+    (endpoint.limits.endpoint_series, endpoint.limits.hold_output, endpoint.chunk) = (2, 1, 16);
+    let out = endpoint.scrape(&calm(2));
+    for metric in ["jobs_total", "failed_total", "retried_total", "seconds_total"] {
+        assert!(names(&out).iter().any(|series| series.starts_with(metric)), "{metric}\n{out}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cardinality_guard::engine::guard::{
-    Annotate, BodyEnd, EndpointState, Guard, Limits, Report, Scrape, ScrapeError, Start,
+    Annotate, BodyEnd, Commons, EndpointState, Guard, Limits, Report, Scrape, ScrapeError, Start,
 };
 use cardinality_guard::engine::model::{Format, Seed};
 use cardinality_guard::engine::policy::{Builtin, Mode, Plan, Policies, Source};
@@ -17,6 +17,8 @@ pub struct Endpoint {
     pub limits: Limits,
     pub client: u64,
     pub annotate: Annotate,
+    /// What it shares with the other endpoints of its target.
+    pub commons: Option<Arc<dyn Commons>>,
     /// The body is pushed in pieces of this size.
     pub chunk: usize,
 }
@@ -34,6 +36,7 @@ impl Endpoint {
             limits: Limits::default(),
             client: 1,
             annotate: Annotate::No,
+            commons: None,
             chunk: 4096,
         }
     }
@@ -73,7 +76,7 @@ impl Endpoint {
             client: self.client,
             annotate: self.annotate,
             start: Start::Baseline,
-            commons: None,
+            commons: self.commons.clone(),
         };
         let mut guard = Guard::begin(self.state.take().expect("a scrape gives its state back"), scrape);
         let mut out = Vec::new();

@@ -198,8 +198,11 @@ impl EndpointState {
                 break;
             }
         }
+        let is_first = self.families.get(id).count.all == 0;
         match terms.patience {
             _ if is_newcomer && self.doors != Doors::Open => Ok(Room::Outside),
+            // It has a place already, or has to have one.
+            _ if is_first && !is_newcomer => Ok(Room::Here),
             Patience::None => Err(Trouble::Crowded { newcomer: id }),
             Patience::Held if is_newcomer => Err(Trouble::Crowded { newcomer: id }),
             Patience::Wait | Patience::Held | Patience::Again => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::inherit::Recollection;
 use super::report::{Attributed, FamilyReport, Report};
 use super::state::EndpointState;
-use super::{Annotate, BodyEnd, Guard, Scrape, ScrapeError};
+use super::{Annotate, BodyEnd, Guard, Leaves, Scrape, ScrapeError};
 use crate::engine::policy::{Manner, Observer};
 
 /// A double between two scrapes.
@@ -30,6 +30,15 @@ enum Stage {
     Failed(Box<EndpointState>),
     /// Only while one of the others takes its place.
     Between,
+}
+
+/// What becomes of a scrape that no error has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Commits,
+    /// A double's, which would have failed, and the limit that it would have failed for left series
+    /// out instead: it is counted, and nothing of it stays.
+    Counts,
 }
 
 /// What a policy would have done in a scrape.
@@ -109,6 +118,18 @@ fn finish(guard: Guard, end: BodyEnd) -> (Box<EndpointState>, Result<Report, Scr
 }
 
 impl Guard {
+    /// What a double that would have failed has counted, and its state as it was before. Who was kept
+    /// out is not new the next time.
+    pub(super) fn count_failure(
+        mut self,
+        leaves: Leaves,
+    ) -> (Box<EndpointState>, Result<(Report, Leaves), ScrapeError>) {
+        self.share_blame();
+        let report = Report { collapsed: Vec::new(), ..self.report() };
+        self.state.budgets.commit();
+        (self.abort(), Ok((report, leaves)))
+    }
+
     /// The body is complete and good: the doubles commit, too.
     pub(super) fn finish_doubles(&mut self, end: BodyEnd) -> Vec<WouldHave> {
         let (doubles, would): (Vec<_>, Vec<_>) = self.doubles.drain(..).map(|double| double.finish(end)).unzip();
@@ -141,10 +162,13 @@ impl WouldHave {
 }
 
 impl FamilyReport {
-    /// What would be limited, where nothing is.
+    /// What would be limited, where nothing is. Where something is, there is more than what steps that
+    /// only observe would leave, and it is in demand.
     fn observe(&mut self, would: &FamilyReport) {
         if self.limit.is_none() && self.total.is_none() && (would.limit.is_some() || would.total.is_some()) {
-            (self.limit, self.total, self.demand) = (would.limit, would.total, would.demand);
+            self.demand = would.demand;
         }
+        self.limit = self.limit.or(would.limit);
+        self.total = self.total.or(would.total);
     }
 }

@@ -278,11 +278,14 @@ impl EndpointState {
         self.budgets.demanded(family.hash.0, set.0);
     }
 
-    /// The policy that limits a family, if it is one.
+    /// The policy that limits a family, if it is one: of two limits the one that leaves less room.
     pub(super) fn limiting(&self, id: FamilyId) -> Arc<str> {
-        let SeriesLimits { series, total, .. } = &self.families.get(id).plan.budget().enforced;
-        let limit = series.as_ref().or(total.as_ref());
-        limit.map_or_else(|| ENDPOINT_LIMIT.into(), |limit| limit.policy.clone())
+        let family = self.families.get(id);
+        let SeriesLimits { series, total, .. } = &family.plan.budget().enforced;
+        let others = family.part.as_ref().map_or(0, Part::others);
+        let own = series.iter().map(|limit| (limit.series, &limit.policy));
+        let all = own.chain(total.iter().map(|limit| (limit.series.saturating_sub(others), &limit.policy)));
+        all.min_by_key(|(room, _)| *room).map_or_else(|| ENDPOINT_LIMIT.into(), |(_, policy)| policy.clone())
     }
 
     /// Who refuses a series a place, and how.

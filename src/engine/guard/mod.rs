@@ -67,7 +67,7 @@ use crate::engine::fold::Process;
 use crate::engine::model::Format;
 use alike::Ready;
 use annotate::write_annotation;
-use doubles::Watching;
+use doubles::{Fate, Watching};
 use inherit::Recollection;
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
@@ -105,6 +105,7 @@ pub struct Guard {
     is_ending: bool,
     settled_as: Option<Process>,
     watermark: Watermark,
+    fate: Fate,
 }
 
 /// Whether `input` begins where the body begins.
@@ -160,6 +161,7 @@ impl Guard {
             is_ending: false,
             settled_as: None,
             watermark,
+            fate: Fate::Commits,
         }
     }
 
@@ -270,6 +272,9 @@ impl Guard {
             Wanted::Apart if tail.is_empty() && self.is_untouched() => Leaves::AsItCame,
             Wanted::Apart | Wanted::Written => Leaves::Written,
         };
+        if self.fate == Fate::Counts {
+            return self.count_failure(leaves);
+        }
         if leaves == Leaves::Written
             && let Err(error) = self.want_body()
         {
@@ -427,7 +432,7 @@ impl Guard {
         self.watermark = self.state.begin_pass();
         let limits = SyntaxLimits { sample_size: self.scrape.limits.sample_size, labels: self.scrape.limits.labels };
         self.tokens = Tokens::new(self.state.format, limits);
-        (self.at, self.is_leaving) = (0, false);
+        (self.at, self.is_leaving, self.fate) = (0, false, Fate::Commits);
         (self.output, self.shown, self.settled_as) = (Output::default(), ShownLines::default(), None);
         let newline = self.body.ends_in_newline;
         self.body = Body { ends_in_newline: newline, ..Body::default() };

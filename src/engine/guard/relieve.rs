@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::budgets::{Collapse, Gate, Origin};
+use super::doubles::Fate;
 use super::families::Phase;
 use super::limits::{Patience, Terms, Trouble, fold_away};
 use super::lines::LoneLine;
@@ -81,8 +82,12 @@ impl Guard {
             LimitAction::Fail if self.state.observer.is_none() => {
                 return Err(ScrapeError::SeriesLimit { family: family.name.clone(), limit: most });
             }
+            LimitAction::Fail => {
+                self.fate = Fate::Counts;
+                return self.close(id, most);
+            }
             LimitAction::Collapse => {}
-            LimitAction::Overflow | LimitAction::Drop | LimitAction::Fail => return self.close(id, most),
+            LimitAction::Overflow | LimitAction::Drop => return self.close(id, most),
         }
         self.can_rewind(id)?;
         let labels = self.culprits(id, most);
@@ -307,12 +312,16 @@ impl EndpointState {
         let hash = self.families.get(id).hash.0;
         // Where another limit was effective before, what folded was counted finer.
         let counts = self.budgets.demand(hash).is_none();
+        let standing: Vec<u64> =
+            if counts { self.fold.standing(id, self.counts_since(id)).collect() } else { Vec::new() };
         let heirs: HashMap<GroupId, Heir> =
             groups.into_iter().filter_map(|group| Some((group, self.heir(id, group)?))).collect();
         if counts {
             heirs.values().for_each(|heir| self.budgets.demanded(hash, heir.set.0));
         }
         if !heirs.is_empty() {
+            // From here on whoever is met is counted: these were, with the label or without.
+            standing.iter().for_each(|&set| self.budgets.demanded(hash, set));
             let groups = heirs.iter().map(|(&old, heir)| (old, heir.group)).collect();
             for (member, old) in self.fold.regroup_all(id, &groups) {
                 self.blame_heir(member, &heirs[&old]);

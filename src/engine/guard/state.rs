@@ -247,7 +247,8 @@ impl EndpointState {
     /// (rules 5.7, 5.8); what was decided about spellings is decided again.
     pub(super) fn take_plan(&mut self, plan: &Plan) {
         let next = Some(plan.fingerprint());
-        let remembered = std::mem::replace(&mut self.remembers, next);
+        let effect = Some(plan.effect());
+        let remembered = std::mem::replace(&mut self.remembers, effect);
         if self.plan == next {
             return;
         }
@@ -258,7 +259,7 @@ impl EndpointState {
         self.causes.reorder(plan.names());
         self.fold.members.renumber_shadows(|_| UNNOTED);
         let mut anew: HashSet<FamilyId> = self.families.replan(self.format, plan).into_iter().collect();
-        if remembered != next {
+        if remembered != effect {
             anew.extend(self.families.take_unremembered());
         }
         self.replan_limits(plan);

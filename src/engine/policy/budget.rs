@@ -8,7 +8,7 @@ use super::compiled::{Enforcement, Policy};
 use super::family::Link;
 use super::plan::{Planned, fingerprint};
 use super::selector::Selector;
-use crate::engine::model::{Rank, TRIED_LAST};
+use crate::engine::model::{Rank, Seed, TRIED_LAST};
 
 /// How many series a family may have, and what must stay of them.
 #[derive(Clone, Debug)]
@@ -61,20 +61,13 @@ impl FamilyBudget {
     pub(super) fn new(policies: &[Planned], links: &[Link]) -> FamilyBudget {
         let covering = || links.iter().map(|link| &policies[link.policy]);
         let by = |enforcement| covering().map(move |p| (&*p.policy, p.enforcement == enforcement));
-        let texts = |words: &mut dyn Iterator<Item = &str>| {
-            let mut all: Vec<Arc<str>> = words.map(Arc::from).collect();
-            all.sort();
-            all.dedup();
-            Arc::from(all)
-        };
-        let selected = covering().flat_map(|p| p.policy.selectors.iter().flat_map(Selector::label_names));
         FamilyBudget {
             enforced: SeriesLimits::of(by(Enforcement::Enforced), Observes::No),
             observed: SeriesLimits::of(by(Enforcement::Observed), Observes::Yes),
-            keep: texts(&mut covering().flat_map(|p| p.policy.keep_labels.iter().map(|label| &**label))),
-            last: texts(&mut selected.chain(TRIED_LAST)),
-            group_ttl: covering().filter_map(|p| p.policy.fold.group_ttl).max().unwrap_or(GROUP_TTL),
-            fingerprint: fingerprint(covering()),
+            keep: kept(covering()),
+            last: asked_by(covering()),
+            group_ttl: group_ttl(covering()),
+            fingerprint: effective(&covering().collect::<Vec<_>>()),
         }
     }
 
@@ -133,4 +126,41 @@ impl SeriesLimits {
     pub fn is_unlimited(&self) -> bool {
         self.series.is_none() && self.total.is_none()
     }
+}
+
+/// Labels that policies keep.
+fn kept<'p>(policies: impl Iterator<Item = &'p Planned>) -> Arc<[Arc<str>]> {
+    texts(policies.flat_map(|planned| planned.policy.keep_labels.iter().map(|label| &**label)))
+}
+
+/// Labels that policies select by, and those that everybody asks by.
+fn asked_by<'p>(policies: impl Iterator<Item = &'p Planned>) -> Arc<[Arc<str>]> {
+    let selected = policies.flat_map(|planned| planned.policy.selectors.iter().flat_map(Selector::label_names));
+    texts(selected.chain(TRIED_LAST))
+}
+
+fn texts<'w>(words: impl Iterator<Item = &'w str>) -> Arc<[Arc<str>]> {
+    let mut all: Vec<Arc<str>> = words.map(Arc::from).collect();
+    all.sort();
+    all.dedup();
+    all.into()
+}
+
+fn group_ttl<'p>(policies: impl Iterator<Item = &'p Planned>) -> Duration {
+    policies.filter_map(|planned| planned.policy.fold.group_ttl).max().unwrap_or(GROUP_TTL)
+}
+
+/// Stands for what is in force. Of who only observes that is no more than what it says for all.
+fn effective(policies: &[&Planned]) -> u64 {
+    let all = || policies.iter().copied();
+    let acting = || all().filter(|planned| planned.has_a_say());
+    let fingerprint = fingerprint(acting());
+    if all().all(Planned::has_a_say) {
+        return fingerprint;
+    }
+    let said = (kept(all()), asked_by(all()), group_ttl(all()));
+    if said == (kept(acting()), asked_by(acting()), group_ttl(acting())) {
+        return fingerprint;
+    }
+    Seed::new(fingerprint).hash(format!("{said:?}").as_bytes()).0
 }

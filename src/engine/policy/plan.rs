@@ -13,6 +13,8 @@ use crate::engine::model::Seed;
 pub struct Plan {
     policies: Arc<[Planned]>,
     fingerprint: u64,
+    /// The same of the policies that do not only observe.
+    effect: u64,
     watch: Watch,
     observers: Arc<[Observer]>,
 }
@@ -50,15 +52,17 @@ impl Plan {
     }
 
     fn bare(policies: Vec<Planned>) -> Plan {
+        let effect = fingerprint(policies.iter().filter(|planned| planned.has_a_say()));
         let fingerprint = fingerprint(&policies);
-        Plan { policies: policies.into(), fingerprint, watch: Watch::Reached, observers: Arc::default() }
+        Plan { policies: policies.into(), fingerprint, effect, watch: Watch::Reached, observers: Arc::default() }
     }
 
     /// The same policies, watching more or less than they reach.
     pub fn watching(self, watch: Watch) -> Plan {
-        let fingerprint = self.fingerprint ^ u64::from(watch == Watch::All) ^ u64::from(self.watch == Watch::All);
+        let change = u64::from(watch != self.watch);
+        let (fingerprint, effect) = (self.fingerprint ^ change, self.effect ^ change);
         let observers = self.observers.iter().map(|observer| observer.watching(watch)).collect();
-        Plan { fingerprint, watch, observers, ..self }
+        Plan { fingerprint, effect, watch, observers, ..self }
     }
 
     /// The names of the policies, in order.
@@ -80,6 +84,11 @@ impl Plan {
     /// the compiled content): equal fingerprints mean a reload changed nothing for this target.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// Changes exactly when what a scrape shows could: who only observes is left out.
+    pub fn effect(&self) -> u64 {
+        self.effect
     }
 
     /// The steps that give places.
