@@ -210,7 +210,8 @@ fn what_nobody_remembers_goes_the_short_way_as_well() {
 #[test]
 fn what_is_kept_elsewhere_ends_up_the_same() {
     let (mut let_go, mut wanted) = (0, 0);
-    let few = |value: usize| format!("# TYPE a gauge\na {value}\n# TYPE c_total counter\nc_total{{queue=\"q1\"}} {value}\n");
+    let few =
+        |value: usize| format!("# TYPE a gauge\na {value}\n# TYPE c_total counter\nc_total{{queue=\"q1\"}} {value}\n");
     for policy in POLICIES {
         for chunk in [100, 64 << 10] {
             let (mut held, mut apart) = (Endpoint::new(policy, chunk), Endpoint::new(policy, chunk));
@@ -237,7 +238,8 @@ fn what_is_kept_elsewhere_is_wanted_when_its_end_explains_its_beginning() {
         "# TYPE g gauge\ng 1\n".to_owned() + &lines.collect::<String>() + end
     };
     let late = "# TYPE d_total counter\n";
-    let bodies = [(3, ""), (3, ""), (3, late), (3, late), (3, ""), (3, ""), (90, ""), (90, ""), (3, ""), (3, ""), (3, "")];
+    let bodies =
+        [(3, ""), (3, ""), (3, late), (3, late), (3, ""), (3, ""), (90, ""), (90, ""), (3, ""), (3, ""), (3, "")];
     for limit in [20, 200] {
         for chunk in [7, 64 << 10] {
             let policy = format!("policies: [{{name: p, series_limit: {limit}}}]");
@@ -249,7 +251,6 @@ fn what_is_kept_elsewhere_is_wanted_when_its_end_explains_its_beginning() {
             }
             let (let_go, wanted) = (apart.let_go, apart.wanted);
             assert!(let_go > 2 && wanted > 0, "at most {limit}: {let_go} let go of, {wanted} wanted");
-            println!("{limit} {chunk} {let_go} {wanted}");
         }
     }
 }

@@ -306,7 +306,9 @@ async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Respo
             let (bytes, how) = encode::whole(bytes, taken, &flow.buffers);
             (Body::whole(bytes), how, None)
         }
-        Turn::AsItCame(before, packed) => (Body::parts(encode::packed(&before, packed, &flow.buffers)), Taken::Gzip, None),
+        Turn::AsItCame(before, packed) => {
+            (Body::parts(encode::packed(&before, packed, &flow.buffers)), Taken::Gzip, None)
+        }
         Turn::Begun(bytes) => {
             flow.settle_early().await?;
             let (encoder, deadline) = (Encoder::new(taken, &flow.buffers), flow.deadline);

@@ -197,8 +197,7 @@ async fn what_turns_out_to_change_is_read_once_more() {
         let exporter = Exporter::start(move |scrape, _| {
             let packed = gzip(says(scrape).as_bytes());
             let length = packed.len();
-            let head =
-                format!("Content-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n");
+            let head = format!("Content-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n");
             vec![Act::Write(response(&head, &packed))]
         })
         .await;
