@@ -3,10 +3,11 @@
 //! of a family is done once, and whatever needs a closer look ends the loop.
 
 use super::alike::Ready;
+use super::known::KnownId;
 use super::lines::LoneLine;
 use super::output::Output;
 use super::process::START_TIME;
-use super::series::{KnownId, Seen, What};
+use super::series::{Seen, What};
 use super::state::EndpointState;
 use super::walk::{Ahead, Way};
 use super::{Guard, ScrapeError};

@@ -7,6 +7,35 @@ use super::series::{NONE, What};
 use crate::engine::fold::{FamilyId, MemberId, Moved, field};
 use crate::engine::model::{SeriesHash, Spelled};
 
+/// A spelling's position, here or among the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KnownId(pub(super) u32);
+
+/// Where a spelling is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Here(usize),
+    Member(MemberId),
+}
+
+impl KnownId {
+    /// Marks positions among the members.
+    const MEMBER: u32 = 1 << 31;
+
+    #[inline]
+    pub(super) const fn of(member: MemberId) -> KnownId {
+        KnownId(member.0 | KnownId::MEMBER)
+    }
+
+    #[inline]
+    pub const fn place(self) -> Place {
+        match self.0 & KnownId::MEMBER {
+            0 => Place::Here(self.0 as usize),
+            _ => Place::Member(MemberId(self.0 & !KnownId::MEMBER)),
+        }
+    }
+}
+
 /// 20 bytes. Halves of the hash, because eight aligned bytes would make it 24. The code of the
 /// spelling says what the subject is: a field, or one of those below.
 #[derive(Clone, Copy, Debug)]

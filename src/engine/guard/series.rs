@@ -8,39 +8,10 @@
 //! Most members are one series each, spelled as the member's key says: then the member's own record
 //! holds what is known of the spelling, and there is none here.
 
-use super::known::{Dropped, Known, predictable};
+use super::known::{Dropped, Known, KnownId, Place, predictable};
 use super::walk::Ahead;
 use crate::engine::fold::{FamilyId, Fold, MemberId, Members, Moved, field};
 use crate::engine::model::{Index, Seed, SeriesHash, Spelled, Stamp, room};
-
-/// A spelling's position, here or among the members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct KnownId(pub(super) u32);
-
-/// Where a spelling is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Here(usize),
-    Member(MemberId),
-}
-
-impl KnownId {
-    /// Marks positions among the members.
-    const MEMBER: u32 = 1 << 31;
-
-    #[inline]
-    const fn of(member: MemberId) -> KnownId {
-        KnownId(member.0 | KnownId::MEMBER)
-    }
-
-    #[inline]
-    pub const fn place(self) -> Place {
-        match self.0 & KnownId::MEMBER {
-            0 => Place::Here(self.0 as usize),
-            _ => Place::Member(MemberId(self.0 & !KnownId::MEMBER)),
-        }
-    }
-}
 
 /// What was decided about a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

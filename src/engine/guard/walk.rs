@@ -1,8 +1,9 @@
 //! A walk along the forecast: one expected spelling after the other, with everything at hand.
 
 use super::known::{Dropped, Known};
+use super::known::{KnownId, Place};
 use super::lines::LoneLine;
-use super::series::{KnownId, Place, Seen, What};
+use super::series::{Seen, What};
 use crate::engine::exposition::{Plain, plain};
 use crate::engine::fold::{ClassId, FamilyId, Members, Pending, field};
 use crate::engine::model::{Seed, SeriesHash, Spelled, Stamp};
