@@ -232,15 +232,17 @@ impl FoldFamily {
     /// A scrape is over; its buffer stays for the next, unless it is so large that others had better
     /// have it meanwhile.
     fn end(&mut self) {
-        self.pending.clear();
-        if self.pending.capacity() > MOST_PENDING {
+        if self.pending.len() > MOST_PENDING {
             self.pending = Vec::new();
         }
+        self.pending.clear();
         (self.settled, self.taken) = (Settled::No, 0);
         self.has_extras = false;
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.pending.capacity() * size_of::<Pending>() + self.groups.capacity() * 4 + self.layouts.memory()
+        self.pending.capacity().min(MOST_PENDING) * size_of::<Pending>()
+            + self.groups.capacity() * 4
+            + self.layouts.memory()
     }
 }

@@ -50,7 +50,7 @@ pub use untouched::Seam;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::SeriesHash;
+use crate::engine::model::{SeriesHash, room};
 use class::RoleId;
 use fingerprints::{Fingerprints, Left};
 
@@ -249,7 +249,7 @@ impl Fold {
     /// Notes a line of this scrape.
     #[inline]
     pub fn note(&mut self, family: FamilyId, member: MemberId, field: u32, value: f64) {
-        self.families[family.index()].pending.push(Pending { member, field, value });
+        room::push(&mut self.families[family.index()].pending, Pending { member, field, value });
     }
 
     /// Finds a member by its input label set, or makes one.

@@ -13,6 +13,7 @@ use super::walk::{Ahead, Way};
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Plain, Tail, plain, series_end};
 use crate::engine::fold::{Pending, field};
+use crate::engine::model::room;
 
 /// What the loop has read and not told anybody yet.
 struct Stretch<'a> {
@@ -89,7 +90,7 @@ impl Stretch<'_> {
             return Beside::No;
         }
         let from = self.way.at;
-        self.pending.push(Pending { member, field, value: line.plain.value(line.rest) });
+        room::push(self.pending, Pending { member, field, value: line.plain.value(line.rest) });
         self.ahead.take();
         self.way.go(&line);
         if self.ahead.members.get(member).group().is_none() {
@@ -204,7 +205,7 @@ impl Guard {
         }
         series.came(&mut fold.members, id);
         let value = plain.value(&self.input[self.at..]);
-        fold.families[family.index()].pending.push(Pending { member, field, value });
+        room::push(&mut fold.families[family.index()].pending, Pending { member, field, value });
         self.body.received += 1;
         self.has_samples(family);
         self.mark();

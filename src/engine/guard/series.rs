@@ -191,7 +191,7 @@ impl Series {
         {
             members.spell(member, len, next);
             if member.index() < self.members {
-                self.learned.push(member);
+                room::push(&mut self.learned, member);
             }
             return KnownId::of(member);
         }

@@ -8,7 +8,7 @@ use super::state::EndpointState;
 use super::{Guard, ScrapeError};
 use crate::engine::exposition::{Plain, Span, plain, plain_value};
 use crate::engine::fold::{FamilyId, MemberId, Pending, field};
-use crate::engine::model::{Seed, SeriesHash};
+use crate::engine::model::{Seed, SeriesHash, room};
 
 /// Those met so far.
 #[derive(Debug, Default)]
@@ -240,7 +240,7 @@ impl EndpointState {
             self.budgets.demanded(self.families.get(family).hash.0, kin.hash.0);
         }
         let value = kin.plain.value(input);
-        self.fold.families[family.index()].pending.push(Pending { member, field: field::VALUE, value });
+        room::push(&mut self.fold.families[family.index()].pending, Pending { member, field: field::VALUE, value });
         Some(())
     }
 }

@@ -1,12 +1,11 @@
 //! A walk along the forecast: one expected spelling after the other, with everything at hand.
 
-use super::known::{Dropped, Known};
-use super::known::{KnownId, Place};
+use super::known::{Dropped, Known, KnownId, Place};
 use super::lines::LoneLine;
 use super::series::{Seen, What};
 use crate::engine::exposition::{Plain, plain};
 use crate::engine::fold::{ClassId, FamilyId, Members, Pending, field};
-use crate::engine::model::{Seed, SeriesHash, Spelled, Stamp};
+use crate::engine::model::{Seed, SeriesHash, Spelled, Stamp, room};
 
 /// A walk along the forecast.
 pub struct Ahead<'a> {
@@ -96,7 +95,7 @@ impl Ahead<'_> {
             way.go(&line);
             expected.spelled.set_stamp(self.now);
             (last, next) = (next, expected.spelled.next);
-            pending.push(Pending { member, field: field::VALUE, value: line.plain.value(line.rest) });
+            room::push(pending, Pending { member, field: field::VALUE, value: line.plain.value(line.rest) });
         }
         (self.next, *self.last) = (next, last);
     }
@@ -122,7 +121,7 @@ impl Ahead<'_> {
             way.go(&line);
             expected.spelled.set_stamp(self.now);
             (last, next) = (next, expected.spelled.next);
-            pending.push(Pending { member, field: field::VALUE, value: line.plain.value(line.rest) });
+            room::push(pending, Pending { member, field: field::VALUE, value: line.plain.value(line.rest) });
             lone.push(LoneLine { member, at, len: line.plain.end as u32, seen: Seen::First });
         }
         (self.next, *self.last) = (next, last);
