@@ -53,7 +53,8 @@ head() { local n=10; case "${1:-}" in -n) n=$2 ;; -*) n=${1#-} ;; esac; sed -n "
 /// The binary, under the name that the pages use.
 const BINARY: &str = r#"#!/usr/bin/env bash
 if [ "$1" != serve ]; then exec "$guard_binary" "$@"; fi
-"$guard_binary" "${@/0.0.0.0:10900/127.0.0.1:0}" --storage.path= 2>serve.log &
+: >serve.log # what an earlier one said there is not this one's
+"$guard_binary" "${@/0.0.0.0:10900/127.0.0.1:0}" --storage.path= 2>>serve.log &
 pid=$!
 until grep -q 'message=listening\|message="listening' serve.log; do
     kill -0 $pid 2>/dev/null || { cat serve.log >&2; exit 1; }

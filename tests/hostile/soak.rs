@@ -50,8 +50,10 @@ fn number(at: IpAddr) -> usize {
     }
 }
 
+/// Two that take turns: rows of policies that are gone stay, so names that change for ever would be rows for ever.
 fn policy(turn: u64) -> String {
-    let other = ["drop", "pass"][turn as usize % 2];
+    let turn = turn % 2;
+    let other = ["drop", "pass"][turn as usize];
     format!(
         "policies:\n  - {{name: jobs, match: jobs_total, hold: 0s, labels: [{{label: job_id, action: drop}}]}}\n  \
          - {{name: turn-{turn}, match: 'nobody_has_this', action: {other}}}\n"
