@@ -110,6 +110,17 @@ fn guard() {
     on(&real(&choices.iter().map(Vec::as_slice).collect::<Vec<_>>()), &PIECES, laws::guard::hold);
 }
 
+/// A fuzzer found it: read in one piece, such a series counted as one line when it came again, and the
+/// refusal named another line than the one that is bad.
+#[test]
+fn a_series_of_several_lines_comes_again() {
+    let series = b"m{x=\"1\n2\",q=\"a\"} 1\n";
+    let body = [series, &b"n 1\n"[..], series, series, b"bad\n"].concat();
+    for policy in 0..6 {
+        laws::guard::hold(&[&[0, policy, 7, 0], &body[..]].concat());
+    }
+}
+
 #[test]
 fn oracle() {
     let mut chance = Chance(7);

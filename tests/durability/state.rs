@@ -228,6 +228,21 @@ fn rule_7_2_increments_over_the_restart_are_counted_once() {
     assert_eq!(value(&out, "cardinality_guard_scrape_epoch_seconds"), 1.7e9 + 5015.0, "the same memory");
 }
 
+/// Found by the property above: the sweep asked where a group went that never came to be.
+#[test]
+fn rule_2_4_groups_of_a_broken_scrape_are_nobodys_when_others_leave() {
+    let mut endpoint = Endpoint::new(POLICY, Format::Text);
+    endpoint.scrape(15, &m(&[("a", 1.0)]));
+    let cut = m(&[("a", 2.0)]) + "m_total{job_id=\"b\",q=\"y\"} 1\nm_total{job_id=\"c\",q=\"z\"} 1\nm_total{job_id=\"cut";
+    assert!(endpoint.try_scrape(15, &cut).is_err());
+    let other = "# TYPE n_total counter\nn_total{job_id=\"a\"} 1\n";
+    for _ in 0..10 {
+        endpoint.scrape(60, other);
+    }
+    assert!(!endpoint.scrape(15, other).contains("m_total"), "absent for longer than group_ttl");
+    assert_eq!(value(&endpoint.scrape(15, &m(&[("a", 5.0)])), M), 0.0, "born again");
+}
+
 #[test]
 fn rule_7_2_a_change_is_much_smaller_than_the_whole() {
     let (mut endpoint, mut log) = (Endpoint::new(POLICY, Format::Text), Log::default());

@@ -77,8 +77,8 @@ impl Skeleton {
     }
 }
 
-/// Where a series part ends, if one of the usual spelling stands here. Says nothing about whether
-/// it is any good.
+/// Where a series part ends, if one of the usual spelling stands here, on one line. Says nothing about
+/// whether it is any good.
 pub fn series_end(input: &[u8]) -> Option<usize> {
     let mut at = memchr::memchr3(b'{', b' ', b'\n', input)?;
     if input[at] != b'{' {
@@ -91,8 +91,12 @@ pub fn series_end(input: &[u8]) -> Option<usize> {
         }
         at += 1;
         while input.get(at).is_some_and(|&b| b != b'"') {
-            at += memchr::memchr2(b'"', b'\\', &input[at..])?;
-            at += if input[at] == b'\\' { 2 } else { 0 };
+            at += memchr::memchr3(b'"', b'\\', b'\n', &input[at..])?;
+            at += match input[at] {
+                b'"' => 0,
+                b'\\' => 2,
+                _ => return None,
+            };
         }
     }
 }
@@ -198,7 +202,7 @@ mod tests {
                 assert_eq!(series_end(&line.as_bytes()[..cut]), None, "{line:?} cut at {cut}");
             }
         }
-        for line in ["a\n", "a", "a{x=\"1", "a{x=\"1\\", "a{x=\"1\"", "\n a 1\n"] {
+        for line in ["a\n", "a", "a{x=\"1", "a{x=\"1\\", "a{x=\"1\"", "\n a 1\n", "a{x=\"1\n\"} 1\n"] {
             assert_eq!(series_end(line.as_bytes()), None, "{line:?}");
         }
     }

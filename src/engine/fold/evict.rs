@@ -165,7 +165,8 @@ impl Fold {
         }
         let now = self.clock.seconds();
         let moved = self.groups.retain(|g| !is_due(g, now) && !dropped.contains(&g.family));
-        let new = |id: GroupId| moved[id.index()];
+        // Roles that nobody has may name groups of a broken scrape, which never came to be.
+        let new = |id: GroupId| moved.get(id.index()).copied().flatten();
         self.members.follow_groups(new);
         for family in &mut self.families {
             family.groups = family.groups.iter().filter_map(|&g| new(g)).collect();
