@@ -115,7 +115,9 @@ fn guard() {
 #[test]
 fn a_series_of_several_lines_comes_again() {
     let series = b"m{x=\"1\n2\",q=\"a\"} 1\n";
-    let body = [series, &b"n 1\n"[..], series, series, b"bad\n"].concat();
+    let good = [series, &b"n 1\n"[..]].concat();
+    let bad = [&good[..], series, series, b"bad\n"].concat();
+    let body = [&good[..], b"\xfe", &good, b"\xfe", &good, b"bad\n\xfe", &bad].concat();
     for policy in 0..6 {
         laws::guard::hold(&[&[0, policy, 7, 0], &body[..]].concat());
     }
