@@ -233,7 +233,8 @@ fn rule_7_2_increments_over_the_restart_are_counted_once() {
 fn rule_2_4_groups_of_a_broken_scrape_are_nobodys_when_others_leave() {
     let mut endpoint = Endpoint::new(POLICY, Format::Text);
     endpoint.scrape(15, &m(&[("a", 1.0)]));
-    let cut = m(&[("a", 2.0)]) + "m_total{job_id=\"b\",q=\"y\"} 1\nm_total{job_id=\"c\",q=\"z\"} 1\nm_total{job_id=\"cut";
+    let cut =
+        m(&[("a", 2.0)]) + "m_total{job_id=\"b\",q=\"y\"} 1\nm_total{job_id=\"c\",q=\"z\"} 1\nm_total{job_id=\"cut";
     assert!(endpoint.try_scrape(15, &cut).is_err());
     let other = "# TYPE n_total counter\nn_total{job_id=\"a\"} 1\n";
     for _ in 0..10 {
