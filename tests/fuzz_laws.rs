@@ -91,9 +91,11 @@ fn real(choices: &[&[u8]]) -> Vec<Vec<u8>> {
         if format == 1 && !piece.ends_with("# EOF\n") {
             piece += "# EOF\n";
         }
-        for choices in choices {
-            let twice = [piece.as_bytes(), b"\xfe", piece.as_bytes()].concat();
-            seeds.push([&[format], *choices, &twice].concat());
+        // All of it twice, then some of it is broken, and some is gone for longer than it is remembered.
+        let (half, broken) = (lines[from..][..12.min(lines.len())].concat(), piece.clone() + "!\n");
+        let parts = [&*piece, &piece, &broken, &half, &half, &half, &piece].map(str::as_bytes);
+        for (choices, slow) in choices.iter().zip([0, 2].into_iter().cycle()) {
+            seeds.push([&[format | slow], *choices, &parts.join(&0xfe)].concat());
         }
     }
     seeds

@@ -21,11 +21,11 @@ use super::bytes::Bytes;
 const WITHOUT_LIMITS: usize = 3;
 const POLICIES: [&str; 6] = [
     "policies: []",
-    "policies: [{name: d, hold: 0s, labels: [{label: job_id|x|hostname, action: drop}]}]",
+    "policies: [{name: d, hold: 0s, member_ttl: 30s, group_ttl: 60s, labels: [{label: job_id|x|hostname, action: drop}]}]",
     "policies: [{name: h, labels: [{label: .+, action: hash, buckets: 2}, {label: x, action: normalize}]}]",
     "policies: [{name: l, labels: [{label: .+, action: limit, limit: 1}], series_limit: 3}]",
     "policies: [{name: c, labels: [{label: .+, action: collapse, limit: 1}], aggregate: [{type: gauge, with: avg}]}]",
-    "policies: [{name: f, series_limit: 2, series_limit_action: overflow, keep_labels: [queue]}]",
+    "policies: [{name: f, member_ttl: 30s, group_ttl: 60s, series_limit: 2, series_limit_action: overflow, keep_labels: [queue]}]",
 ];
 
 static PLANS: LazyLock<Vec<Arc<Plan>>> = LazyLock::new(|| POLICIES.iter().map(|text| plan(text)).collect());
@@ -36,12 +36,18 @@ const EMPTY: usize = 1 << 20;
 
 pub fn hold(data: &[u8]) {
     let mut bytes = Bytes::new(data);
-    let format = if bytes.byte() & 1 == 0 { Format::Text } else { Format::OpenMetrics };
+    let first = bytes.byte();
+    let format = if first & 1 == 0 { Format::Text } else { Format::OpenMetrics };
+    // Sooner or later than what is not there any more is forgotten.
+    let gap = Duration::from_secs(if first & 2 == 0 { 15 } else { 70 });
     let policy = bytes.below(POLICIES.len());
     let chunk = 1 + bytes.below(64);
     let limits = Limits { members: [1_000_000, 4][bytes.below(2)], ..Limits::default() };
     let leaving = Limits { hold_output: 64, ..limits };
-    let new = |chunk, limits| Endpoint::new(format, PLANS[policy].clone(), chunk, limits);
+    let new = |chunk, limits| {
+        let state = Some(EndpointState::new(format, Seed::new(3)));
+        Endpoint { state, plan: PLANS[policy].clone(), now: Duration::from_secs(1000), gap, chunk, limits }
+    };
     let (mut whole, mut cut) = (new(usize::MAX, limits), new(chunk, limits));
     let (mut spared, mut early) = (new(usize::MAX, limits), new(chunk, leaving));
     let mut apart = new(chunk, limits);
@@ -54,6 +60,7 @@ pub fn hold(data: &[u8]) {
         assert_eq!(apart.scrape_apart(body), told, "kept elsewhere, {chunk} at a time: {}", body.escape_ascii());
         let Ok(out) = &told else {
             spared.wait();
+            early.wait();
             continue;
         };
         assert_eq!(spared.scrape(body), told, "a scrape that failed left a trace: {}", body.escape_ascii());
@@ -108,18 +115,14 @@ struct Endpoint {
     state: Option<Box<EndpointState>>,
     plan: Arc<Plan>,
     now: Duration,
+    gap: Duration,
     chunk: usize,
     limits: Limits,
 }
 
 impl Endpoint {
-    fn new(format: Format, plan: Arc<Plan>, chunk: usize, limits: Limits) -> Endpoint {
-        let state = Some(EndpointState::new(format, Seed::new(3)));
-        Endpoint { state, plan, now: Duration::from_secs(1000), chunk, limits }
-    }
-
     fn wait(&mut self) {
-        self.now += Duration::from_secs(15);
+        self.now += self.gap;
     }
 
     fn scrape(&mut self, body: &[u8]) -> Result<Vec<u8>, ScrapeError> {

@@ -61,6 +61,7 @@ pub enum Word {
 #[derive(Debug, Default)]
 struct Lore {
     learned: Arc<[Learned]>,
+    lessons: Arc<[Learned]>,
     releases: Arc<[Release]>,
     events: VecDeque<Event>,
 }
@@ -100,12 +101,17 @@ impl TargetCommons {
     /// A scrape of one endpoint was committed: what it folds away holds for all. Says what is new.
     pub fn learn(&self, report: &Report, wall_seconds: f64) -> News {
         let mut lore = self.lock();
-        let Lore { learned, releases, events } = &mut *lore;
+        let Lore { learned, lessons, releases, events } = &mut *lore;
         let since = |learned: &Learned| {
             let ended = releases.iter().rev().find(|r| r.metric.as_ref().is_none_or(|m| *m == learned.metric));
             ended.is_none_or(|release| report.released >= release.number)
         };
         let is_news = |l: &Learned| since(l) && !learned.iter().any(|known| known == l);
+        let is_lesson = |l: &&Learned| since(l) && !lessons.contains(l);
+        let more: Vec<Learned> = report.lessons.iter().filter(is_lesson).cloned().collect();
+        if !more.is_empty() {
+            *lessons = lessons.iter().cloned().chain(more).take(MOST_LEARNED).collect();
+        }
         let fresh: Vec<_> = report.collapsed.iter().filter(|c| is_news(&c.learned)).collect();
         let news: Vec<Learned> = fresh.iter().map(|c| c.learned.clone()).collect();
         let room = MOST_LEARNED.saturating_sub(learned.len());
@@ -214,6 +220,10 @@ impl Commons for TargetCommons {
         self.lock().learned.clone()
     }
 
+    fn lessons(&self) -> Arc<[Learned]> {
+        self.lock().lessons.clone()
+    }
+
     fn releases(&self) -> Arc<[Release]> {
         self.lock().releases.clone()
     }
@@ -224,10 +234,12 @@ impl Lore {
         if self.releases.contains(&release) {
             return Vec::new();
         }
-        let Lore { learned, releases, events } = self;
+        let Lore { learned, lessons, releases, events } = self;
         let ends = |l: &&Learned| release.metric.as_ref().is_none_or(|metric| *l.metric == **metric);
         let ended: Vec<Learned> = learned.iter().filter(ends).cloned().collect();
-        *learned = learned.iter().filter(|l| !ends(l)).cloned().collect();
+        for known in [learned, lessons] {
+            *known = known.iter().filter(|l| !ends(l)).cloned().collect();
+        }
         for learned in &ended {
             note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Released });
         }

@@ -21,6 +21,9 @@ pub trait Commons: Debug + Send + Sync {
 
     fn learned(&self) -> Arc<[Learned]>;
 
+    /// What doubles have learned of policies that they are not there for.
+    fn lessons(&self) -> Arc<[Learned]>;
+
     /// Collapses ended by hand, oldest first.
     fn releases(&self) -> Arc<[Release]>;
 
@@ -75,6 +78,9 @@ impl EndpointState {
             }
         }
         self.learned = commons.learned();
+        if self.observer.is_some() {
+            self.learned = self.learned.iter().chain(&*commons.lessons()).cloned().collect();
+        }
         self.commons = Some(commons.clone());
         let ids: Vec<FamilyId> = self.families.ids().collect();
         for id in ids {

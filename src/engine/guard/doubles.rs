@@ -146,11 +146,13 @@ impl WouldHave {
         report.observed_dropped_by.extend(mine(would.dropped_by));
         report.observed_blocked_by.extend(mine(would.blocked_by));
         report.observed_folded_by.extend(mine(would.folded_by));
-        let collapsed = would.collapsed.into_iter().filter(|c| c.learned.policy == policy);
-        report.collapsed.extend(collapsed.map(|mut collapsed| {
+        for mut collapsed in would.collapsed {
             collapsed.learned.manner = Manner::Observed;
-            collapsed
-        }));
+            match collapsed.learned.policy == policy {
+                true => report.collapsed.push(collapsed),
+                false => report.lessons.push(collapsed.learned),
+            }
+        }
         let would: HashMap<_, _> =
             would.families.iter().map(|family| ((&family.metric, family.kind), family)).collect();
         for family in &mut report.families {

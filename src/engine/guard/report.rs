@@ -48,6 +48,9 @@ pub struct Report {
     pub families: Vec<FamilyReport>,
     /// Labels that limits fold away.
     pub collapsed: Vec<Collapsed>,
+    /// Labels that other policies fold away where those that observe would be in force: nothing to
+    /// tell anybody but the doubles of other endpoints.
+    pub lessons: Vec<Learned>,
     /// The last release that was taken up.
     pub released: u64,
     /// What is known of label values, as of about a minute ago.

@@ -175,6 +175,10 @@ impl Commons for View {
         self.commons.learned()
     }
 
+    fn lessons(&self) -> Arc<[Learned]> {
+        self.commons.lessons()
+    }
+
     fn releases(&self) -> Arc<[Release]> {
         self.commons.releases()
     }

@@ -142,13 +142,6 @@ impl Deck {
         limits.map(|(card, _)| card.does)
     }
 
-    /// Whether endpoints tell each other what policies before the last fold away. Their doubles are told
-    /// only what the policy that observes folds away in them, and find the rest by themselves.
-    fn teaches(&self) -> bool {
-        let folds = |(card, mode): &(Card, &str)| *mode == "enforce" && (card.is_limit() || card.collapses());
-        self.first.iter().any(folds)
-    }
-
     /// Whether the last policy has a hand in what others count, so that it is not theirs alone.
     /// Limits on series come after the steps of all policies: those of policies before it find what
     /// the last one has left, and with another limit beside theirs they are reached later. And what an
@@ -293,7 +286,7 @@ pub fn compare(setting: Setting, mut deck: Deck, events: &[Event]) -> Result<(),
                 is_same_past &= !deck.meddles(setting) && setting.endpoint_series == 0;
                 match (&did, &would) {
                     (Ok((_, did)), Ok((_, would))) => {
-                        if knows_last && deck.last.acts() && !(setting.is_shared && deck.teaches()) {
+                        if knows_last && deck.last.acts() {
                             the_last_counts_alike(did, would)?;
                         }
                         if is_same_past {
