@@ -135,7 +135,7 @@ impl Guard {
         self.can_rewind(members.family(member))
     }
 
-    /// The labels whose removal brings the family well under its limit, or at least under it.
+    /// The labels whose removal brings the family under its limit, and no more of them than needed.
     pub(super) fn culprits(&self, id: FamilyId, most: u64) -> Vec<Box<str>> {
         let budget = self.state.families.get(id).plan.budget();
         let members = (most / self.state.weight(id)) as usize;
@@ -146,7 +146,10 @@ impl Guard {
         let members = (members * suspects.len().min(whole) / whole).min(suspects.len());
         // Of a total that others have used up there may be no room at all: what cuts deep is right then.
         let deep = [suspects.len() / 10, suspects.len() / 2];
-        let targets = [members / 2, members.saturating_sub(1)].into_iter().chain(deep).filter(|target| *target > 0);
+        // What is there fills the limit where the rest of the family has yet to come: then half of it is
+        // room enough.
+        let targets = [members, members / 2, members.saturating_sub(1)].into_iter().chain(deep);
+        let targets = targets.filter(|target| *target > 0);
         let mut tried = targets.map(|target| suspects.clone().culprits(target, |label| budget.rank(label)));
         tried.find(|labels| !labels.is_empty()).unwrap_or_default()
     }
