@@ -4,6 +4,8 @@
 
 #[path = "support/bodies.rs"]
 mod bodies;
+#[path = "budgets/collapses.rs"]
+mod collapses;
 #[path = "support/endpoint.rs"]
 mod endpoint;
 #[path = "budgets/names.rs"]

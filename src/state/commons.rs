@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 
 use crate::engine::cardinality::Share;
-use crate::engine::guard::{Commons, Learned, Release, Report};
+use crate::engine::guard::{Collapsed, Commons, Learned, Need, Release, Report};
 use crate::engine::policy::Manner;
 
 /// By target.
@@ -101,6 +101,9 @@ impl TargetCommons {
     /// A scrape of one endpoint was committed: what it folds away holds for all. Says what is new.
     pub fn learn(&self, report: &Report, wall_seconds: f64) -> News {
         let mut lore = self.lock();
+        if !report.ended.is_empty() {
+            lore.unlearn(|l| report.ended.contains(l), wall_seconds);
+        }
         let Lore { learned, lessons, releases, events } = &mut *lore;
         let since = |learned: &Learned| {
             let ended = releases.iter().rev().find(|r| r.metric.as_ref().is_none_or(|m| *m == learned.metric));
@@ -112,7 +115,8 @@ impl TargetCommons {
         if !more.is_empty() {
             *lessons = lessons.iter().cloned().chain(more).take(MOST_LEARNED).collect();
         }
-        let fresh: Vec<_> = report.collapsed.iter().filter(|c| is_news(&c.learned)).collect();
+        let is_fresh = |c: &&Collapsed| c.need == Need::Lasting && is_news(&c.learned);
+        let fresh: Vec<_> = report.collapsed.iter().filter(is_fresh).collect();
         let news: Vec<Learned> = fresh.iter().map(|c| c.learned.clone()).collect();
         let room = MOST_LEARNED.saturating_sub(learned.len());
         if !news.is_empty() && room > 0 {
@@ -234,19 +238,27 @@ impl Lore {
         if self.releases.contains(&release) {
             return Vec::new();
         }
-        let Lore { learned, lessons, releases, events } = self;
-        let ends = |l: &&Learned| release.metric.as_ref().is_none_or(|metric| *l.metric == **metric);
-        let ended: Vec<Learned> = learned.iter().filter(ends).cloned().collect();
-        for known in [learned, lessons] {
-            *known = known.iter().filter(|l| !ends(l)).cloned().collect();
-        }
-        for learned in &ended {
-            note(events, Event { wall_seconds, learned: learned.clone(), what: Happening::Released });
-        }
-        let mut all: Vec<Release> = releases.iter().cloned().chain([release]).collect();
+        let ended = self.unlearn(|l| release.metric.as_ref().is_none_or(|metric| *l.metric == **metric), wall_seconds);
+        let mut all: Vec<Release> = self.releases.iter().cloned().chain([release]).collect();
         all.sort_by_key(|release| release.number);
         let skipped = all.len().saturating_sub(MOST_RELEASES);
-        *releases = all.split_off(skipped).into();
+        self.releases = all.split_off(skipped).into();
+        ended
+    }
+
+    /// Labels that are there again; says which, each once.
+    fn unlearn(&mut self, ends: impl Fn(&Learned) -> bool, wall_seconds: f64) -> Vec<Learned> {
+        let mut ended: Vec<Learned> = self.learned.iter().filter(|l| ends(l)).cloned().collect();
+        for known in [&mut self.learned, &mut self.lessons] {
+            *known = known.iter().filter(|l| !ends(l)).cloned().collect();
+        }
+        // Of one label another plan for the family may have been told, too.
+        let label = |l: &Learned| (l.metric.clone(), l.label.clone(), l.policy.clone());
+        ended.sort_by_key(label);
+        ended.dedup_by_key(|l| label(l));
+        for learned in &ended {
+            note(&mut self.events, Event { wall_seconds, learned: learned.clone(), what: Happening::Released });
+        }
         ended
     }
 }

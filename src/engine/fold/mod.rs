@@ -125,6 +125,8 @@ pub struct Fold {
     before: Vec<(MemberId, RoleId)>,
     /// The same of groups: superseded, retired.
     places_before: Vec<(GroupId, [bool; 2])>,
+    /// Members that stood in a group before this scrape, and now stand alone.
+    unfolded: HashSet<MemberId>,
     /// Families whose state goes with the next sweep.
     dropped: Vec<FamilyId>,
     /// Notes of members whose place went to another.
@@ -221,6 +223,7 @@ impl Fold {
         (self.returned, self.asked) = (Left::default(), self.members.len());
         self.before.clear();
         self.places_before.clear();
+        self.unfolded.clear();
         self.families.iter_mut().for_each(|family| family.frozen = None);
         self.frozen = None;
         self.tally = Tally::default();
@@ -277,8 +280,13 @@ impl Fold {
     /// Sends a member's future increments to `group` (rule 5.1: nothing moves between
     /// accumulators), or lets it stand alone.
     pub fn regroup(&mut self, member: MemberId, group: Option<GroupId>) {
-        if self.members.get(member).group() != group {
+        let before = self.members.get(member).group();
+        if before != group {
             self.changing(member);
+            match group {
+                None if before.is_some_and(|old| old.index() < self.watermark.groups) => self.unfolded.insert(member),
+                _ => self.unfolded.remove(&member),
+            };
             self.members.set_group(member, group);
         }
         if let Some(id) = group {
@@ -390,7 +398,7 @@ impl Fold {
         let was_there = member.is_met() && (at > field::REAL || !self.members.last(id, at).is_nan());
         // Who founds a group now was counted for itself, if it was.
         let was_folded = member.group().is_some_and(|group| group.index() < self.watermark.groups);
-        let is_counted = was_there && (was_folded || member.seen >= since);
+        let is_counted = was_there && !self.unfolded.contains(&id) && (was_folded || member.seen >= since);
         !is_counted && member.group().is_none_or(|group| self.groups.get(group).founder == Some(id))
     }
 

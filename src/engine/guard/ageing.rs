@@ -4,8 +4,10 @@
 use std::collections::HashSet;
 
 use super::budgets::{Collapse, FamilyKey, Origin, Slot};
+use super::commons::Learned;
 use super::limits::Terms;
 use super::notes::UNNOTED;
+use super::report::Need;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use crate::engine::cardinality::Part;
@@ -14,6 +16,8 @@ use crate::engine::policy::LimitAction;
 
 /// Seconds of the endpoint clock between two looks.
 const LOOK_SECONDS: f64 = 60.0;
+/// The part of a limit that has to be in demand for a collapse to last.
+const ENOUGH: f64 = 0.5;
 /// How long a place lasts where no policy says.
 const DEFAULT_TTL: f64 = 3600.0;
 
@@ -22,6 +26,7 @@ impl EndpointState {
     /// follows takes them, and their groups.
     pub(super) fn age(&mut self) {
         let now = self.fold.clock.seconds();
+        self.outgrown.clear();
         if self.budgets.is_empty() || now - self.budgets.aged < LOOK_SECONDS {
             return;
         }
@@ -55,10 +60,20 @@ impl EndpointState {
         let outgrown = |c: &Collapse| {
             let Some(id) = self.families.id_by_hash(c.family) else { return false };
             let budget = self.families.get(id).plan.budget();
-            now - c.since > budget.group_ttl.as_secs_f64() && self.demand_ratio(id, c) < 0.5
+            now - c.since > budget.group_ttl.as_secs_f64() && self.demand_ratio(id, c) < ENOUGH
         };
         let is_over: Vec<Collapse> = self.budgets.collapses().iter().filter(|c| outgrown(c)).cloned().collect();
+        self.outgrown = is_over.iter().map(Learned::of).collect();
         self.end_collapses(|c| is_over.iter().any(|over| over.is_same(c)));
+    }
+
+    /// Long before it ends here a collapse is not taught any more: or else endpoints would teach each
+    /// other for ever what none of them needs.
+    pub(super) fn need(&self, collapse: &Collapse) -> Need {
+        let Some(id) = self.families.id_by_hash(collapse.family) else { return Need::Lasting };
+        let age = self.fold.clock.seconds() - collapse.since;
+        let is_young = age <= self.families.get(id).plan.budget().group_ttl.as_secs_f64() / 2.0;
+        if is_young || self.demand_ratio(id, collapse) >= ENOUGH { Need::Lasting } else { Need::Fading }
     }
 
     /// Families of these names are not full any more.

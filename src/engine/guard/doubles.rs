@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::commons::Learned;
 use super::inherit::Recollection;
 use super::report::{Attributed, FamilyReport, Report};
 use super::state::EndpointState;
@@ -153,6 +154,7 @@ impl WouldHave {
                 false => report.lessons.push(collapsed.learned),
             }
         }
+        report.ended.extend(would.ended.into_iter().map(|ended| Learned { manner: Manner::Observed, ..ended }));
         let would: HashMap<_, _> =
             would.families.iter().map(|family| ((&family.metric, family.kind), family)).collect();
         for family in &mut report.families {

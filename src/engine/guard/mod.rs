@@ -52,7 +52,7 @@ pub use commons::{Commons, Learned, Release};
 pub use demography::LabelRow;
 pub use limits::ENDPOINT_LIMIT;
 pub use look::{BeyondRange, Diagnosis, Look, Outlived, Sight};
-pub use report::{Attributed, BadSample, Collapsed, FamilyReport, Report};
+pub use report::{Attributed, BadSample, Collapsed, FamilyReport, Need, Report};
 pub use scrape::{Annotate, BodyEnd, Leaves, Limits, Scrape, ScrapeError, Start, Wanted};
 pub use seams::{Jump, Jumps};
 pub use shed::Absences;

@@ -51,6 +51,8 @@ pub struct Report {
     /// Labels that other policies fold away where those that observe would be in force: nothing to
     /// tell anybody but the doubles of other endpoints.
     pub lessons: Vec<Learned>,
+    /// Labels that are there again because nothing explodes any more.
+    pub ended: Vec<Learned>,
     /// The last release that was taken up.
     pub released: u64,
     /// What is known of label values, as of about a minute ago.
@@ -83,6 +85,15 @@ pub struct Collapsed {
     pub novelty: Novelty,
     /// For how long it has been so, on the endpoint clock.
     pub age_seconds: f64,
+    pub need: Need,
+}
+
+/// Whether endpoints that are yet to come should begin with a label folded away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Lasting,
+    /// It is old and would not explode any more: it ends by itself before long.
+    Fading,
 }
 
 /// A count and who is responsible for it.

@@ -52,6 +52,8 @@ pub struct EndpointState {
     /// The last release that was taken up.
     pub(super) released: u64,
     pub(super) learned: Arc<[Learned]>,
+    /// Collapses that ended by themselves in the last scrape.
+    pub(super) outgrown: Vec<Learned>,
     pub(super) commons: Option<Arc<dyn Commons>>,
     /// This endpoint's part in the series of its target.
     pub(super) part: Option<Part>,
@@ -161,6 +163,7 @@ impl EndpointState {
             families_kept: 0,
             released: 0,
             learned: Arc::default(),
+            outgrown: Vec::new(),
             commons: None,
             part: None,
             census_left: 0,

@@ -38,6 +38,7 @@ impl EndpointState {
         report.families =
             self.families.ids().filter(present).map(|id| self.report_family(id, demand[id.index()])).collect();
         report.collapsed = self.budgets.collapses().iter().map(|c| self.collapsed(c)).collect();
+        report.ended = self.outgrown.clone();
         report.released = self.released;
         report.labels = self.label_rows.clone();
     }
@@ -71,6 +72,7 @@ impl EndpointState {
         });
         let novelty = if self.budgets.is_new(collapse) { Novelty::New } else { Novelty::Known };
         let age_seconds = (self.fold.clock.seconds() - collapse.since).max(0.0);
-        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty, age_seconds }
+        let need = self.need(collapse);
+        Collapsed { learned: Learned::of(collapse), aggregate, action, novelty, age_seconds, need }
     }
 }
