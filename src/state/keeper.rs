@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::engine::guard::{EndpointState, Extent};
+use crate::engine::model::room;
 use crate::telemetry::Telemetry;
 
 use super::store::{Kept, StateName, StateStore, Then, Trouble};
@@ -147,7 +148,11 @@ impl Keeper {
         if self.writing.is_some() && self.wait().await == Waited::Slow {
             return;
         }
-        let mut piece = Vec::with_capacity(self.usual);
+        // Threads' arenas of the allocator would keep what many megabytes have left behind.
+        let mut piece = room::with_room(match self.then {
+            Then::Append => self.usual,
+            Then::Replace => self.usual.max(state.memory()),
+        });
         let extent = match self.then {
             Then::Append => state.changes(&mut piece),
             Then::Replace => {

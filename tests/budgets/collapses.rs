@@ -73,3 +73,22 @@ fn what_explodes_again_after_a_release_is_under_its_limit_in_the_same_scrape() {
         }
     }
 }
+
+/// Whichever family comes first in the body.
+#[test]
+fn of_every_family_that_explodes_the_label_is_shown() {
+    let mut endpoint = Endpoint::new("policies: [{name: a, series_limit: 100}]");
+    let body = |refs: u64| -> String {
+        let family = |name: &str| -> String {
+            let line = |i: u64| format!("{name}{{order_ref=\"{i}\"}} 1\n");
+            format!("# TYPE {name} gauge\n") + &(0..refs).map(line).collect::<String>()
+        };
+        ["a", "b", "c"].map(family).concat()
+    };
+    endpoint.scrape(&body(3));
+    let (_, report) = endpoint.told(&body(5_000));
+    for metric in ["a", "b", "c"] {
+        let row = report.labels.iter().find(|row| &*row.metric == metric).unwrap();
+        assert!(row.values.value >= 400 && row.samples.len() == 3 && row.shape.is_some(), "{row:?}");
+    }
+}

@@ -28,8 +28,9 @@ pub struct LabelRow {
 
 /// New series that one scrape adds to the censuses: they cost what a scrape of all new ones should
 /// not, and an explosion is seen in the first few. The first scrape of an endpoint is given time.
-const MOST_ADDED: u32 = 2_000;
-const MOST_ADDED_AT_FIRST: u32 = 50_000;
+/// Each family may take half of what those before it have left, so that where several explode all are seen.
+const MOST_ADDED: u32 = 4_000;
+const MOST_ADDED_AT_FIRST: u32 = 100_000;
 /// New series in one scrape that make the list of labels worth making anew at once.
 const NEWSWORTHY: u32 = 20;
 const BOUNDS: Bounds = Bounds { exact_values: 10_000, exact_sets: 2_000, labels: 32 };
@@ -43,6 +44,11 @@ impl EndpointState {
     pub(super) fn count_values(&mut self, id: FamilyId, role: Role, labels: &LabelSet) {
         if !matches!(role, Role::Value | Role::Count) {
             return;
+        }
+        if self.census_family != Some(id) {
+            let all = self.census_left + self.census_reserve;
+            (self.census_left, self.census_reserve) = (all.div_ceil(2), all / 2);
+            self.census_family = Some(id);
         }
         if self.census_left == 0 {
             self.families.get_mut(id).uncounted += 1;
@@ -59,12 +65,13 @@ impl EndpointState {
 
     /// A pass begins: so many new series may be counted.
     pub(super) fn begin_census(&mut self) {
-        self.census_left = self.census_allows();
+        (self.census_left, self.census_reserve) = (self.census_allows(), 0);
+        self.census_family = None;
     }
 
     /// Whether the scrape at hand, not committed yet, has brought a crowd of new series.
     pub(super) fn has_news(&self) -> bool {
-        self.census_allows() - self.census_left >= NEWSWORTHY
+        self.census_allows() - self.census_left - self.census_reserve >= NEWSWORTHY
     }
 
     fn census_allows(&self) -> u32 {

@@ -59,6 +59,9 @@ pub struct EndpointState {
     pub(super) part: Option<Part>,
     /// Series that this scrape may still add to censuses.
     pub(super) census_left: u32,
+    /// What other families than the one at hand may add.
+    pub(super) census_reserve: u32,
+    pub(super) census_family: Option<FamilyId>,
     /// Whether the last scrape changed nothing in its body, and who asked took it apart from the rest.
     pub(super) left_as_it_came: bool,
     /// Whether the last scrape has brought a crowd of new series.
@@ -167,6 +170,8 @@ impl EndpointState {
             commons: None,
             part: None,
             census_left: 0,
+            census_reserve: 0,
+            census_family: None,
             left_as_it_came: false,
             had_news: false,
             label_rows: Arc::default(),

@@ -27,6 +27,7 @@ use super::frame::{self, FileMark, FrameKind, Head, Parsed, Tail};
 use super::judge::{Circumstances, judge};
 use super::lock::{LockError, lock};
 use super::{Kept, StateName, StateStore, Then, Trouble};
+use crate::engine::model::room;
 
 #[derive(Debug)]
 pub struct FileStore {
@@ -131,7 +132,7 @@ impl FileStore {
             Tail::Whole if file.metadata()?.len() != log.len => return Err(Trouble::Touched),
             Tail::Whole => {}
         }
-        let mut bytes = Vec::with_capacity(payload.len() + 64);
+        let mut bytes = room::with_room(payload.len() + 64);
         frame::write_frame(kind, log.frames, (self.wall_seconds)(), payload, &mut bytes);
         file.write_all(&bytes)?;
         let log = Log { len: log.len + bytes.len() as u64, frames: log.frames + 1, tail: Tail::Whole, ..log };
@@ -168,7 +169,7 @@ impl FileStore {
     fn write_new(&self, path: &Path, name: &StateName, piece: &[u8]) -> io::Result<u64> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let head = Head { boot: self.boot.clone(), name: name.as_str().to_owned(), file: mark(&file.metadata()?) };
-        let mut bytes = Vec::with_capacity(piece.len() + 256);
+        let mut bytes = room::with_room(piece.len() + 256);
         frame::write_head(&head, &mut bytes);
         frame::write_frame(FrameKind::Piece, 0, (self.wall_seconds)(), piece, &mut bytes);
         file.write_all(&bytes)?;
