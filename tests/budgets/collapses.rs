@@ -20,9 +20,17 @@ fn no_more_labels_go_than_have_to() {
         let out = endpoint.scrape(&counter(refs * shards, line));
         assert_eq!(count(&out, "m_total"), gone as usize, "{refs} times {shards}");
     }
-    let mut endpoint = Endpoint::new("policies: [{name: a, series_limit: 100}]");
-    let line = |i: u64| format!("m_total{{ref=\"r{i}\",shard=\"s{}\"}} 1\n", i % 80);
-    assert_eq!(count(&endpoint.scrape(&counter(150, line)), "m_total"), 80, "the shards were there before");
+    for (limit, shards, calm) in [("series_limit", 80, 0), ("series_limit", 95, 3), ("series_limit_total", 80, 3)] {
+        let mut endpoint = Endpoint::new(&format!("policies: [{{name: a, {limit}: 100}}]"));
+        for round in 0..6 {
+            let line = |i: u64| match round < calm {
+                true => format!("m_total{{shard=\"s{i}\"}} 1\n"),
+                false => format!("m_total{{ref=\"r{i}\",shard=\"s{}\"}} 1\n", i % shards),
+            };
+            let out = endpoint.scrape(&counter(if round < calm { shards } else { 150 }, line));
+            assert_eq!(count(&out, "m_total"), shards as usize, "they were there before: {limit}, round {round}");
+        }
+    }
 }
 
 /// What a target's endpoints know together ends with what they know alone.

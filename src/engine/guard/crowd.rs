@@ -11,6 +11,7 @@ use super::lines::ANNOTATION;
 use super::meet::Met;
 use super::notes::UNNOTED;
 use super::process::START_TIME;
+use super::relieve::View;
 use super::series::{Forget, What};
 use super::state::EndpointState;
 use super::unremembered::Left;
@@ -127,7 +128,7 @@ impl Guard {
             if !looks.0.insert((id, series)) {
                 continue;
             }
-            let labels = self.culprits(id, series);
+            let labels = self.culprits(id, series, View::Part);
             if self.collapse(id, &ENDPOINT_LIMIT.into(), labels) > 0 {
                 return self.rewind(id).map(|()| Relief::Some);
             }

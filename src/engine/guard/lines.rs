@@ -12,6 +12,7 @@ use super::limits::{Patience, Terms};
 use super::meet::Met;
 use super::notes::UNNOTED;
 use super::process::is_start_time;
+use super::relieve::View;
 use super::series::{Seen, What};
 use super::state::EndpointState;
 use super::types::{Role, Scope};
@@ -323,7 +324,7 @@ impl Guard {
         }
         self.count_turnout();
         if let Some(before) = self.body.current {
-            self.relieve_family(before)?;
+            self.relieve_family(before, View::Whole)?;
             self.leave(before);
         }
         self.body.current = family;

@@ -72,6 +72,7 @@ use inherit::Recollection;
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
+use relieve::View;
 use series::Keep;
 use show::ShownLines;
 use state::Watermark;
@@ -204,7 +205,7 @@ impl Guard {
             self.let_go();
         }
         if !self.is_leaving && self.output.held() > hold {
-            self.decide(false, Guard::relieve_all)?;
+            self.decide(false, |guard| guard.relieve_all(View::Part))?;
             self.begin_leaving();
         }
         Ok(())
@@ -340,7 +341,7 @@ impl Guard {
             return Err(ScrapeError::Truncated);
         }
         self.learn_types()?;
-        self.decide(true, Guard::relieve_all)
+        self.decide(true, |guard| guard.relieve_all(View::Whole))
     }
 
     /// Reads the body again as long as its TYPE lines say something else than what it was read by.

@@ -22,6 +22,13 @@ use crate::engine::fold::{FamilyId, GroupId, MemberId};
 use crate::engine::model::{Format, LabelSet, SeriesHash};
 use crate::engine::policy::{LimitAction, OVERFLOW};
 
+/// How much of a family's lines in this body is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    Whole,
+    Part,
+}
+
 impl Guard {
     /// Makes room, or decides that there is none.
     pub(super) fn relieve(&mut self, trouble: Trouble) -> Result<(), ScrapeError> {
@@ -37,7 +44,7 @@ impl Guard {
                 self.can_rewind(family)?;
                 self.rewind(family)
             }
-            Trouble::Full { family } => self.make_room(family),
+            Trouble::Full { family } => self.make_room(family, View::Part),
             Trouble::Crowded { newcomer } => self.make_room_for_all(newcomer),
             // Nobody is asked.
             Trouble::Outside => Ok(()),
@@ -45,9 +52,9 @@ impl Guard {
     }
 
     /// A family's block ends: what was waited for is decided.
-    pub(super) fn relieve_family(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+    pub(super) fn relieve_family(&mut self, id: FamilyId, view: View) -> Result<(), ScrapeError> {
         let is_over = std::mem::take(&mut self.state.families.get_mut(id).over) == self.state.scrape;
-        if is_over || self.is_beyond(id) { self.make_room(id) } else { Ok(()) }
+        if is_over || self.is_beyond(id) { self.make_room(id, view) } else { Ok(()) }
     }
 
     /// Whether a limit that is new or lower finds the family beyond it. What is there already is left
@@ -67,13 +74,13 @@ impl Guard {
     }
 
     /// Nothing waits any longer: the body ends, or its output has to leave.
-    pub(super) fn relieve_all(&mut self) -> Result<(), ScrapeError> {
+    pub(super) fn relieve_all(&mut self, view: View) -> Result<(), ScrapeError> {
         let ids: Vec<FamilyId> = self.state.families.ids().collect();
-        ids.iter().try_for_each(|&id| self.relieve_family(id))?;
+        ids.iter().try_for_each(|&id| self.relieve_family(id, view))?;
         self.relieve_crowd()
     }
 
-    fn make_room(&mut self, id: FamilyId) -> Result<(), ScrapeError> {
+    fn make_room(&mut self, id: FamilyId, view: View) -> Result<(), ScrapeError> {
         self.want_body()?;
         let family = self.state.families.get(id);
         let most = self.state.room_of(id).unwrap_or(0);
@@ -90,7 +97,7 @@ impl Guard {
             LimitAction::Overflow | LimitAction::Drop => return self.close(id, most),
         }
         self.can_rewind(id)?;
-        let labels = self.culprits(id, most);
+        let labels = self.culprits(id, most, view);
         let policy = self.state.limiting(id);
         match self.collapse(id, &policy, labels) {
             0 => self.close(id, most),
@@ -136,14 +143,20 @@ impl Guard {
     }
 
     /// The labels whose removal brings the family under its limit, and no more of them than needed.
-    pub(super) fn culprits(&self, id: FamilyId, most: u64) -> Vec<Box<str>> {
+    pub(super) fn culprits(&self, id: FamilyId, most: u64, view: View) -> Vec<Box<str>> {
         let budget = self.state.families.get(id).plan.budget();
         let members = (most / self.state.weight(id)) as usize;
         let suspects = self.suspects(id);
-        // Of what has not come in this body the text is not at hand: the part at hand has to shrink
-        // as the whole should.
-        let whole = (self.state.families.get(id).count.all / self.state.weight(id)).max(1) as usize;
-        let members = (members * suspects.len().min(whole) / whole).min(suspects.len());
+        // What came before comes back folded, and counts when it does. Of what is yet to come in this body
+        // the text is not at hand: the part at hand has to shrink as the whole should.
+        let members = match view {
+            View::Whole => members,
+            View::Part => {
+                let whole = (self.state.families.get(id).count.all / self.state.weight(id)).max(1) as usize;
+                members * suspects.len().min(whole) / whole
+            }
+        };
+        let members = members.min(suspects.len());
         // Of a total that others have used up there may be no room at all: what cuts deep is right then.
         let deep = [suspects.len() / 10, suspects.len() / 2];
         // What is there fills the limit where the rest of the family has yet to come: then half of it is
