@@ -72,7 +72,6 @@ use inherit::Recollection;
 use limits::{Patience, Terms};
 use lines::{Body, Verdict};
 use output::Output;
-use relieve::View;
 use series::Keep;
 use show::ShownLines;
 use state::Watermark;
@@ -205,7 +204,7 @@ impl Guard {
             self.let_go();
         }
         if !self.is_leaving && self.output.held() > hold {
-            self.decide(false, |guard| guard.relieve_all(View::Part))?;
+            self.decide(false, |guard| guard.relieve_all(relieve::View::Part))?;
             self.begin_leaving();
         }
         Ok(())
@@ -341,7 +340,7 @@ impl Guard {
             return Err(ScrapeError::Truncated);
         }
         self.learn_types()?;
-        self.decide(true, |guard| guard.relieve_all(View::Whole))
+        self.decide(true, |guard| guard.relieve_all(relieve::View::Whole))
     }
 
     /// Reads the body again as long as its TYPE lines say something else than what it was read by.
