@@ -61,6 +61,7 @@ pub enum Word {
 #[derive(Debug, Default)]
 struct Lore {
     learned: Arc<[Learned]>,
+    /// What only doubles have folded away.
     lessons: Arc<[Learned]>,
     releases: Arc<[Release]>,
     events: VecDeque<Event>,

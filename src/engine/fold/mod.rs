@@ -284,10 +284,11 @@ impl Fold {
         let before = self.members.get(member).group();
         if before != group {
             self.changing(member);
-            match group {
-                None if before.is_some_and(|old| old.index() < self.watermark.groups) => self.unfolded.insert(member),
-                _ => self.unfolded.remove(&member),
-            };
+            if group.is_none() && before.is_some_and(|old| old.index() < self.watermark.groups) {
+                self.unfolded.insert(member);
+            } else if !self.unfolded.is_empty() {
+                self.unfolded.remove(&member);
+            }
             self.members.set_group(member, group);
         }
         if let Some(id) = group {

@@ -61,6 +61,7 @@ pub struct EndpointState {
     pub(super) census_left: u32,
     /// What other families than the one at hand may add.
     pub(super) census_reserve: u32,
+    /// The one at hand.
     pub(super) census_family: Option<FamilyId>,
     /// Whether the last scrape changed nothing in its body, and who asked took it apart from the rest.
     pub(super) left_as_it_came: bool,
