@@ -1,6 +1,6 @@
 //! Samples as bytes: the inverse of reading.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::cursor::{is_label_name, is_metric_name};
 
@@ -58,12 +58,21 @@ pub fn write_number(out: &mut Vec<u8>, value: f64) {
     } else if value.is_infinite() {
         out.write_all(if value > 0.0 { b"+Inf" } else { b"-Inf" })
     } else if value.abs() < 1e15 && value.trunc() == value {
-        write!(out, "{value}")
+        write_whole(out, value)
     } else {
         write!(out, "{value:e}")
     };
     if out[start..].contains(&b'e') {
         prefer_plain(out, start, value);
+    }
+}
+
+/// Nearly all of them are counts: what an integer knows of itself is found sooner than what a fraction
+/// does.
+fn write_whole(out: &mut Vec<u8>, value: f64) -> io::Result<()> {
+    match value == 0.0 && value.is_sign_negative() {
+        true => out.write_all(b"-0"),
+        false => write!(out, "{}", value as i64),
     }
 }
 
