@@ -22,10 +22,14 @@ pub(super) fn write_annotation(out: &mut Vec<u8>, report: &Report) {
     ];
     out.reserve(ROOM);
     for (name, help, value) in rows {
-        for part in ["# HELP ", ANNOTATION, name, " ", help, "\n# TYPE ", ANNOTATION, name, " gauge\n", ANNOTATION, name, " "] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        write_all(out, ["# HELP ", ANNOTATION, name, " ", help]);
+        write_all(out, ["\n# TYPE ", ANNOTATION, name, " gauge\n"]);
+        write_all(out, [ANNOTATION, name, " "]);
         write_number(out, value);
         out.push(b'\n');
     }
+}
+
+fn write_all<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
 }
