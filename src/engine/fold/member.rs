@@ -489,6 +489,7 @@ impl Members {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gone::Gone;
     use super::super::moved::Moved;
     use super::super::value::MANY;
     use super::*;
@@ -525,10 +526,11 @@ mod tests {
     }
 
     fn retain(members: &mut Members, stays: impl Fn(SeriesHash) -> bool) -> Moved {
-        let all = members.iter().zip(0..);
-        let gone: Vec<u32> = all.filter(|(member, _)| !stays(member.key)).map(|(_, at)| at).collect();
+        let mut words = vec![0; members.len().div_ceil(64)];
+        let gone = members.iter().zip(0..).filter(|(member, _)| !stays(member.key));
+        gone.for_each(|(_, at)| words[at / 64] |= 1_u64 << (at % 64));
         let used = vec![true; members.roles.len()];
-        members.leave(&gone, &used)
+        members.leave(Gone::of(words), &used)
     }
 
     #[test]

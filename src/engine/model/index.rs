@@ -4,7 +4,7 @@
 //! taking it up costs one access to memory that is far away. What does not fit goes to the next.
 //! An entry is four bytes: as many bits as positions need, the rest are of the hash.
 
-use super::{SeriesHash, room};
+use super::{SeriesHash, near, room};
 
 /// Entries of a bucket.
 const WAYS: usize = 15;
@@ -158,11 +158,9 @@ impl Index {
         }
     }
 
-    /// Starts again with the keys at `0..len`. Room that was needed before is kept: it is mostly
-    /// needed again.
+    /// Starts again with the keys at `0..len`.
     pub fn rebuild(&mut self, len: usize, key_at: impl Fn(u32) -> SeriesHash) {
-        let needed = if len == 0 { 0 } else { len.div_ceil(FULL) + 1 };
-        if (needed..=needed * MOST_ROOM).contains(&self.buckets.len()) {
+        if Index::room(len).contains(&self.buckets.len()) {
             self.buckets.fill(FREE);
             (self.len, self.bits) = (0, self.bits.max(bits(len)));
         } else {
@@ -172,11 +170,46 @@ impl Index {
         self.take_up((0..len as u32).map(|at| (key_at(at), at)));
     }
 
-    /// Brings the place of a key near. Whoever does so for several keys before he asks for the first
-    /// waits once for all of them.
+    /// Keys went to other places, or away; `len` are left. Memory is walked along once: who has to be
+    /// told apart from those of other buckets is asked for his key, at his new place.
+    pub fn follow(&mut self, len: usize, place: impl Fn(u32) -> Option<u32>, key_at: impl Fn(u32) -> SeriesHash) {
+        if !Index::room(len).contains(&self.buckets.len()) {
+            return self.rebuild(len, key_at);
+        }
+        let look = self.look(SeriesHash(0));
+        let mut astray = Vec::new();
+        let mut is_passed = self.buckets.last().is_some_and(|last| last.overflows > 0);
+        self.len = 0;
+        for home in 0..self.buckets.len() {
+            let old = std::mem::replace(&mut self.buckets[home], FREE);
+            let mut taken = 0;
+            for way in old.ways.into_iter().filter(|way| *way != 0) {
+                let Some(at) = place(look.position(way)) else { continue };
+                if is_passed && self.home(key_at(at)) != home {
+                    astray.push(at);
+                    continue;
+                }
+                self.buckets[home].ways[taken] = (way & look.mask) | (at + 1);
+                taken += 1;
+            }
+            self.buckets[home].taken = taken as u16;
+            self.len += taken;
+            is_passed = old.overflows > 0;
+        }
+        astray.into_iter().for_each(|at| self.place(key_at(at), at));
+    }
+
+    /// Brings the place of a key near, and waits for nothing: whoever does so for several keys before
+    /// he asks for the first finds all of them there.
     #[inline]
     pub fn touch(&self, key: SeriesHash) {
-        std::hint::black_box(self.buckets.get(self.home(key)).map(|bucket| bucket.overflows));
+        self.buckets.get(self.home(key)).into_iter().for_each(near::bring);
+    }
+
+    /// Buckets for so many entries: room that was needed before is kept, it is mostly needed again.
+    fn room(len: usize) -> std::ops::RangeInclusive<usize> {
+        let needed = if len == 0 { 0 } else { len.div_ceil(FULL) + 1 };
+        needed..=needed * MOST_ROOM
     }
 
     pub fn memory(&self) -> usize {
@@ -325,12 +358,15 @@ mod tests {
         Insert(u64),
         Remove(usize),
         Rebuild,
+        /// One in so many goes, or all others do; who stays closes up.
+        Follow(u32, bool),
     }
 
     fn moves() -> impl Strategy<Value = Vec<Move>> {
         // Few homes and few tags, so that buckets overflow and tags agree.
         let key = (0u64..4, 0u64..200).prop_map(|(home, rest)| home << 62 | rest);
-        let one = prop_oneof![8 => key.prop_map(Move::Insert), 2 => any::<usize>().prop_map(Move::Remove), 1 => Just(Move::Rebuild)];
+        let one = prop_oneof![8 => key.prop_map(Move::Insert), 2 => any::<usize>().prop_map(Move::Remove), 1 => Just(Move::Rebuild),
+            1 => (2u32..5, any::<bool>()).prop_map(|(nth, rest)| Move::Follow(nth, rest))];
         prop::collection::vec(one, 0..300)
     }
 
@@ -362,6 +398,17 @@ mod tests {
                         keys = map.keys().map(|k| SeriesHash(*k)).collect();
                         map = keys.iter().zip(0..).map(|(k, at)| (k.0, at)).collect();
                         index.rebuild(keys.len(), |at| keys[at as usize]);
+                    }
+                    Move::Follow(nth, rest) => {
+                        let stays = |at: u32| (at % nth == 0) == rest;
+                        let here: Vec<u32> = map.values().copied().filter(|at| stays(*at)).collect();
+                        let place = |at: u32| stays(at).then(|| here.iter().filter(|before| **before < at).count() as u32);
+                        map.retain(|_, at| stays(*at));
+                        map.values_mut().for_each(|at| *at = place(*at).unwrap());
+                        keys = vec![SeriesHash(0); map.len()];
+                        map.iter().for_each(|(key, at)| keys[*at as usize] = SeriesHash(*key));
+                        index.follow(keys.len(), place, |at| keys[at as usize]);
+                        prop_assert_eq!(index.len, keys.len());
                     }
                     _ => {}
                 }

@@ -4,6 +4,7 @@ mod format;
 mod index;
 mod kind;
 mod labels;
+mod near;
 mod rank;
 pub mod room;
 mod seed;
