@@ -1,7 +1,7 @@
 //! Members that go: who stays keeps his place, or takes that of one who went.
 
 use super::gone::{Gone, WORD};
-use super::member::{Alone, MemberId, Members, Record};
+use super::member::{Alone, Members, Record};
 use super::moved::Moved;
 
 /// More than one in so many is many.
@@ -55,8 +55,7 @@ impl Members {
         }
         let moved = Moved::closed_up(all.len(), gone);
         all.truncate(kept);
-        let place = |at: u32| moved.place(MemberId(at)).map(|id| id.0);
-        index.follow(kept, place, |at| all[at as usize].key);
+        index.follow(kept, |at| moved.closed_up_to(at), |at| all[at as usize].key);
         moved
     }
 

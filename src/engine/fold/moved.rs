@@ -2,6 +2,7 @@
 
 use super::gone::{Gone, WORD};
 use super::member::MemberId;
+use crate::engine::model::GONE;
 
 /// A place is found by counting: no list is as long as there are members.
 #[derive(Debug)]
@@ -70,6 +71,18 @@ impl Moved {
         }
     }
 
+    /// The same where nobody took another's place but by closing up, and without a branch: [`GONE`] for
+    /// one that was forgotten.
+    #[inline]
+    pub(super) fn closed_up_to(&self, at: u32) -> u32 {
+        let Way::ClosedUp { before } = &self.way else { return GONE };
+        let (word, bit) = (at as usize / WORD, at % u64::BITS);
+        let (Some(bits), Some(before)) = (self.gone.words().get(word), before.get(word)) else { return GONE };
+        let behind = at - before - (bits & ((1 << bit) - 1)).count_ones();
+        // All bits, when it is gone.
+        behind | 0_u32.wrapping_sub((bits >> bit & 1) as u32)
+    }
+
     /// How many were forgotten.
     pub fn forgotten(&self) -> usize {
         self.len - self.kept as usize
@@ -115,6 +128,7 @@ mod tests {
             let stays = at < 200 && !places.contains(&at);
             let behind = at - places.iter().filter(|gone| **gone < at).count() as u32;
             assert_eq!(closed.place(MemberId(at)), stays.then_some(MemberId(behind)), "{at}");
+            assert!(at >= 200 || closed.closed_up_to(at) == if stays { behind } else { GONE }, "{at}");
             let place = if at < 195 { at } else { places[(at.min(198) - 195) as usize] };
             assert_eq!(filled.place(MemberId(at)), stays.then_some(MemberId(place)), "{at}");
         }

@@ -30,6 +30,9 @@ struct Bucket {
 
 const FREE: Bucket = Bucket { ways: [0; WAYS], taken: 0, overflows: 0 };
 
+/// The place of a key that is nowhere.
+pub const GONE: u32 = u32::MAX;
+
 /// What an entry of a hash looks like.
 #[derive(Clone, Copy)]
 struct Look {
@@ -170,9 +173,10 @@ impl Index {
         self.take_up((0..len as u32).map(|at| (key_at(at), at)));
     }
 
-    /// Keys went to other places, or away; `len` are left. Memory is walked along once: who has to be
-    /// told apart from those of other buckets is asked for his key, at his new place.
-    pub fn follow(&mut self, len: usize, place: impl Fn(u32) -> Option<u32>, key_at: impl Fn(u32) -> SeriesHash) {
+    /// Keys went to other places, or away, of which `place` says [`GONE`]; `len` are left. Memory is
+    /// walked along once: only those that may be of other buckets are asked for their keys, at their new
+    /// places.
+    pub fn follow(&mut self, len: usize, place: impl Fn(u32) -> u32, key_at: impl Fn(u32) -> SeriesHash) {
         if !Index::room(len).contains(&self.buckets.len()) {
             return self.rebuild(len, key_at);
         }
@@ -181,22 +185,25 @@ impl Index {
         let mut is_passed = self.buckets.last().is_some_and(|last| last.overflows > 0);
         self.len = 0;
         for home in 0..self.buckets.len() {
-            let old = std::mem::replace(&mut self.buckets[home], FREE);
+            let bucket = &mut self.buckets[home];
+            let old = std::mem::replace(bucket, FREE);
+            // Who goes and who stays comes as it comes: no branch could foretell it.
             let mut taken = 0;
             for way in old.ways.into_iter().filter(|way| *way != 0) {
-                let Some(at) = place(look.position(way)) else { continue };
-                if is_passed && self.home(key_at(at)) != home {
-                    astray.push(at);
-                    continue;
-                }
-                self.buckets[home].ways[taken] = (way & look.mask) | (at + 1);
-                taken += 1;
+                let at = place(look.position(way));
+                bucket.ways[taken] = (way & look.mask) | at.wrapping_add(1);
+                taken += usize::from(at != GONE);
             }
-            self.buckets[home].taken = taken as u16;
+            bucket.ways[taken..].fill(0);
+            if std::mem::replace(&mut is_passed, old.overflows > 0) {
+                astray.extend(bucket.ways[..taken].iter().map(|way| look.position(*way)));
+                *bucket = FREE;
+                taken = 0;
+            }
+            bucket.taken = taken as u16;
             self.len += taken;
-            is_passed = old.overflows > 0;
         }
-        astray.into_iter().for_each(|at| self.place(key_at(at), at));
+        self.take_up(astray.into_iter().map(|at| (key_at(at), at)));
     }
 
     /// Brings the place of a key near, and waits for nothing: whoever does so for several keys before
@@ -299,7 +306,7 @@ const MOST_ROOM: usize = 3;
 /// Entries placed at once when many are.
 const CHUNK: usize = 128;
 /// Entries of a bucket that may be taken on average.
-const FULL: usize = 13;
+const FULL: usize = 11;
 /// Buckets of an index that grows fast.
 const SMALL: usize = 1 << 17;
 
@@ -407,7 +414,7 @@ mod tests {
                         map.values_mut().for_each(|at| *at = place(*at).unwrap());
                         keys = vec![SeriesHash(0); map.len()];
                         map.iter().for_each(|(key, at)| keys[*at as usize] = SeriesHash(*key));
-                        index.follow(keys.len(), place, |at| keys[at as usize]);
+                        index.follow(keys.len(), |at| place(at).unwrap_or(GONE), |at| keys[at as usize]);
                         prop_assert_eq!(index.len, keys.len());
                     }
                     _ => {}

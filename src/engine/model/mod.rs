@@ -11,7 +11,7 @@ mod seed;
 mod spelled;
 
 pub use format::Format;
-pub use index::Index;
+pub use index::{GONE, Index};
 pub use kind::Kind;
 pub use labels::{DuplicateLabel, LabelSet};
 pub use rank::{Rank, TRIED_LAST};
