@@ -36,15 +36,23 @@ impl Fold {
         if !over && dropped.is_empty() && doomed.is_empty() && now - *last_sweep < SWEEP_SECONDS {
             return None;
         }
-        *last_sweep = now;
+        let is_due = now - *last_sweep >= SWEEP_SECONDS || !dropped.is_empty() || !doomed.is_empty();
+        let is_due = is_due || self.has_due_groups();
+        *last_sweep = if is_due { now } else { *last_sweep };
         if !over {
             self.members.give_back_room(0);
         }
         if !over && dropped.is_empty() && doomed.is_empty() && !self.has_due_groups() && !self.has_old_members() {
             return None;
         }
-        let due = self.due(&dropped, &doomed);
-        let (gone, used) = self.who_goes(&due, if over { members_limit } else { 0 });
+        let (mut gone, used) = match is_due {
+            true => self.members.seen_before(&self.due(&dropped, &doomed)),
+            false => self.members.nobody(),
+        };
+        if over {
+            // At the limit the longest absent go first, never one present in the last scrape.
+            gone.unite(&self.members.longest_absent(self.members.len() - members_limit, now as u32));
+        }
         if gone.is_empty() && !self.has_due_groups() && dropped.is_empty() {
             return None;
         }
@@ -71,45 +79,6 @@ impl Fold {
             (now - ttl).ceil() as u32
         };
         self.members.roles().map(bound).collect()
-    }
-
-    /// The places of members that are due, or the longest absent over a limit other than 0; and the
-    /// roles of those that stay.
-    fn who_goes(&self, due: &[u32], limit: usize) -> (Gone, Vec<bool>) {
-        if limit == 0 {
-            return self.members.seen_before(due);
-        }
-        let last = self.clock.seconds() as u32;
-        let absent: Vec<u32> = due.iter().map(|bound| last.max(*bound)).collect();
-        let (mut gone, mut used) = self.members.seen_before(&absent);
-        let Some((oldest_kept, mut ties)) = self.oldest_kept(&gone, limit) else { return (gone, used) };
-        gone.retain(|at| {
-            let record = &self.members.all[at as usize];
-            let is_tied = ties > 0 && record.seen == oldest_kept;
-            ties -= usize::from(is_tied);
-            let goes = is_tied || record.seen < oldest_kept.max(due[record.role.index()]);
-            used[record.role.index()] |= !goes;
-            goes
-        });
-        (gone, used)
-    }
-
-    /// At the limit the longest absent go first, never one present in the last scrape: what was
-    /// seen before this second goes, and so many of those that were seen in it. `None`: all of them.
-    fn oldest_kept(&self, absent: &Gone, limit: usize) -> Option<(u32, usize)> {
-        let last = self.clock.seconds() as u32;
-        let excess = self.members.len() - limit;
-        if excess >= absent.len() {
-            return None;
-        }
-        // Some may have been there, and are due for another reason.
-        let seen = absent.iter().map(|at| self.members.all[at as usize].seen);
-        let mut seen: Vec<u32> = seen.filter(|seen| *seen < last).collect();
-        if excess >= seen.len() {
-            return None;
-        }
-        let (before, &mut cut, _) = seen.select_nth_unstable(excess);
-        Some((cut, excess - before.iter().filter(|seen| **seen < cut).count()))
     }
 
     /// Seconds of the endpoint clock for which each member that was not in the last scrape has been

@@ -29,6 +29,8 @@ const CHUNK: usize = 64;
 const OFTEN: usize = 3;
 /// More than one in so many is many: making an index costs as much as walking over all so many times.
 const MANY: usize = 16;
+/// No more than one in so many is few.
+const FEW: usize = 8;
 
 impl Left {
     #[inline]
@@ -88,9 +90,7 @@ impl Fingerprints {
             self.settle(limit);
         }
         let keys: Vec<SeriesHash> = keys.collect();
-        let asked = self.asked;
-        let known = self.among(keys.iter().copied());
-        self.asked = asked;
+        let known = self.known(&keys);
         for chunk in keys.chunks(CHUNK) {
             self.touch(chunk, limit);
             chunk.iter().filter(|key| !known.has(**key)).for_each(|key| self.insert(*key, limit));
@@ -133,6 +133,19 @@ impl Fingerprints {
         let maybe = self.ring.iter().filter(|key| sieve.chance(**key) == Chance::Some);
         maybe.filter(|key| wanted.has(**key)).for_each(|key| left.insert(*key));
         left
+    }
+
+    /// Those that are here already, if they may be many. A few may stand here twice: they take room, and
+    /// nothing else.
+    fn known(&mut self, keys: &[SeriesHash]) -> Left {
+        let maybe = keys.iter().filter(|key| self.sieve.chance(**key) == Chance::Some).count();
+        if maybe <= keys.len() / FEW {
+            return Left::default();
+        }
+        let asked = self.asked;
+        let known = self.among(keys.iter().copied());
+        self.asked = asked;
+        known
     }
 
     /// Brings near what taking these up will ask for.

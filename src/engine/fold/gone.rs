@@ -36,11 +36,10 @@ impl Gone {
         Places { words, from: 0, word: 0, left: self.count }
     }
 
-    /// Places of which `goes` is not true stay.
-    pub fn retain(&mut self, mut goes: impl FnMut(u32) -> bool) {
-        let stays: Vec<u32> = self.iter().filter(|at| !goes(*at)).collect();
-        self.count -= stays.len();
-        stays.into_iter().for_each(|at| self.words[at as usize / WORD] &= !(1 << (at % u64::BITS)));
+    /// These go, too.
+    pub fn unite(&mut self, others: &Gone) {
+        self.words.iter_mut().zip(&others.words).for_each(|(word, others)| *word |= others);
+        self.count = self.words.iter().map(|word| word.count_ones() as usize).sum();
     }
 
     /// From where to where places stay, in order.
@@ -112,8 +111,9 @@ mod tests {
                 assert!(gone.iter().eq(places.iter().copied()) && gone.iter().len() == gone.len());
                 let stays: Vec<u32> = gone.stays(len as usize).flatten().map(|at| at as u32).collect();
                 assert!(stays.into_iter().eq((0..len).filter(|at| !goes(*at))), "{len}");
-                gone.retain(|at| at % 2 == 0);
-                assert!(gone.iter().eq(places.iter().copied().filter(|at| at % 2 == 0)));
+                let even = Gone::of(vec![0x5555_5555_5555_5555; gone.words().len()]);
+                gone.unite(&even);
+                assert!((0..len).filter(|at| goes(*at) || at % 2 == 0).all(|at| gone.iter().any(|gone| gone == at)));
                 assert_eq!(gone.len(), gone.iter().count());
             }
         }

@@ -1,7 +1,7 @@
 //! Members that go: who stays keeps his place, or takes that of one who went.
 
 use super::gone::{Gone, WORD};
-use super::member::{Alone, Members, Record};
+use super::member::{Members, Record};
 use super::moved::Moved;
 
 /// More than one in so many is many.
@@ -29,16 +29,20 @@ impl Members {
         (gone, used)
     }
 
+    /// The same where nobody has to go, and who stays was not asked.
+    pub(super) fn nobody(&self) -> (Gone, Vec<bool>) {
+        (Gone::of(vec![0; self.all.len().div_ceil(WORD)]), vec![true; self.roles.len()])
+    }
+
     /// Members at these places go. Where many go, the others close up; where few do, the last ones take
-    /// their places, and all others stay where they are. `used`: the roles of those that stay.
+    /// their places, and all others stay where they are. `used`: the roles of those that stay, as
+    /// far as anybody knows.
     pub(super) fn leave(&mut self, gone: Gone, used: &[bool]) -> Moved {
-        if !self.many.is_empty() {
-            gone.iter().for_each(|at| self.many.remove(self.all[at as usize].value));
+        if self.keeps_beside() {
+            gone.iter().for_each(|at| self.bid_farewell(at as usize));
         }
         let many = gone.len() > self.all.len() / MANY_GO;
         let moved = if many { self.close_up(gone) } else { self.fill(gone) };
-        let is_alone = self.roles.iter().zip(used).any(|(role, used)| *used && role.group().is_none());
-        self.alone = if is_alone { Alone::Some } else { Alone::Nobody };
         if 2 * used.iter().filter(|used| **used).count() + SPARE_ROLES < used.len() {
             self.forget_classes();
         }
@@ -46,7 +50,8 @@ impl Members {
     }
 
     fn close_up(&mut self, gone: Gone) -> Moved {
-        let Members { all, index, .. } = self;
+        let Members { all, index, ages, .. } = self;
+        ages.clear();
         let mut kept = 0;
         for stays in gone.stays(all.len()) {
             let len = stays.len();
@@ -61,7 +66,7 @@ impl Members {
 
     /// The index follows.
     fn fill(&mut self, gone: Gone) -> Moved {
-        let Members { all, index, .. } = self;
+        let Members { all, index, ages, .. } = self;
         let mut moved = Moved::filled(all.len(), gone);
         let gone: Vec<u32> = moved.gone().iter().collect();
         let (len, kept) = (all.len() as u32, (all.len() - gone.len()) as u32);
@@ -78,10 +83,12 @@ impl Members {
             for &(from, to) in chunk {
                 index.relocate(all[from as usize].key, from, to);
                 all.swap(to as usize, from as usize);
+                ages.came(to as usize, all[to as usize].seen);
                 moved.went(from, to);
             }
         }
         all.truncate(kept as usize);
+        ages.truncate(kept as usize);
         moved
     }
 }

@@ -6,6 +6,7 @@
 //! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
 //! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
 
+mod ages;
 mod changes;
 mod class;
 mod clock;
