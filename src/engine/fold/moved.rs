@@ -71,14 +71,17 @@ impl Moved {
         }
     }
 
-    /// The same where nobody took another's place but by closing up, and without a branch: [`GONE`] for
+    /// The same where nobody took another's place but by closing up, and without a branch that nobody could foretell: [`GONE`] for
     /// one that was forgotten.
     #[inline]
     pub(super) fn closed_up_to(&self, at: u32) -> u32 {
         let Way::ClosedUp { before } = &self.way else { return GONE };
         let (word, bit) = (at as usize / WORD, at % u64::BITS);
         let (Some(bits), Some(before)) = (self.gone.words().get(word), before.get(word)) else { return GONE };
-        let behind = at - before - (bits & ((1 << bit) - 1)).count_ones();
+        // Who comes together goes together: mostly a word goes as a whole or stays.
+        let is_mixed = bits.wrapping_add(1) > 1;
+        let among = if is_mixed { (bits & ((1 << bit) - 1)).count_ones() } else { 0 };
+        let behind = at.wrapping_sub(before + among);
         // All bits, when it is gone.
         behind | 0_u32.wrapping_sub((bits >> bit & 1) as u32)
     }
