@@ -105,7 +105,7 @@ fn the_account_of_memory_is_what_is_allocated() {
                 endpoint.scrape(body);
             }
             let mut state = endpoint.state.take().unwrap();
-            drop(state.take_buffer());
+            drop(state.take_back());
             kept = Some(state);
         });
         let account = kept.unwrap().memory() as f64;

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cardinality_guard::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Limits, Scrape, Start};
+use cardinality_guard::engine::fold::Lines;
+use cardinality_guard::engine::guard::{Annotate, BodyEnd, EndpointState, Guard, Lent, Limits, Scrape, Start};
 use cardinality_guard::engine::model::{Format, Seed};
 use cardinality_guard::engine::policy::{Builtin, Mode, Plan, Policies, Source};
 
@@ -88,6 +89,8 @@ pub struct Bench {
     now: Duration,
     answer: Answer,
     out: Vec<u8>,
+    /// What the proxy lends to each scrape.
+    lines: Lines,
 }
 
 impl Bench {
@@ -105,6 +108,7 @@ impl Bench {
             now: Duration::ZERO,
             answer,
             out: Vec::new(),
+            lines: Lines::default(),
         }
     }
 
@@ -116,7 +120,8 @@ impl Bench {
         *guard.tail() = body;
         guard.pushed(len).expect("the body is well formed");
         self.end(guard, len);
-        let spare = self.state.as_mut().map(|state| state.take_buffer()).unwrap_or_default();
+        let Lent { body: spare, lines } = self.state.as_mut().map(|state| state.take_back()).unwrap_or_default();
+        self.lines = lines;
         if spare.capacity() > self.out.capacity() { spare } else { std::mem::take(&mut self.out) }
     }
 
@@ -147,7 +152,9 @@ impl Bench {
             commons: None,
         };
         self.out.clear();
-        Guard::begin(self.state.take().expect("the state is here"), scrape)
+        let mut state = self.state.take().expect("the state is here");
+        state.lend(Lent { body: Vec::new(), lines: std::mem::take(&mut self.lines) });
+        Guard::begin(state, scrape)
     }
 
     /// What leaves at the end is as long as this, unless it is folded.

@@ -5,10 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::engine::fold::Lines;
+use crate::engine::guard::Lent;
+
 /// Shared by all endpoints.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers {
     idle: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// One scrape's: those that need any are rare.
+    lines: Arc<Mutex<Lines>>,
 }
 
 /// More than this many are not kept: so many scrapes are rarely under way at once.
@@ -17,6 +22,19 @@ const MOST_IDLE: usize = 2;
 const WORTH_KEEPING: std::ops::RangeInclusive<usize> = 128 << 10..=16 << 20;
 
 impl Buffers {
+    /// What a scrape is read with.
+    pub fn lend(&self) -> Lent {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        Lent { body: self.take(), lines }
+    }
+
+    pub fn take_back(&self, lent: Lent) {
+        self.give(lent.body);
+        if lent.lines.is_some() {
+            *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = lent.lines;
+        }
+    }
+
     /// The largest: whoever takes one holds a body in it.
     pub fn take(&self) -> Vec<u8> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -277,7 +277,7 @@ impl Lease {
             }
         }
         let mut state = state.unwrap_or_else(|| EndpointState::new(format, Seed::new(random())));
-        state.lend(self.slot.buffers.take());
+        state.lend(self.slot.buffers.lend());
         self.look = self.slot.looks.begin(format, scrape.now, random).map(|look| (look, scrape.now));
         self.at_work = Some(Guard::begin(state, scrape));
     }
@@ -451,7 +451,7 @@ impl Slot {
     }
 
     fn put(&mut self, mut state: Box<EndpointState>) {
-        self.buffers.give(state.take_buffer());
+        self.buffers.take_back(state.take_back());
         let format = state.format();
         self.memory(format).state = Some(state);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::gone::Gone;
 use super::group::Group;
 use super::member::{Common, MemberId};
 use super::moved::Moved;
@@ -35,21 +36,29 @@ impl Fold {
         if !over && dropped.is_empty() && doomed.is_empty() && now - *last_sweep < SWEEP_SECONDS {
             return None;
         }
-        *last_sweep = now;
+        let is_due = now - *last_sweep >= SWEEP_SECONDS || !dropped.is_empty() || !doomed.is_empty();
+        let is_due = is_due || self.has_due_groups();
+        *last_sweep = if is_due { now } else { *last_sweep };
         if !over {
             self.members.give_back_room(0);
         }
         if !over && dropped.is_empty() && doomed.is_empty() && !self.has_due_groups() && !self.has_old_members() {
             return None;
         }
-        let due = self.due(&dropped, &doomed);
-        let (gone, used) = self.who_goes(&due, if over { members_limit } else { 0 });
+        let (mut gone, used) = match is_due {
+            true => self.members.seen_before(&self.due(&dropped, &doomed)),
+            false => self.members.nobody(),
+        };
+        if over {
+            // At the limit the longest absent go first, never one present in the last scrape.
+            gone.unite(&self.members.longest_absent(self.members.len() - members_limit, now as u32));
+        }
         if gone.is_empty() && !self.has_due_groups() && dropped.is_empty() {
             return None;
         }
         self.journal.demand_whole();
         self.tally.evicted += gone.len() as u64;
-        let moved = self.let_go(&gone, &used, members_limit, &dropped);
+        let moved = self.let_go(gone, &used, members_limit, &dropped);
         self.evict_groups(&dropped);
         // What a scrape brought beyond the limit the next one may bring, too.
         self.members.give_back_room(if over { moved.forgotten() } else { 0 });
@@ -72,45 +81,6 @@ impl Fold {
         self.members.roles().map(bound).collect()
     }
 
-    /// The places of members that are due, or the longest absent over a limit other than 0; and the
-    /// roles of those that stay.
-    fn who_goes(&self, due: &[u32], limit: usize) -> (Vec<u32>, Vec<bool>) {
-        if limit == 0 {
-            return self.members.seen_before(due);
-        }
-        let last = self.clock.seconds() as u32;
-        let absent: Vec<u32> = due.iter().map(|bound| last.max(*bound)).collect();
-        let (mut gone, mut used) = self.members.seen_before(&absent);
-        let Some((oldest_kept, mut ties)) = self.oldest_kept(&gone, limit) else { return (gone, used) };
-        gone.retain(|&at| {
-            let record = &self.members.all[at as usize];
-            let is_tied = ties > 0 && record.seen == oldest_kept;
-            ties -= usize::from(is_tied);
-            let goes = is_tied || record.seen < oldest_kept.max(due[record.role.index()]);
-            used[record.role.index()] |= !goes;
-            goes
-        });
-        (gone, used)
-    }
-
-    /// At the limit the longest absent go first, never one present in the last scrape: what was
-    /// seen before this second goes, and so many of those that were seen in it. `None`: all of them.
-    fn oldest_kept(&self, absent: &[u32], limit: usize) -> Option<(u32, usize)> {
-        let last = self.clock.seconds() as u32;
-        let excess = self.members.len() - limit;
-        if excess >= absent.len() {
-            return None;
-        }
-        // Some may have been there, and are due for another reason.
-        let seen = absent.iter().map(|&at| self.members.all[at as usize].seen);
-        let mut seen: Vec<u32> = seen.filter(|seen| *seen < last).collect();
-        if excess >= seen.len() {
-            return None;
-        }
-        let (before, &mut cut, _) = seen.select_nth_unstable(excess);
-        Some((cut, excess - before.iter().filter(|seen| **seen < cut).count()))
-    }
-
     /// Seconds of the endpoint clock for which each member that was not in the last scrape has been
     /// absent.
     pub fn absences(&self) -> impl Iterator<Item = u32> {
@@ -124,18 +94,22 @@ impl Fold {
         self.journal.demand_whole();
         let first = (self.clock.seconds() as u32 + 1).saturating_sub(seconds.max(1));
         let (gone, used) = self.members.seen_before(&vec![first; self.members.roles().len()]);
-        let moved = self.let_go(&gone, &used, members_limit, &[]);
+        let moved = self.let_go(gone, &used, members_limit, &[]);
         self.members.give_back_room(0);
         moved
     }
 
     /// Forgets the members at these places, of whom fingerprints stay if their family does.
-    fn let_go(&mut self, gone: &[u32], used: &[bool], members_limit: usize, dropped: &[FamilyId]) -> Moved {
+    fn let_go(&mut self, gone: Gone, used: &[bool], members_limit: usize, dropped: &[FamilyId]) -> Moved {
         let is_dropped: Vec<bool> = self.members.roles().map(|role| dropped.contains(&role.family)).collect();
-        let record = |at: &u32| &self.members.all[*at as usize];
-        let remembered = gone.iter().map(record).filter(|record| !is_dropped[record.role.index()]);
-        let keys: Vec<SeriesHash> = remembered.map(|record| record.key).collect();
-        self.fingerprints.extend(&keys, members_limit);
+        let all = &self.members.all;
+        if dropped.is_empty() {
+            self.fingerprints.extend(gone.iter().map(|at| all[at as usize].key), members_limit);
+        } else {
+            let stays = |at: &u32| !is_dropped[all[*at as usize].role.index()];
+            let keys: Vec<SeriesHash> = gone.iter().filter(stays).map(|at| all[at as usize].key).collect();
+            self.fingerprints.extend(keys.into_iter(), members_limit);
+        }
         let moved = self.members.leave(gone, used);
         self.follow(&moved);
         moved

@@ -68,11 +68,17 @@ impl Pending {
     }
 }
 
+/// Memory for the lines of a large scrape, empty between scrapes.
+#[derive(Debug, Default)]
+pub struct Lines(Vec<Pending>);
+
 #[derive(Debug)]
 pub struct FoldFamily {
     pub shape: Shape,
     /// The lines of this scrape.
     pub pending: Vec<Pending>,
+    /// Lines of the last scrape.
+    usual_lines: usize,
     /// Whether a committed scrape has shown this family: what appears later is born (rule 1.2).
     pub primed: bool,
     /// Groups in order of birth.
@@ -107,14 +113,25 @@ pub enum Settled {
 const MOST_QUANTILES: usize = 32;
 /// Lines of a scrape for which memory is kept until the next: two MiB.
 const MOST_PENDING: usize = (2 << 20) / size_of::<Pending>();
+/// Lines for which memory is given to whoever has as many next: 16 MiB, and all of it may have been
+/// written to.
+const MOST_LENT: usize = (16 << 20) / size_of::<Pending>();
 /// 1 h, until a policy says otherwise.
 const DEFAULT_MEMBER_TTL: f64 = 3600.0;
+
+impl Lines {
+    /// Whether there is any.
+    pub fn is_some(&self) -> bool {
+        self.0.capacity() > 0
+    }
+}
 
 impl FoldFamily {
     pub(super) fn new(shape: Shape, primed: bool) -> FoldFamily {
         FoldFamily {
             shape,
             pending: Vec::new(),
+            usual_lines: 0,
             primed,
             groups: Vec::new(),
             frozen: None,
@@ -127,6 +144,13 @@ impl FoldFamily {
             names: NameSets::default(),
             newest_created: f64::NEG_INFINITY,
             has_extras: false,
+        }
+    }
+
+    /// Its lines begin: as many as last time need as much memory.
+    pub(super) fn open(&mut self, lent: &mut Lines) {
+        if self.usual_lines > MOST_PENDING && self.pending.capacity() == 0 {
+            std::mem::swap(&mut self.pending, &mut lent.0);
         }
     }
 
@@ -159,7 +183,6 @@ impl FoldFamily {
         self.names.commit();
         self.layouts.commit();
         self.primed = true;
-        self.end();
     }
 
     fn commit_lines(
@@ -226,15 +249,19 @@ impl FoldFamily {
         self.groups.retain(|g| g.index() < groups);
         self.names.rollback();
         self.layouts.rollback();
-        self.end();
     }
 
     /// A scrape is over; its buffer stays for the next, unless it is so large that others had better
     /// have it meanwhile.
-    fn end(&mut self) {
-        if self.pending.len() > MOST_PENDING {
-            self.pending = Vec::new();
+    pub(super) fn end(&mut self, lent: &mut Lines) {
+        self.usual_lines = self.pending.len();
+        if self.usual_lines > MOST_PENDING {
+            let pending = std::mem::take(&mut self.pending);
+            if self.usual_lines <= MOST_LENT && lent.0.capacity() == 0 {
+                lent.0 = pending;
+            }
         }
+        lent.0.clear();
         self.pending.clear();
         (self.settled, self.taken) = (Settled::No, 0);
         self.has_extras = false;

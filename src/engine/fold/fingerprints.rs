@@ -29,6 +29,8 @@ const CHUNK: usize = 64;
 const OFTEN: usize = 3;
 /// More than one in so many is many: making an index costs as much as walking over all so many times.
 const MANY: usize = 16;
+/// No more than one in so many is few.
+const FEW: usize = 8;
 
 impl Left {
     #[inline]
@@ -75,20 +77,20 @@ impl Fingerprints {
     }
 
     /// Takes up many that differ; `limit` 0: as many as there are.
-    pub fn extend(&mut self, keys: &[SeriesHash], limit: usize) {
+    pub fn extend(&mut self, keys: impl ExactSizeIterator<Item = SeriesHash>, limit: usize) {
         if keys.len() > self.ring.len() / MANY {
             self.index = self.index.take().filter(|_| self.asked > OFTEN);
             self.asked = 0;
         }
         if limit > 0 && keys.len() >= limit {
-            return self.replace(&keys[keys.len() - limit..]);
+            let older = keys.len() - limit;
+            return self.replace(limit, keys.skip(older));
         }
         if limit > 0 && self.ring.len() > limit {
             self.settle(limit);
         }
-        let asked = self.asked;
-        let known = self.among(keys.iter().copied());
-        self.asked = asked;
+        let keys: Vec<SeriesHash> = keys.collect();
+        let known = self.known(&keys);
         for chunk in keys.chunks(CHUNK) {
             self.touch(chunk, limit);
             chunk.iter().filter(|key| !known.has(**key)).for_each(|key| self.insert(*key, limit));
@@ -133,6 +135,19 @@ impl Fingerprints {
         left
     }
 
+    /// Those that are here already, if they may be many. A few may stand here twice: they take room, and
+    /// nothing else.
+    fn known(&mut self, keys: &[SeriesHash]) -> Left {
+        let maybe = keys.iter().filter(|key| self.sieve.chance(**key) == Chance::Some).count();
+        if maybe <= keys.len() / FEW {
+            return Left::default();
+        }
+        let asked = self.asked;
+        let known = self.among(keys.iter().copied());
+        self.asked = asked;
+        known
+    }
+
     /// Brings near what taking these up will ask for.
     fn touch(&self, keys: &[SeriesHash], limit: usize) {
         let Some(index) = &self.index else { return };
@@ -154,13 +169,13 @@ impl Fingerprints {
         self.index.iter_mut().for_each(|index| index.insert(key, at as u32, |at| ring[at as usize]));
     }
 
-    /// Nobody else stays.
-    fn replace(&mut self, keys: &[SeriesHash]) {
+    /// Nobody else stays than these, and there are so many.
+    fn replace(&mut self, len: usize, keys: impl Iterator<Item = SeriesHash>) {
         self.ring.clear();
-        if self.ring.capacity() < keys.len() {
-            self.ring = room::with_room(keys.len());
+        if self.ring.capacity() < len {
+            self.ring = room::with_room(len);
         }
-        self.ring.extend_from_slice(keys);
+        self.ring.extend(keys);
         self.oldest = 0;
         self.fill_sieve();
         if self.index.is_some() {
@@ -219,11 +234,11 @@ mod tests {
     #[test]
     fn rule_1_7b_the_oldest_goes_first_and_no_more_than_the_limit_stay() {
         let (mut all, keys) = (Fingerprints::default(), keys(1..=1000));
-        all.extend(&keys[..500], 300);
-        all.extend(&keys[400..], 300);
+        all.extend(keys[..500].iter().copied(), 300);
+        all.extend(keys[400..].iter().copied(), 300);
         assert_eq!(all.iter().collect::<Vec<_>>(), keys[700..]);
-        all.extend(&keys[..500], 300);
-        keys[500..].chunks(70).for_each(|some| all.extend(some, 300));
+        all.extend(keys[..500].iter().copied(), 300);
+        keys[500..].chunks(70).for_each(|some| all.extend(some.iter().copied(), 300));
         assert_eq!(all.iter().collect::<Vec<_>>(), keys[700..]);
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(all.has(*key), at >= 700, "{at}");
@@ -235,7 +250,7 @@ mod tests {
         let key = |number: u64| Seed::new(1).hash(&number.to_le_bytes());
         let here: Vec<SeriesHash> = (0..10_000).map(key).collect();
         let mut all = Fingerprints::default();
-        all.extend(&here, 10_000);
+        all.extend(here.iter().copied(), 10_000);
         for ask in 1..10 {
             // Strangers, and a few that are here.
             let left = all.among((9_900..30_000).map(key));
@@ -245,7 +260,7 @@ mod tests {
         assert!(here.iter().all(|key| all.among([*key].into_iter()).has(*key)));
         for (nth, is_kept) in [(1, true), (2, false)] {
             let more: Vec<SeriesHash> = (nth * 100_000..nth * 100_000 + 1_000).map(key).collect();
-            all.extend(&more, 10_000);
+            all.extend(more.iter().copied(), 10_000);
             assert_eq!(all.index.is_some(), is_kept, "asked for no more");
             assert!(more.iter().eq(all.iter().skip(9_000).collect::<Vec<_>>().iter()));
         }
@@ -255,9 +270,9 @@ mod tests {
     #[test]
     fn a_limit_that_changes_keeps_the_youngest() {
         let (mut all, keys) = (Fingerprints::default(), keys(1..=1000));
-        all.extend(&keys[..450], 300);
+        all.extend(keys[..450].iter().copied(), 300);
         for (from, to, limit, first) in [(450, 500, 100, 400), (500, 700, 500, 400), (700, 1000, 0, 400)] {
-            all.extend(&keys[from..to], limit);
+            all.extend(keys[from..to].iter().copied(), limit);
             assert_eq!(all.iter().collect::<Vec<_>>(), keys[first..to], "{limit}");
             assert!((0..to).all(|at| all.has(keys[at]) == (at >= first)), "{limit}");
         }

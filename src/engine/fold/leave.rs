@@ -1,6 +1,7 @@
 //! Members that go: who stays keeps his place, or takes that of one who went.
 
-use super::member::{Alone, Members};
+use super::gone::{Gone, WORD};
+use super::member::{Members, Record};
 use super::moved::Moved;
 
 /// More than one in so many is many.
@@ -11,56 +12,63 @@ const CHUNK: usize = 64;
 const SPARE_ROLES: usize = 16;
 
 impl Members {
-    /// The members that were last seen before the second that `bounds` has for their role, in order;
-    /// and the roles of all others.
-    pub(super) fn seen_before(&self, bounds: &[u32]) -> (Vec<u32>, Vec<bool>) {
-        let (mut absent, mut used) = (Vec::new(), vec![false; bounds.len()]);
-        for (record, at) in self.all.iter().zip(0..) {
-            let role = record.role.index();
-            if record.seen < bounds[role] {
-                absent.push(at);
-            } else {
-                used[role] = true;
-            }
-        }
-        (absent, used)
+    /// The members that were last seen before the second that `bounds` has for their role; and the
+    /// roles of all others.
+    pub(super) fn seen_before(&self, bounds: &[u32]) -> (Gone, Vec<bool>) {
+        let mut used = vec![false; bounds.len()];
+        let word = |records: &[Record]| {
+            let bits = records.iter().zip(0..).map(|(record, bit)| {
+                let role = record.role.index();
+                let is_absent = record.seen < bounds[role];
+                used[role] |= !is_absent;
+                u64::from(is_absent) << bit
+            });
+            bits.fold(0, |word, bit| word | bit)
+        };
+        let gone = Gone::of(self.all.chunks(WORD).map(word).collect());
+        (gone, used)
     }
 
-    /// Members at these places go, which are in order. Where many go, the others close up; where few
-    /// do, the last ones take their places, and all others stay where they are. `used`: the roles of
-    /// those that stay.
-    pub(super) fn leave(&mut self, gone: &[u32], used: &[bool]) -> Moved {
-        if !self.many.is_empty() {
-            gone.iter().for_each(|&at| self.many.remove(self.all[at as usize].value));
+    /// The same where nobody has to go, and who stays was not asked.
+    pub(super) fn nobody(&self) -> (Gone, Vec<bool>) {
+        (Gone::of(vec![0; self.all.len().div_ceil(WORD)]), vec![true; self.roles.len()])
+    }
+
+    /// Members at these places go. Where many go, the others close up; where few do, the last ones take
+    /// their places, and all others stay where they are. `used`: the roles of those that stay, as
+    /// far as anybody knows.
+    pub(super) fn leave(&mut self, gone: Gone, used: &[bool]) -> Moved {
+        if self.keeps_beside() {
+            gone.iter().for_each(|at| self.bid_farewell(at as usize));
         }
         let many = gone.len() > self.all.len() / MANY_GO;
         let moved = if many { self.close_up(gone) } else { self.fill(gone) };
-        let is_alone = self.roles.iter().zip(used).any(|(role, used)| *used && role.group().is_none());
-        self.alone = if is_alone { Alone::Some } else { Alone::Nobody };
         if 2 * used.iter().filter(|used| **used).count() + SPARE_ROLES < used.len() {
             self.forget_classes();
         }
         moved
     }
 
-    fn close_up(&mut self, gone: &[u32]) -> Moved {
-        let Members { all, index, .. } = self;
-        let moved = Moved::closed_up(all.len(), gone);
-        let mut kept = gone.first().map_or(0, |first| *first as usize);
-        let len = all.len() as u32;
-        for (&before, &next) in gone.iter().zip(gone.iter().skip(1).chain([&len])) {
-            all.copy_within(before as usize + 1..next as usize, kept);
-            kept += (next - before - 1) as usize;
+    fn close_up(&mut self, gone: Gone) -> Moved {
+        let Members { all, index, ages, .. } = self;
+        ages.clear();
+        let mut kept = 0;
+        for stays in gone.stays(all.len()) {
+            let len = stays.len();
+            all.copy_within(stays, kept);
+            kept += len;
         }
+        let moved = Moved::closed_up(all.len(), gone);
         all.truncate(kept);
-        index.rebuild(kept, |at| all[at as usize].key);
+        index.follow(kept, |at| moved.closed_up_to(at), |at| all[at as usize].key);
         moved
     }
 
     /// The index follows.
-    fn fill(&mut self, gone: &[u32]) -> Moved {
-        let Members { all, index, .. } = self;
+    fn fill(&mut self, gone: Gone) -> Moved {
+        let Members { all, index, ages, .. } = self;
         let mut moved = Moved::filled(all.len(), gone);
+        let gone: Vec<u32> = moved.gone().iter().collect();
         let (len, kept) = (all.len() as u32, (all.len() - gone.len()) as u32);
         for chunk in gone.chunks(CHUNK) {
             chunk.iter().for_each(|&at| index.touch(all[at as usize].key));
@@ -75,10 +83,12 @@ impl Members {
             for &(from, to) in chunk {
                 index.relocate(all[from as usize].key, from, to);
                 all.swap(to as usize, from as usize);
+                ages.came(to as usize, all[to as usize].seen);
                 moved.went(from, to);
             }
         }
         all.truncate(kept as usize);
+        ages.truncate(kept as usize);
         moved
     }
 }

@@ -1,5 +1,6 @@
 //! Members: what is remembered about each input series.
 
+use super::ages::Ages;
 use super::class::{Class, ClassId, Classes, Role, RoleId, Roles};
 use super::family::FamilyId;
 use super::group::{GroupId, Turn};
@@ -121,16 +122,9 @@ pub struct Members {
     classes: Classes,
     pub(super) roles: Roles,
     pub(super) index: Index,
-    pub(super) alone: Alone,
-}
-
-/// Whether any member stands alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Alone {
-    Nobody,
-    /// As far as anybody knows.
-    #[default]
-    Some,
+    pub(super) ages: Ages,
+    /// How many stand alone.
+    alone: usize,
 }
 
 impl Members {
@@ -193,8 +187,8 @@ impl Members {
     #[inline]
     pub fn set_group(&mut self, id: MemberId, group: Option<GroupId>) {
         let class = self.get(id).class();
-        self.alone = if group.is_none() { Alone::Some } else { self.alone };
-        self.all[id.index()].role = self.roles.number(Role::new(group, class));
+        let role = self.roles.number(Role::new(group, class));
+        self.become_again(id, role);
     }
 
     #[inline]
@@ -220,8 +214,14 @@ impl Members {
 
     /// The scrape has failed.
     pub(super) fn become_again(&mut self, id: MemberId, role: RoleId) {
-        self.all[id.index()].role = role;
-        self.alone = Alone::Some;
+        let before = std::mem::replace(&mut self.all[id.index()].role, role);
+        self.alone = self.alone + self.lone(role) - self.lone(before);
+    }
+
+    /// 1 when members of this role stand alone.
+    #[inline]
+    fn lone(&self, role: RoleId) -> usize {
+        usize::from(self.roles.get(role).group().is_none())
     }
 
     /// Stamps come round: none of an earlier pass stays.
@@ -337,7 +337,7 @@ impl Members {
         let class = self.classes.number(Class { family, cause, shadow, layout: LayoutId::default() });
         let role = self.roles.number(Role::new(None, class));
         self.index.find_or_append(key, id, |i| self.all[i as usize].key);
-        self.alone = Alone::Some;
+        self.alone += 1;
         room::push(&mut self.all, Record::new(seed, value, role));
         MemberId(id)
     }
@@ -353,15 +353,29 @@ impl Members {
         }
         let role = all[model.index()].role;
         room::push(all, Record { value: Value::UNKNOWN, key, role, seen: 0, spelled });
+        self.alone += self.lone(role);
         Some(MemberId(id))
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
         for at in len..self.all.len() {
             self.index.remove(self.all[at].key, at as u32);
-            self.many.remove(self.all[at].value);
+            self.bid_farewell(at);
         }
         self.all.truncate(len);
+        self.ages.truncate(len);
+    }
+
+    /// Whether anything is kept of any member beside its record.
+    pub(super) fn keeps_beside(&self) -> bool {
+        !self.many.is_empty() || self.alone > 0
+    }
+
+    /// What is kept of a member beside its record goes.
+    pub(super) fn bid_farewell(&mut self, at: usize) {
+        let Record { value, role, .. } = self.all[at];
+        self.many.remove(value);
+        self.alone -= self.lone(role);
     }
 
     /// Every value becomes 0 (rule 1.4).
@@ -394,8 +408,8 @@ impl Members {
 
     /// Groups went to other places, or away.
     pub(super) fn follow_groups(&mut self, new: impl Fn(GroupId) -> Option<GroupId>) {
-        self.alone = Alone::Some;
         self.roles.follow_groups(new);
+        self.alone = self.all.iter().map(|record| self.lone(record.role)).sum();
     }
 
     pub(super) fn remembered(&self, at: usize) -> Remembered {
@@ -427,7 +441,7 @@ impl Members {
 
     /// Those that stand alone.
     pub(super) fn iter_alone(&self) -> impl Iterator<Item = (Remembered, MemberId)> {
-        let all = if self.alone == Alone::Nobody { 0 } else { self.all.len() as u32 };
+        let all = if self.alone == 0 { 0 } else { self.all.len() as u32 };
         let all = (0..all).map(|at| (self.remembered(at as usize), MemberId(at)));
         all.filter(|(member, _)| member.group.is_none())
     }
@@ -483,12 +497,14 @@ impl Members {
     }
 
     pub(super) fn memory(&self) -> usize {
-        room::held(&self.all) + self.many.memory() + self.classes.memory() + self.roles.memory() + self.index.memory()
+        let beside = self.many.memory() + self.classes.memory() + self.roles.memory() + self.ages.memory();
+        room::held(&self.all) + self.index.memory() + beside
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::gone::Gone;
     use super::super::moved::Moved;
     use super::super::value::MANY;
     use super::*;
@@ -525,10 +541,11 @@ mod tests {
     }
 
     fn retain(members: &mut Members, stays: impl Fn(SeriesHash) -> bool) -> Moved {
-        let all = members.iter().zip(0..);
-        let gone: Vec<u32> = all.filter(|(member, _)| !stays(member.key)).map(|(_, at)| at).collect();
+        let mut words = vec![0; members.len().div_ceil(64)];
+        let gone = members.iter().zip(0..).filter(|(member, _)| !stays(member.key));
+        gone.for_each(|(_, at)| words[at / 64] |= 1_u64 << (at % 64));
         let used = vec![true; members.roles.len()];
-        members.leave(&gone, &used)
+        members.leave(Gone::of(words), &used)
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! groups gain, and [`Fold::commit`] makes that the past; [`Fold::rollback`] forgets it instead.
 //! The rules are numbered as in `docs/how-the-numbers-stay-true.md`.
 
+mod ages;
 mod changes;
 mod class;
 mod clock;
@@ -15,6 +16,7 @@ mod evict;
 mod family;
 mod fingerprints;
 mod gauge;
+mod gone;
 mod group;
 mod hold;
 mod journal;
@@ -36,7 +38,7 @@ mod value;
 
 pub use class::ClassId;
 pub use clock::EndpointClock;
-pub use family::{FamilyId, FoldFamily, Pending, Settled, Shape};
+pub use family::{FamilyId, FoldFamily, Lines, Pending, Settled, Shape};
 pub use gauge::GaugeFold;
 pub use group::{ACCUMULATOR_LIMIT, Group, GroupId, GroupSeed, Groups, Line, Shown, View};
 pub use hold::{Clients, Hold};
@@ -136,6 +138,8 @@ pub struct Fold {
     /// Groups of any family that can give up their place in the scrape at hand, once it was asked: next
     /// one last.
     frozen: Option<Vec<GroupId>>,
+    /// Memory for many lines, when the scrape at hand has been lent any and no family has it.
+    pub lent: Lines,
     pub journal: Journal,
     pub tally: Tally,
 }
@@ -250,6 +254,11 @@ impl Fold {
         self.members.forget_values(|m| m.seen != last && families.contains(&m.family));
     }
 
+    /// The lines of a family begin.
+    pub fn open(&mut self, family: FamilyId) {
+        self.families[family.index()].open(&mut self.lent);
+    }
+
     /// Notes a line of this scrape.
     #[inline]
     pub fn note(&mut self, family: FamilyId, member: MemberId, field: u32, value: f64) {
@@ -349,6 +358,7 @@ impl Fold {
         let now = self.clock.seconds();
         for family in &mut self.families {
             family.commit(now, &mut self.members, &mut self.created, &mut self.stamps, &mut self.journal);
+            family.end(&mut self.lent);
         }
         self.groups.commit(now, hold_seconds, &mut self.journal);
         self.places_before.drain(..).for_each(|(group, _)| self.journal.group_changed(group));
@@ -372,6 +382,7 @@ impl Fold {
         self.families.truncate(self.watermark.families);
         for family in &mut self.families {
             family.rollback(self.watermark.groups, &mut self.members);
+            family.end(&mut self.lent);
         }
         self.groups.forget_gains();
         self.tally = Tally::default();

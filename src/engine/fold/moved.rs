@@ -1,12 +1,13 @@
 //! Where members went when some of them left.
 
+use super::gone::{Gone, WORD};
 use super::member::MemberId;
+use crate::engine::model::GONE;
 
 /// A place is found by counting: no list is as long as there are members.
 #[derive(Debug)]
 pub struct Moved {
-    /// Those that went, a bit for each place there was.
-    gone: Vec<u64>,
+    gone: Gone,
     len: usize,
     kept: u32,
     way: Way,
@@ -23,21 +24,24 @@ enum Way {
 
 impl Moved {
     /// Everybody is where he was, but for the last ones, of whom nothing is known yet.
-    pub(super) fn filled(len: usize, gone: &[u32]) -> Moved {
+    pub(super) fn filled(len: usize, gone: Gone) -> Moved {
         let last = Way::Filled { last: vec![None; gone.len()] };
-        Moved { gone: bits(len, gone), len, kept: (len - gone.len()) as u32, way: last }
+        Moved { len, kept: (len - gone.len()) as u32, gone, way: last }
     }
 
-    /// Those at `gone` went, in order.
-    pub fn closed_up(len: usize, gone: &[u32]) -> Moved {
-        let gone_bits = bits(len, gone);
+    pub(super) fn closed_up(len: usize, gone: Gone) -> Moved {
         let mut all = 0;
         let add = |word: &u64| {
             all += word.count_ones();
             all - word.count_ones()
         };
-        let before = gone_bits.iter().map(add).collect();
-        Moved { gone: gone_bits, len, kept: (len - gone.len()) as u32, way: Way::ClosedUp { before } }
+        let before = gone.words().iter().map(add).collect();
+        Moved { len, kept: (len - gone.len()) as u32, gone, way: Way::ClosedUp { before } }
+    }
+
+    /// Those that went.
+    pub(super) fn gone(&self) -> &Gone {
+        &self.gone
     }
 
     /// One of the last took a free place.
@@ -52,8 +56,8 @@ impl Moved {
     /// Where a member is; `None` for one that was forgotten.
     #[inline]
     pub fn place(&self, id: MemberId) -> Option<MemberId> {
-        let (word, bit) = (id.index() / 64, id.0 % 64);
-        let bits = *self.gone.get(word)?;
+        let (word, bit) = (id.index() / WORD, id.0 % u64::BITS);
+        let bits = *self.gone.words().get(word)?;
         if id.index() >= self.len || bits >> bit & 1 == 1 {
             return None;
         }
@@ -65,6 +69,21 @@ impl Moved {
             Way::Filled { .. } if id.0 < self.kept => Some(id),
             Way::Filled { last } => last[(id.0 - self.kept) as usize],
         }
+    }
+
+    /// The same where nobody took another's place but by closing up, and without a branch that nobody could foretell: [`GONE`] for
+    /// one that was forgotten.
+    #[inline]
+    pub(super) fn closed_up_to(&self, at: u32) -> u32 {
+        let Way::ClosedUp { before } = &self.way else { return GONE };
+        let (word, bit) = (at as usize / WORD, at % u64::BITS);
+        let (Some(bits), Some(before)) = (self.gone.words().get(word), before.get(word)) else { return GONE };
+        // Who comes together goes together: mostly a word goes as a whole or stays.
+        let is_mixed = bits.wrapping_add(1) > 1;
+        let among = if is_mixed { (bits & ((1 << bit) - 1)).count_ones() } else { 0 };
+        let behind = at.wrapping_sub(before + among);
+        // All bits, when it is gone.
+        behind | 0_u32.wrapping_sub((bits >> bit & 1) as u32)
     }
 
     /// How many were forgotten.
@@ -84,27 +103,36 @@ impl Moved {
     }
 }
 
-fn bits(len: usize, places: &[u32]) -> Vec<u64> {
-    let mut bits = vec![0; len.div_ceil(64)];
-    places.iter().for_each(|&at| bits[at as usize / 64] |= 1 << (at % 64));
-    bits
+#[cfg(test)]
+impl Moved {
+    /// Those at these places went, and all others closed up.
+    pub fn without(len: usize, places: &[u32]) -> Moved {
+        Moved::closed_up(len, tests::gone(len, places))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    pub(super) fn gone(len: usize, places: &[u32]) -> Gone {
+        let mut words = vec![0; len.div_ceil(WORD)];
+        places.iter().for_each(|at| words[*at as usize / WORD] |= 1 << (at % u64::BITS));
+        Gone::of(words)
+    }
+
     #[test]
     fn who_stays_is_told_from_who_went() {
-        let gone = [0, 63, 64, 65, 199];
-        let (closed, mut filled) = (Moved::closed_up(200, &gone), Moved::filled(200, &gone));
-        let holes = gone.into_iter().filter(|&at| at < 195);
+        let places = [0, 63, 64, 65, 199];
+        let (closed, mut filled) = (Moved::without(200, &places), Moved::filled(200, gone(200, &places)));
+        let holes = places.into_iter().filter(|&at| at < 195);
         (195..199).zip(holes).for_each(|(from, to)| filled.went(from, to));
         for at in 0..210 {
-            let stays = at < 200 && !gone.contains(&at);
-            let behind = at - gone.iter().filter(|gone| **gone < at).count() as u32;
+            let stays = at < 200 && !places.contains(&at);
+            let behind = at - places.iter().filter(|gone| **gone < at).count() as u32;
             assert_eq!(closed.place(MemberId(at)), stays.then_some(MemberId(behind)), "{at}");
-            let place = if at < 195 { at } else { gone[(at.min(198) - 195) as usize] };
+            assert!(at >= 200 || closed.closed_up_to(at) == if stays { behind } else { GONE }, "{at}");
+            let place = if at < 195 { at } else { places[(at.min(198) - 195) as usize] };
             assert_eq!(filled.place(MemberId(at)), stays.then_some(MemberId(place)), "{at}");
         }
         assert_eq!([closed.forgotten(), filled.forgotten()], [5, 5]);

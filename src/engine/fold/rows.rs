@@ -254,7 +254,7 @@ impl Fold {
             self.member_at(at)?;
             self.stamps.insert((MemberId(at), field), stamp);
         }
-        self.fingerprints.extend(&rows.fingerprints.into_iter().map(hash).collect::<Vec<_>>(), 0);
+        self.fingerprints.extend(rows.fingerprints.into_iter().map(hash), 0);
         Ok(())
     }
 

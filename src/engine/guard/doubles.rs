@@ -91,7 +91,7 @@ impl Watching {
             Stage::Between => return (None, None),
         };
         let mut double = Double::new(self.policy.clone(), state);
-        drop(double.state.take_buffer());
+        drop(double.state.take_back());
         (Some(double), report.ok().map(|report| WouldHave { policy: self.policy, report }))
     }
 
@@ -102,7 +102,7 @@ impl Watching {
             Stage::Failed(state) => state,
             Stage::Between => return None,
         };
-        drop(state.take_buffer());
+        drop(state.take_back());
         Some(Double::new(self.policy, state))
     }
 }

@@ -331,6 +331,7 @@ impl Guard {
         let Some(id) = family else { return Ok(()) };
         let (scrape, position) = (self.state.scrape, self.output.position());
         self.state.series.open(id);
+        self.state.fold.open(id);
         let family = self.state.families.get_mut(id);
         family.scrape = scrape;
         let block = &mut family.block;

@@ -57,7 +57,7 @@ pub use scrape::{Annotate, BodyEnd, Leaves, Limits, Scrape, ScrapeError, Start, 
 pub use seams::{Jump, Jumps};
 pub use shed::Absences;
 pub use snapshot::RestoreError;
-pub use state::EndpointState;
+pub use state::{EndpointState, Lent};
 pub use survey::{Survey, Surveyed};
 pub use withhold::{Acquaintance, Withheld};
 

@@ -614,7 +614,7 @@ mod tests {
             let id = series.insert(&mut none(), series.seed.hash(name.as_bytes()), name.as_bytes(), noted(at as u32));
             series.came(&mut none(), id);
         }
-        series.retain(&mut none(), Keep::All, Some(&Moved::closed_up(3, &[1])));
+        series.retain(&mut none(), Keep::All, Some(&Moved::without(3, &[1])));
         assert_eq!((series.what(KnownId(0)), series.what(KnownId(1)), series.len()), (noted(0), noted(1), 2));
     }
 }

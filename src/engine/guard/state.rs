@@ -20,9 +20,18 @@ use super::series::Series;
 use super::types::Types;
 use super::wordings::Wordings;
 use crate::engine::cardinality::Part;
-use crate::engine::fold::{Clients, FamilyId, Fold, MemberId};
+use crate::engine::fold::{Clients, FamilyId, Fold, Lines, MemberId};
 use crate::engine::model::{Format, LabelSet, Seed};
 use crate::engine::policy::Plan;
+
+/// Memory that a scrape uses and nobody needs when it is over.
+#[derive(Debug, Default)]
+pub struct Lent {
+    /// For what is read and held.
+    pub body: Vec<u8>,
+    /// For what is noted of folded lines.
+    pub lines: Lines,
+}
 
 #[derive(Debug)]
 pub struct EndpointState {
@@ -210,14 +219,14 @@ impl EndpointState {
             + self.doubles.iter().map(|double| double.state.memory()).sum::<usize>()
     }
 
-    /// Lends a buffer to the next scrape: memory that was written to before is cheaper than new.
-    pub fn lend(&mut self, buffer: Vec<u8>) {
-        self.spare = buffer;
+    /// Lends memory to the next scrape: what was written to before is cheaper than new.
+    pub fn lend(&mut self, lent: Lent) {
+        (self.spare, self.fold.lent) = (lent.body, lent.lines);
     }
 
-    /// Takes the buffer that the last scrape left, so that another endpoint may have it.
-    pub fn take_buffer(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.spare)
+    /// Takes what the last scrape left, so that another endpoint may have it.
+    pub fn take_back(&mut self) -> Lent {
+        Lent { body: std::mem::take(&mut self.spare), lines: std::mem::take(&mut self.fold.lent) }
     }
 
     /// Members remembered.

@@ -6,7 +6,7 @@ use super::ahead::Beside;
 use super::budgets::{Budgets, Slot};
 use super::state::EndpointState;
 use super::{Guard, ScrapeError};
-use crate::engine::exposition::{Plain, Span, plain, plain_value};
+use crate::engine::exposition::{Span, plain, plain_value};
 use crate::engine::fold::{FamilyId, MemberId, Pending, field};
 use crate::engine::model::{Seed, SeriesHash, room};
 
@@ -43,15 +43,17 @@ pub(super) struct Joins {
     pub model: MemberId,
 }
 
-/// A line that has a twin, read ahead.
-#[derive(Clone, Debug)]
+/// A line that has a twin, read ahead: half a cache line, for there are many.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Kin {
-    pub twin: usize,
-    /// Where the series part ends.
-    pub len: usize,
-    pub plain: Plain,
     /// Of the series part, which is its member's key: only usual spellings have twins.
-    pub hash: SeriesHash,
+    hash: SeriesHash,
+    value: f64,
+    twin: u32,
+    /// Where the series part ends.
+    len: u32,
+    /// Behind the newline.
+    end: u32,
 }
 
 /// More are not learned in one pass: other values explode as well.
@@ -78,31 +80,37 @@ impl Guard {
         let read = match kin.get(joined) {
             _ if joined > 0 => Ok(Beside::Read),
             None => Ok(Beside::No),
-            Some(Kin { hash, plain, .. }) => match self.state.series.find_hash(&self.state.fold.members, *hash) {
-                Ok(id) => self.read_plain(id, plain),
-                Err(_) => Ok(Beside::No),
-            },
+            Some(known) => self.read_kin(known),
         };
         kin.clear();
         self.kin = kin;
         read
     }
 
+    /// One that is known.
+    fn read_kin(&mut self, kin: &Kin) -> Result<Beside, ScrapeError> {
+        let plain = plain(&self.input[self.at..], kin.len as usize);
+        match (self.state.series.find_hash(&self.state.fold.members, kin.hash), plain) {
+            (Ok(id), Some(plain)) => self.read_plain(id, &plain),
+            _ => Ok(Beside::No),
+        }
+    }
+
     /// The next lines as far as they have twins in the family at hand, and none has another between.
+    /// Their places among the members are on their way here when they are taken up.
     fn look_for_twins(&mut self, longest: usize, kin: &mut Vec<Kin>) {
-        let EndpointState { alike, seed, budgets, .. } = &mut *self.state;
+        let EndpointState { alike, seed, budgets, fold, .. } = &mut *self.state;
         let Some(family) = self.body.current else { return };
         let mut at = self.at;
         while kin.len() < self.haste
             && let Some(input) = self.input.get(at..)
             && let Some(one) = alike.twins.read(input, longest, seed, budgets)
-            && alike.twins.get(one.twin).joins.family == family
+            && alike.twins.get(one.twin as usize).joins.family == family
         {
-            at += one.plain.end;
+            at += one.end as usize;
+            fold.members.touch(one.hash);
             kin.push(one);
         }
-        // All at once, so that the machine waits once.
-        kin.iter().for_each(|one| self.state.fold.members.touch(one.hash));
     }
 
     /// Joins them up to the first that is known; says how many.
@@ -111,17 +119,16 @@ impl Guard {
         let Some(family) = self.body.current else { return 0 };
         let mut uncounted = 0;
         for one in kin {
-            let input = &self.input[self.at..];
-            if self.state.join_twin(input, one).is_none() {
+            if self.state.join_twin(one).is_none() {
                 break;
             }
             if self.state.census_left > 0 {
-                let make = self.state.alike.twins.get(one.twin).joins.make;
+                let make = self.state.alike.twins.get(one.twin as usize).joins.make;
                 self.state.count_kin(family, make, &self.input[self.at..]);
             } else {
                 uncounted += 1;
             }
-            self.at += one.plain.end;
+            self.at += one.end as usize;
             joined += 1;
         }
         if joined > 0 {
@@ -165,8 +172,8 @@ impl Twins {
     }
 
     /// Reads the line that `input` begins with, when it has a twin.
-    #[inline]
-    pub fn read(&mut self, input: &[u8], longest: usize, seed: &Seed, budgets: &Budgets) -> Option<Kin> {
+    #[inline(always)]
+    fn read(&mut self, input: &[u8], longest: usize, seed: &Seed, budgets: &Budgets) -> Option<Kin> {
         let twin = self.all.get(self.recent)?.next;
         let mut values = Values::default();
         let (twin, len) = match self.all.get(twin).and_then(|twin| twin.fit(input, &mut values)) {
@@ -179,8 +186,10 @@ impl Twins {
             budgets.is_beyond(Slot { book, value }).then_some(())?;
         }
         let plain = plain(input, len).filter(|plain| plain.end <= longest)?;
+        let end = u32::try_from(plain.end).ok()?;
         self.follow(twin);
-        Some(Kin { twin, len, plain, hash: seed.hash(&input[..len]) })
+        let hash = seed.hash(&input[..len]);
+        Some(Kin { hash, value: plain.value(input), twin: twin as u32, len: len as u32, end })
     }
 
     fn search(&self, input: &[u8], values: &mut Values) -> Option<(usize, usize)> {
@@ -231,16 +240,16 @@ const AT_ONCE: usize = 16;
 impl EndpointState {
     /// Takes up a line whose series nobody has met; `None` when somebody has.
     #[inline]
-    pub(super) fn join_twin(&mut self, input: &[u8], kin: &Kin) -> Option<()> {
-        let Twin { joins: Joins { family, model, .. }, placed, .. } = self.alike.twins.get(kin.twin);
+    fn join_twin(&mut self, kin: &Kin) -> Option<()> {
+        let Twin { joins: Joins { family, model, .. }, placed, .. } = self.alike.twins.get(kin.twin as usize);
         let (family, model, is_held) = (*family, *model, !placed.is_empty());
-        let member = self.series.join(&mut self.fold, kin.hash, kin.len, model)?;
+        let member = self.series.join(&mut self.fold, kin.hash, kin.len as usize, model)?;
         if is_held {
             // It would be there without the limit.
             self.budgets.demanded(self.families.get(family).hash.0, kin.hash.0);
         }
-        let value = kin.plain.value(input);
-        room::push(&mut self.fold.families[family.index()].pending, Pending { member, field: field::VALUE, value });
+        let line = Pending { member, field: field::VALUE, value: kin.value };
+        room::push(&mut self.fold.families[family.index()].pending, line);
         Some(())
     }
 }

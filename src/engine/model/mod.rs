@@ -4,13 +4,14 @@ mod format;
 mod index;
 mod kind;
 mod labels;
+mod near;
 mod rank;
 pub mod room;
 mod seed;
 mod spelled;
 
 pub use format::Format;
-pub use index::Index;
+pub use index::{GONE, Index};
 pub use kind::Kind;
 pub use labels::{DuplicateLabel, LabelSet};
 pub use rank::{Rank, TRIED_LAST};
