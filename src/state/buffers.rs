@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::engine::fold::Lines;
 use crate::engine::guard::Lent;
+use crate::engine::model::room;
 
 /// Shared by all endpoints.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,15 @@ impl Buffers {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let smallest = (0..idle.len()).min_by_key(|&at| idle[at].capacity());
         smallest.map(|at| idle.swap_remove(at)).unwrap_or_default()
+    }
+
+    /// One that so many bytes have room in, of those that are there the smallest.
+    pub fn take_for(&self, bytes: usize) -> Vec<u8> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = (0..idle.len()).filter(|&at| idle[at].capacity() >= bytes);
+        let smallest = fitting.min_by_key(|&at| idle[at].capacity()).filter(|_| bytes >= *WORTH_KEEPING.start());
+        // Threads' arenas of the allocator would keep what many megabytes have left behind.
+        smallest.map_or_else(|| room::with_room(bytes), |at| idle.swap_remove(at))
     }
 
     pub fn give(&self, mut buffer: Vec<u8>) {
@@ -122,5 +132,18 @@ mod tests {
             buffers.give(Vec::with_capacity(size));
         }
         assert_eq!([(); 3].map(|()| buffers.take_small().capacity()), [1 << 20, 4 << 20, 0]);
+    }
+
+    #[test]
+    fn the_smallest_that_is_large_enough_is_taken_and_a_new_one_where_none_is() {
+        let buffers = Buffers::default();
+        for size in [1 << 20, 4 << 20] {
+            buffers.give(Vec::with_capacity(size));
+        }
+        assert_eq!([200 << 10, 2 << 20].map(|bytes| buffers.take_for(bytes).capacity()), [1 << 20, 4 << 20]);
+        buffers.give(Vec::with_capacity(1 << 20));
+        assert!(buffers.take_for(8 << 20).capacity() >= 8 << 20);
+        assert_eq!(buffers.take_for(1000).capacity(), 1000, "what is small takes none from a body");
+        assert_eq!(buffers.take().capacity(), 1 << 20);
     }
 }

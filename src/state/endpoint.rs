@@ -106,7 +106,7 @@ impl Endpoint {
     /// An endpoint whose memory outlives the process.
     pub(super) fn kept(vault: &Arc<Vault>, key: &EndpointKey, held: &Held, buffers: &Buffers) -> Endpoint {
         let memory = |format| {
-            let keeper = Keeper::new(vault.clone(), StateName::new(key, format));
+            let keeper = Keeper::new(vault.clone(), StateName::new(key, format), buffers.clone());
             Memory { kept: Kept::Alone(keeper), ..Memory::default() }
         };
         let (text, openmetrics) = (memory(Format::Text), memory(Format::OpenMetrics));

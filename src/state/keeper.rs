@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::engine::guard::{EndpointState, Extent};
-use crate::engine::model::room;
 use crate::telemetry::Telemetry;
 
+use super::buffers::Buffers;
 use super::store::{Kept, StateName, StateStore, Then, Trouble};
 
 /// The store of this process.
@@ -37,6 +37,7 @@ pub(super) struct Keeper {
     then: Then,
     loading: Option<JoinHandle<Result<Option<Restored>, Trouble>>>,
     writing: Option<Write>,
+    buffers: Buffers,
     /// Bytes that the last piece had, and some: the next one grows to no more.
     usual: usize,
 }
@@ -116,8 +117,10 @@ impl Vault {
 }
 
 impl Keeper {
-    pub(super) fn new(vault: Arc<Vault>, name: StateName) -> Keeper {
-        Keeper { vault, name, memory: Memory::Unread, then: Then::Replace, loading: None, writing: None, usual: 0 }
+    /// Pieces are written in `buffers`, which are there anyway.
+    pub(super) fn new(vault: Arc<Vault>, name: StateName, buffers: Buffers) -> Keeper {
+        let (memory, then) = (Memory::Unread, Then::Replace);
+        Keeper { vault, name, memory, then, loading: None, writing: None, buffers, usual: 0 }
     }
 
     /// What is kept, the first time; whoever stops waiting may ask again.
@@ -148,8 +151,7 @@ impl Keeper {
         if self.writing.is_some() && self.wait().await == Waited::Slow {
             return;
         }
-        // Threads' arenas of the allocator would keep what many megabytes have left behind.
-        let mut piece = room::with_room(match self.then {
+        let mut piece = self.buffers.take_for(match self.then {
             Then::Append => self.usual,
             Then::Replace => self.usual.max(state.memory()),
         });
@@ -163,9 +165,14 @@ impl Keeper {
         self.usual = piece.len() + piece.len() / 8;
         let wanted = Arc::new(AtomicBool::new(true));
         let (name, still_wanted) = (self.name.clone(), wanted.clone());
-        let job = self.vault.begin(move |store| match extent {
-            Extent::Changes => store.append(&name, &piece, &still_wanted),
-            Extent::Whole => store.replace(&name, &piece, &still_wanted),
+        let buffers = self.buffers.clone();
+        let job = self.vault.begin(move |store| {
+            let written = match extent {
+                Extent::Changes => store.append(&name, &piece, &still_wanted),
+                Extent::Whole => store.replace(&name, &piece, &still_wanted),
+            };
+            buffers.give(piece);
+            written
         });
         self.writing = Some(Write { job, extent, wanted });
         self.wait().await;
@@ -336,7 +343,7 @@ mod tests {
         telemetry.config_loaded(Foreseen::default());
         let vault = Arc::new(Vault::new(disk.clone(), telemetry.clone()));
         let key = EndpointKey { scheme: Scheme::Http, host: "x".into(), port: 1, path_and_query: "/".into() };
-        (disk, telemetry, Keeper::new(vault, StateName::new(&key, Format::Text)))
+        (disk, telemetry, Keeper::new(vault, StateName::new(&key, Format::Text), Buffers::default()))
     }
 
     fn scraped(state: Box<EndpointState>) -> Box<EndpointState> {

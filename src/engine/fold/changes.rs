@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::layout::LayoutId;
 use super::member::{MemberId, Members};
 
-/// Members that have other values than before: written as they are found.
+/// Runs of members that have other values than before: written as they are found.
 #[derive(Debug)]
-pub struct Changed<'a>(pub(super) &'a Members, pub(super) &'a [MemberId]);
+pub struct Changed<'a>(pub(super) &'a Members, pub(super) &'a [(u32, u32)]);
 
 /// The same, to be read.
 #[derive(Debug, Default, Deserialize)]
@@ -48,9 +48,9 @@ const USUAL: usize = 4;
 
 impl Serialize for Changed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Changed(members, ids) = *self;
-        let mut writer = Writer::new(ids.len());
-        for &id in ids {
+        let Changed(members, runs) = *self;
+        let mut writer = Writer::new(runs.iter().map(|(_, len)| *len as usize).sum());
+        for id in runs.iter().flat_map(|&(first, len)| (first..first + len).map(MemberId)) {
             let layout = members.class(id).layout;
             match members.only_value(id) {
                 Some(value) => writer.one(id.0, layout, value),
@@ -209,11 +209,12 @@ impl Reader<'_> {
     }
 }
 
-/// Most numbers are counts; fractions, negative zero and whatever is no number are none.
+/// Most numbers are counts; fractions, what has a sign and whatever is no number are none. Neither is what no
+/// signed integer holds: processors are quick with those.
 #[inline]
 pub(super) fn as_count(value: f64) -> Option<u64> {
-    let count = value as u64;
-    ((count as f64).to_bits() == value.to_bits()).then_some(count)
+    let count = value as i64;
+    (count >= 0 && (count as f64).to_bits() == value.to_bits()).then_some(count as u64)
 }
 
 #[cfg(test)]
@@ -242,7 +243,7 @@ mod tests {
         Changes(bytes.to_vec()).iter().map(|change| change.map(row)).collect()
     }
 
-    const ROWS: [(u32, u32, &[f64]); 12] = [
+    const ROWS: [(u32, u32, &[f64]); 13] = [
         (0, 0, &[0.0]),
         (1, 0, &[-0.0]),
         (2, 3, &[127.0]),
@@ -255,6 +256,7 @@ mod tests {
         (1, 0, &[-7.0]),
         (2, 0, &[f64::from_bits(0x7ff8_0000_0000_0001)]),
         (3, 0, &[1e15]),
+        (4, 0, &[9_223_372_036_854_775_808.0]),
     ];
 
     #[test]

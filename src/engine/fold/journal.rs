@@ -15,7 +15,8 @@ pub struct Journal {
     pub(super) families: Vec<Signature>,
     /// Runs of members of committed scrapes: first and length.
     pub(super) present: Vec<(u32, u32)>,
-    pub(super) changed_members: Vec<MemberId>,
+    /// Runs of those whose values are others: mostly all of a family, or few.
+    pub(super) changed_members: Vec<(u32, u32)>,
     pub(super) changed_groups: Vec<GroupId>,
     pub(super) created: Vec<MemberId>,
     pub(super) stamps: Vec<(MemberId, u32)>,
@@ -106,9 +107,13 @@ impl Journal {
 
     #[inline]
     pub(super) fn changed(&mut self, member: MemberId) {
-        let is_noted = self.extent == Extent::Whole || self.changed_members.last() == Some(&member);
-        if !is_noted && member.index() < self.members {
-            self.changed_members.push(member);
+        if self.extent == Extent::Whole || member.index() >= self.members {
+            return;
+        }
+        match self.changed_members.last_mut() {
+            Some((first, len)) if member.0 == *first + *len => *len += 1,
+            Some((first, len)) if member.0 == *first + *len - 1 => {}
+            _ => self.changed_members.push((member.0, 1)),
         }
     }
 
@@ -137,5 +142,22 @@ impl Journal {
 
     fn is_empty(&self) -> bool {
         self.present.is_empty() && self.changed_members.is_empty() && self.families.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_changed_one_behind_the_other_are_one_run() {
+        let mut journal = Journal::default();
+        journal.changed(MemberId(3));
+        assert!(journal.changed_members.is_empty(), "everything is written");
+        journal.written(100, 0, Vec::new());
+        for member in [3, 4, 4, 5, 7, 7, 6, 99, 100, 0] {
+            journal.changed(MemberId(member));
+        }
+        assert_eq!(journal.changed_members, [(3, 3), (7, 1), (6, 1), (99, 1), (0, 1)], "100 is a new one");
     }
 }
