@@ -98,20 +98,21 @@ impl Row {
         Row { name, process: peer.process, client, asks, page, check, beside, figures: Vec::new() }
     }
 
-    /// A few scrapes.
+    /// A few scrapes. The answers are looked at afterwards: what is looked for differs, and between two
+    /// scrapes everybody is to find the caches alike.
     pub fn turn(&mut self, upstream: &Upstream, bodies: &[Said], taken: Coding, figure: Figure) -> Duration {
-        let mut latencies = Vec::new();
         let before = self.spent(figure);
-        for said in bodies {
+        let ask = |said: &Said| {
             upstream.put(self.page.path(), said);
-            let answer = self.client.get(self.asks, taken);
-            latencies.push(answer.took);
-            self.check(answer, &said.text);
-        }
+            self.client.get(self.asks, taken)
+        };
+        let answers: Vec<Answer> = bodies.iter().map(ask).collect();
+        let spent = self.spent(figure).saturating_sub(before);
+        let latencies = answers.iter().map(|answer| answer.took).collect();
+        answers.into_iter().zip(bodies).for_each(|(answer, said)| self.check(answer, &said.text));
         let inflate = |said: &Said| assert_eq!(packed::inflate(&said.packed), said.text.len());
         match figure {
             Figure::Cpu => {
-                let spent = self.spent(figure) - before;
                 // All at once: of a thread that runs, the kernel takes account a few times in 10 ms.
                 let extra = match self.beside {
                     Beside::Inflating => own_cpu(|| bodies.iter().for_each(inflate)),

@@ -70,8 +70,25 @@ pub fn format(content_type: Option<&HeaderValue>, fallback: Option<FallbackProto
     }
 }
 
+/// What nearly all exporters say is known without taking it apart.
+const USUAL: [(&str, Format); 6] = [
+    ("text/plain; version=0.0.4; charset=utf-8; escaping=underscores", Format::Text),
+    ("text/plain; version=0.0.4; charset=utf-8", Format::Text),
+    ("text/plain; version=0.0.4", Format::Text),
+    ("text/plain;version=0.0.4", Format::Text),
+    ("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores", Format::OpenMetrics),
+    ("application/openmetrics-text; version=1.0.0; charset=utf-8", Format::OpenMetrics),
+];
+
 /// The format a Content-Type names, whatever its parameters.
 pub fn recognised(content_type: &HeaderValue) -> Option<Format> {
+    if let Some((_, format)) = USUAL.iter().find(|(usual, _)| content_type == usual) {
+        return Some(*format);
+    }
+    read(content_type)
+}
+
+fn read(content_type: &HeaderValue) -> Option<Format> {
     match named(content_type)?.as_str() {
         "text/plain" => Some(Format::Text),
         "application/openmetrics-text" => Some(Format::OpenMetrics),
@@ -124,6 +141,9 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(recognised(&is(text)), expected, "{text}");
+        }
+        for (text, format) in USUAL {
+            assert_eq!((recognised(&is(text)), read(&is(text))), (Some(format), Some(format)), "{text}");
         }
     }
 

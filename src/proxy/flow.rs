@@ -136,20 +136,20 @@ impl Flow {
     /// Output has to leave before the body is complete: sees to it that it need not be taken back.
     pub async fn settle_early(&self) -> Result<(), Failure> {
         match &self.view {
-            Some(view) if view.settle_early().await == Settled::Overrun => Err(Failure::Overrun),
+            Some(view) if Box::pin(view.settle_early()).await == Settled::Overrun => Err(Failure::Overrun),
             _ => Ok(()),
         }
     }
 
     /// Sends the rest as it comes, behind what has begun. A failure from now on cuts the connection.
-    pub fn stream(mut self, begun: Vec<u8>, encoder: Encoder) -> Next {
+    pub fn stream(mut self: Box<Flow>, begun: Vec<u8>, encoder: Encoder) -> Next {
         self.left = Left::Some;
         // Nobody can be given it any more.
         self.source.iter_mut().for_each(Source::keep_no_longer);
         self.next(begun, encoder)
     }
 
-    fn next(mut self, mut out: Vec<u8>, mut encoder: Encoder) -> Next {
+    fn next(mut self: Box<Flow>, mut out: Vec<u8>, mut encoder: Encoder) -> Next {
         Box::pin(async move {
             loop {
                 let bytes = encoder.push(std::mem::take(&mut out));
@@ -291,7 +291,7 @@ impl Flow {
             ended => ended?,
         };
         if let Some(view) = &self.view
-            && view.settle().await == Settled::Overrun
+            && Box::pin(view.settle()).await == Settled::Overrun
         {
             return Err(Failure::Overrun);
         }
@@ -321,7 +321,7 @@ impl Flow {
             self.telemetry.label_collapsed(target, learned);
         }
         if let Some(view) = view {
-            view.publish().await;
+            Box::pin(view.publish()).await;
         }
         Ok(Committed::As(leaves))
     }

@@ -64,7 +64,8 @@ impl Asking<'_> {
             headers.insert(header::ACCEPT, self.readable.accept.clone());
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let left = format!("{:.3}", self.deadline.left().as_secs_f64());
+        let left = self.deadline.left();
+        let left = format!("{}.{:03}", left.as_secs(), left.subsec_millis());
         headers.insert(HeaderName::from_static(TIMEOUT_HEADER), HeaderValue::try_from(left).ok()?);
         headers.append(header::VIA, HeaderValue::try_from(self.via()).ok()?);
         self.credentials(&mut headers);

@@ -108,7 +108,7 @@ impl Scraper {
         let (wire, kept) = (Wire::new(io, ahead, framing, settings.body_size_limit), kept(ask, settings, coding));
         let commons = self.shared.commons(&grant.target.settings.name);
         let buffers = self.shared.endpoints().buffers().clone();
-        let flow = Flow {
+        let flow = Box::new(Flow {
             source: Some(Source::new(wire, coding, settings.body_size_limit, kept, &buffers)),
             treatment: self.treatment(&grant.target, settings, ask, kept, view.clone()),
             kept,
@@ -126,7 +126,7 @@ impl Scraper {
             left: Left::Nothing,
             view,
             clock: self.shared.clock(),
-        };
+        });
         answer(flow, ask, &head.headers).await
     }
 
@@ -295,7 +295,7 @@ fn kept(ask: &Ask, settings: &ScrapeSettings, coding: Coding) -> Kept {
 }
 
 /// Holds the body whole, or lets it begin.
-async fn answer(mut flow: Flow, ask: &Ask, exporter: &HeaderMap) -> Result<Response<Body>, Failure> {
+async fn answer(mut flow: Box<Flow>, ask: &Ask, exporter: &HeaderMap) -> Result<Response<Body>, Failure> {
     let taken = match flow.treatment {
         Treatment::Pass => Taken::Identity,
         Treatment::Guard { .. } => accept::taken(&ask.headers),

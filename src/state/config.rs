@@ -181,7 +181,7 @@ impl Shared {
     /// or the store cannot be asked.
     pub async fn view(&self, target: &str, endpoint: &EndpointKey, newcomers: Newcomers) -> Option<Arc<View>> {
         let replicas = self.endpoints.replicas()?;
-        View::of(replicas, target, self.commons(target), endpoint, newcomers).await.map(Arc::new)
+        Box::pin(View::of(replicas, target, self.commons(target), endpoint, newcomers)).await.map(Arc::new)
     }
 
     pub fn endpoints(&self) -> &Endpoints {

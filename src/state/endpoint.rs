@@ -181,7 +181,7 @@ impl Lease {
     /// is asked. Where nobody can be asked for the turn the scrape goes on without.
     pub async fn claim(&mut self) {
         if let Some((replicas, key)) = &self.slot.shared
-            && let Claiming::Claimed(claim) = replicas.claim(key).await
+            && let Claiming::Claimed(claim) = Box::pin(replicas.claim(key)).await
         {
             self.claim = Some(claim);
         }
@@ -199,7 +199,9 @@ impl Lease {
                     memory.state = keeper.load().await;
                 }
             }
-            Kept::Shared(entry) => memory.state = entry.load(self.claim.as_ref(), memory.state.take(), now).await,
+            Kept::Shared(entry) => {
+                memory.state = Box::pin(entry.load(self.claim.as_ref(), memory.state.take(), now)).await;
+            }
         }
     }
 
@@ -220,7 +222,7 @@ impl Lease {
                 keeper.keep(state).await;
                 Keeping::Kept
             }
-            Kept::Shared(entry) => entry.keep(self.claim.take(), state).await,
+            Kept::Shared(entry) => Box::pin(entry.keep(self.claim.take(), state)).await,
         };
         match keeping {
             Keeping::Kept => {

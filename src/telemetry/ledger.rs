@@ -95,7 +95,10 @@ impl Ledger {
             (&names::INPUT_DUPLICATES, report.input_duplicates),
             (&names::BUCKET_LAYOUT_CONFLICTS, report.bucket_layout_conflicts),
         ] {
-            self.counters(family).add(&[target], count);
+            // The rows are there: they were foreseen.
+            if count > 0 {
+                self.counters(family).add(&[target], count);
+            }
         }
         for (reason, count) in &report.bad_samples {
             self.counters(&names::BAD_SAMPLES).add(&[target, reason.as_str()], *count);

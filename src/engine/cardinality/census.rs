@@ -17,6 +17,16 @@ pub struct Census<T> {
     uncounted: u64,
     /// The hash of each label of the series at hand.
     hashes: Vec<u64>,
+    /// Bytes on the heap, when they were counted last, and whether they may be others now.
+    memory: usize,
+    weight: Weight,
+}
+
+/// Whether something came since a census was weighed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Known,
+    Changed,
 }
 
 /// How much a census remembers.
@@ -39,7 +49,15 @@ impl Default for Bounds {
 impl<T: Copy + PartialEq> Census<T> {
     pub fn new(bounds: Bounds) -> Census<T> {
         let series = Lately::new(bounds.exact_values);
-        Census { bounds, series, labels: Vec::new(), uncounted: 0, hashes: Vec::new() }
+        Census {
+            bounds,
+            series,
+            labels: Vec::new(),
+            uncounted: 0,
+            hashes: Vec::new(),
+            memory: 0,
+            weight: Weight::Changed,
+        }
     }
 
     /// Counts a series, without `le` and `quantile` where they are the family's own. A series that
@@ -54,6 +72,7 @@ impl<T: Copy + PartialEq> Census<T> {
         if self.series.came(whole) == Novelty::Known {
             return Arrival::Known;
         }
+        self.weight = Weight::Changed;
         self.learn_names(series);
         let arrival = self.series.insert(whole);
         for label in &mut self.labels {
@@ -87,17 +106,27 @@ impl<T: Copy + PartialEq> Census<T> {
     /// A generation ends: what did not come in it is forgotten. Series that are still there are to
     /// be added again in the next one.
     pub fn turn(&mut self) {
+        self.weight = Weight::Changed;
         self.series.turn();
         self.labels.iter_mut().for_each(Label::turn);
         self.labels.retain(|label| !label.is_gone());
         self.uncounted = 0;
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, when they were counted last.
     pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Counts the bytes on the heap, if there may be others: they lie in many places.
+    pub fn weigh(&mut self) {
+        if self.weight == Weight::Known {
+            return;
+        }
         let labels: usize = self.labels.iter().map(Label::memory).sum();
         let lists = self.labels.capacity() * size_of::<Label<T>>() + self.hashes.capacity() * size_of::<u64>();
-        self.series.memory() + labels + lists
+        self.memory = self.series.memory() + labels + lists;
+        self.weight = Weight::Known;
     }
 
     fn learn_names(&mut self, series: &LabelSet) {

@@ -1,6 +1,6 @@
 //! Samples as bytes: the inverse of reading.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::cursor::{is_label_name, is_metric_name};
 
@@ -58,12 +58,24 @@ pub fn write_number(out: &mut Vec<u8>, value: f64) {
     } else if value.is_infinite() {
         out.write_all(if value > 0.0 { b"+Inf" } else { b"-Inf" })
     } else if value.abs() < 1e15 && value.trunc() == value {
+        write_whole(out, value)
+    } else if (1e-2..1e15).contains(&value.abs()) {
+        // No exponent makes it shorter.
         write!(out, "{value}")
     } else {
         write!(out, "{value:e}")
     };
     if out[start..].contains(&b'e') {
         prefer_plain(out, start, value);
+    }
+}
+
+/// Nearly all of them are counts: what an integer knows of itself is found sooner than what a fraction
+/// does.
+fn write_whole(out: &mut Vec<u8>, value: f64) -> io::Result<()> {
+    match value == 0.0 && value.is_sign_negative() {
+        true => out.write_all(b"-0"),
+        false => write!(out, "{}", value as i64),
     }
 }
 
@@ -173,6 +185,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_shorter_spelling_is_written(digits in 1u64..1_000_000_000, power in -12i32..12) {
+            let value = digits as f64 * 10f64.powi(power);
+            let (plain, short) = (format!("{value}"), format!("{value:e}"));
+            let is_count = value.trunc() == value && value < 1e15;
+            let shorter = if is_count || plain.len() <= short.len() { plain } else { short };
+            prop_assert_eq!(number(value), shorter);
+        }
+
         #[test]
         fn what_is_written_is_read_again(
             name in names(),

@@ -31,7 +31,7 @@ impl Guard {
     /// Reads lines of the family at hand; stops before the first that needs a closer look.
     pub(super) fn read_ahead(&mut self) {
         let Some(family) = self.body.current else { return };
-        let Some(longest) = self.tokens.longest_plain() else { return };
+        let Some(longest) = self.tokens.longest_plain().filter(|_| !self.is_comment()) else { return };
         if *self.state.families.get(family).name == *START_TIME {
             return;
         }
@@ -59,6 +59,13 @@ impl Guard {
         self.at = at;
         self.has_samples(family);
         self.mark();
+    }
+}
+
+impl Guard {
+    /// Whether no series begins as the line at hand does.
+    fn is_comment(&self) -> bool {
+        self.input.get(self.at) == Some(&b'#')
     }
 }
 
@@ -126,7 +133,9 @@ impl Guard {
     /// apart: because they are known, or like others that are. Where everything is new, several are
     /// looked at before the first is taken up: their places in memory are far away.
     pub(super) fn read_beside(&mut self) -> Result<Beside, ScrapeError> {
-        let Some(longest) = self.tokens.longest_plain() else { return Ok(Beside::No) };
+        let Some(longest) = self.tokens.longest_plain().filter(|_| !self.is_comment()) else {
+            return Ok(Beside::No);
+        };
         if self.read_twins(longest)? == Beside::Read {
             return Ok(Beside::Read);
         }

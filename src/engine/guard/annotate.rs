@@ -2,7 +2,11 @@
 //! `instance`.
 
 use super::Report;
+use super::lines::ANNOTATION;
 use crate::engine::exposition::write_number;
+
+/// Bytes that it takes, roughly.
+const ROOM: usize = 2 << 10;
 
 /// Appends the annotation: gauges, with the account of this scrape.
 pub(super) fn write_annotation(out: &mut Vec<u8>, report: &Report) {
@@ -16,10 +20,16 @@ pub(super) fn write_annotation(out: &mut Vec<u8>, report: &Report) {
         ("collapsed_labels", "Labels folded away because a limit was passed.", report.collapsed_labels as f64),
         ("epoch_seconds", "When this guard's memory of the target began, since the epoch.", report.epoch_seconds),
     ];
+    out.reserve(ROOM);
     for (name, help, value) in rows {
-        let name = format!("cardinality_guard_scrape_{name}");
-        out.extend_from_slice(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} ").as_bytes());
+        write_all(out, ["# HELP ", ANNOTATION, name, " ", help]);
+        write_all(out, ["\n# TYPE ", ANNOTATION, name, " gauge\n"]);
+        write_all(out, [ANNOTATION, name, " "]);
         write_number(out, value);
         out.push(b'\n');
     }
+}
+
+fn write_all<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
 }

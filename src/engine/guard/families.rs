@@ -8,7 +8,7 @@ use super::types::{PARTS, Place, Role, Types};
 use super::unremembered::Unremembered;
 use crate::engine::cardinality::{Census, Part};
 use crate::engine::fold::{FamilyId, Shape as FoldShape};
-use crate::engine::model::{Format, Kind, Seed, SeriesHash};
+use crate::engine::model::{Format, Kind, MapSeed, Seed, SeriesHash};
 use crate::engine::policy::{FamilyPlan, FamilyRef, Plan, Shape};
 
 /// Sample names and families met so far. A family is its name *and* its type: when the type
@@ -18,8 +18,8 @@ pub struct Families {
     all: Vec<Family>,
     /// Output series of all of them.
     series: u64,
-    by_key: HashMap<(Box<str>, Kind), FamilyId>,
-    samples: HashMap<Box<str>, Sample>,
+    by_key: HashMap<(Box<str>, Kind), FamilyId, MapSeed>,
+    samples: HashMap<Box<str>, Sample, MapSeed>,
     /// Every sample name that a committed scrape has shown, and those of the scrape at hand.
     names: HashSet<Box<str>>,
     fresh: Vec<Box<str>>,
@@ -305,7 +305,12 @@ impl Families {
         let outsiders = self.outsiders.map(FamilyId::index);
         let all = self.all.iter_mut().enumerate();
         let present = all.filter(|(at, family)| family.scrape == scrape || Some(*at) == outsiders);
-        present.for_each(|(_, family)| family.unremembered.commit(scrape));
+        for (_, family) in present {
+            family.unremembered.commit(scrape);
+            if let Some(census) = &mut family.census {
+                census.weigh();
+            }
+        }
     }
 
     /// Families of which something was not remembered. What comes from here on is another matter.

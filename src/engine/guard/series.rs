@@ -144,7 +144,7 @@ impl Series {
 
     /// The length of a spelling, if `input` begins with it.
     fn fits(&self, members: &Members, id: KnownId, input: &[u8]) -> Option<usize> {
-        let (spelled, hash) = self.spelled(members, id)?;
+        let (spelled, hash) = self.spelled(members, id).filter(|_| input.first() != Some(&b'#'))?;
         let len = spelled.len();
         let (series, rest) = input.split_at_checked(len)?;
         let next = *rest.first()?;

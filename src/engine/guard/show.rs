@@ -150,7 +150,18 @@ impl Guard {
 
     fn settle_and_write(&mut self, id: FamilyId, out: &mut Vec<u8>) {
         self.settle(id);
-        let state = &mut *self.state;
+        let written = self.write_groups(id, out);
+        let scrape = self.state.scrape;
+        self.state.turnout(id, scrape).forwarded += written;
+    }
+
+    /// Says how many lines.
+    fn write_groups(&mut self, id: FamilyId, out: &mut Vec<u8>) -> u64 {
+        let state = &*self.state;
+        let fold = &state.fold.families[id.index()];
+        if fold.groups.is_empty() {
+            return 0;
+        }
         let limit = match self.scrape.start {
             Start::Baseline => ACCUMULATOR_LIMIT,
             Start::Sum => f64::INFINITY,
@@ -161,10 +172,8 @@ impl Guard {
             scrape: state.scrape,
             limit,
         };
-        let family = state.families.get(id);
-        let names = SampleNames::of(family, state.format);
+        let names = SampleNames::of(state.families.get(id), state.format);
         let mut written = 0;
-        let fold = &state.fold.families[id.index()];
         for &group in &fold.groups {
             let is_off = |group: &Group| group.retired && group.scrape != state.scrape;
             if is_off(state.fold.groups.get(group)) {
@@ -176,8 +185,7 @@ impl Guard {
             self.shown.frozen += lines.frozen;
             written += lines.all;
         }
-        let scrape = state.scrape;
-        state.turnout(id, scrape).forwarded += written;
+        written
     }
 
     /// Whether the process has restarted, as far as the body has told; fixed by the first family
@@ -226,16 +234,16 @@ pub(super) struct SampleNames {
 
 impl SampleNames {
     pub(super) fn of(family: &Family, format: Format) -> SampleNames {
-        let name = &family.name;
+        let name = &*family.name;
         let (sum, count) = match family.kind {
             Kind::GaugeHistogram => ("_gsum", "_gcount"),
             _ => ("_sum", "_count"),
         };
+        let with = |suffix: &str| [name, suffix].concat();
         let value = match (family.kind, format) {
-            (Kind::Info, Format::OpenMetrics) => format!("{name}_info"),
-            _ => name.to_string(),
+            (Kind::Info, Format::OpenMetrics) => with("_info"),
+            _ => with(""),
         };
-        let with = |suffix: &str| format!("{name}{suffix}");
         SampleNames { value, bucket: with("_bucket"), sum: with(sum), count: with(count) }
     }
 

@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::model::{Format, Kind};
+use crate::engine::model::{Format, Kind, MapSeed};
 
 /// The TYPE lines of a body, and those of the body before it as a forecast: samples may come
 /// before their TYPE, so what was declared last time is in force until the body's end says
 /// otherwise.
 #[derive(Debug, Default)]
 pub struct Types {
-    declared: HashMap<Box<str>, Declared>,
+    declared: HashMap<Box<str>, Declared, MapSeed>,
     /// TYPE lines of new families or with another type in this body.
     surprises: Surprises,
     seen: usize,

@@ -15,5 +15,5 @@ pub use index::{GONE, Index};
 pub use kind::Kind;
 pub use labels::{DuplicateLabel, LabelSet};
 pub use rank::{Rank, TRIED_LAST};
-pub use seed::{Seed, SeriesHash};
+pub use seed::{MapSeed, Seed, SeriesHash};
 pub use spelled::{Spelled, Stamp};

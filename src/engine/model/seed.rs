@@ -1,6 +1,9 @@
 //! Seeded hashing. Label values are hostile (values may be crafted to collide): whoever knows the function
 //! must not be able to make series collide, so every state has a random seed of its own.
 
+/// Hashes what is chosen by exporters, too, in maps: each has a seed of its own that nobody knows. Names are so
+/// short that the standard library's function costs several times as much.
+pub use rapidhash::quality::RandomState as MapSeed;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 /// The hash key of one state. It is kept with the state, because fingerprints outlive a process.

@@ -170,8 +170,13 @@ fn memory_is_bounded_whatever_comes() {
         (0..3_000).map(|i| (0..20).map(|l| (format!("l{l}_{}", i % 7), format!("{i:0>1000}"))).collect()).collect();
     let mut census = census_of(&wide, bounds);
     census.turn();
+    census.weigh();
+    let before = census.memory();
     add_all(&mut census, &wide);
     assert_eq!((census.labels().len(), census.uncounted()), (8, 3_000));
+    assert_eq!(census.memory(), before, "nobody has counted yet");
+    census.weigh();
+    assert!(census.memory() > before && before > 8 * 4 * 1_000, "{before}");
     assert!(census.memory() < 8 * (4 * 5_000 + 6 * 200) + 20_000, "{}", census.memory());
 }
 
