@@ -49,6 +49,18 @@ impl Members {
         moved
     }
 
+    /// Whether anything is kept of any member beside its record.
+    fn keeps_beside(&self) -> bool {
+        !self.many.is_empty() || self.alone > 0
+    }
+
+    /// What is kept of a member beside its record goes.
+    pub(super) fn bid_farewell(&mut self, at: usize) {
+        let Record { value, role, .. } = self.all[at];
+        self.many.remove(value);
+        self.alone -= self.lone(role);
+    }
+
     fn close_up(&mut self, gone: Gone) -> Moved {
         let Members { all, index, ages, .. } = self;
         ages.clear();

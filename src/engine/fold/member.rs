@@ -124,7 +124,7 @@ pub struct Members {
     pub(super) index: Index,
     pub(super) ages: Ages,
     /// How many stand alone.
-    alone: usize,
+    pub(super) alone: usize,
 }
 
 impl Members {
@@ -220,7 +220,7 @@ impl Members {
 
     /// 1 when members of this role stand alone.
     #[inline]
-    fn lone(&self, role: RoleId) -> usize {
+    pub(super) fn lone(&self, role: RoleId) -> usize {
         usize::from(self.roles.get(role).group().is_none())
     }
 
@@ -364,18 +364,6 @@ impl Members {
         }
         self.all.truncate(len);
         self.ages.truncate(len);
-    }
-
-    /// Whether anything is kept of any member beside its record.
-    pub(super) fn keeps_beside(&self) -> bool {
-        !self.many.is_empty() || self.alone > 0
-    }
-
-    /// What is kept of a member beside its record goes.
-    pub(super) fn bid_farewell(&mut self, at: usize) {
-        let Record { value, role, .. } = self.all[at];
-        self.many.remove(value);
-        self.alone -= self.lone(role);
     }
 
     /// Every value becomes 0 (rule 1.4).
