@@ -415,7 +415,7 @@ mod tests {
                         index.rebuild(keys.len(), |at| keys[at as usize]);
                     }
                     Move::Follow(nth, rest) => {
-                        let stays = |at: u32| (at % nth == 0) == rest;
+                        let stays = |at: u32| at.is_multiple_of(nth) == rest;
                         let here: Vec<u32> = map.values().copied().filter(|at| stays(*at)).collect();
                         let place = |at: u32| stays(at).then(|| here.iter().filter(|before| **before < at).count() as u32);
                         map.retain(|_, at| stays(*at));
