@@ -87,11 +87,11 @@ const OWN_MEMORY: u64 = 32 << 20;
 
 impl ScrapeSettings {
     /// What all endpoints together may remember within `memory_limit`; 0 = no limit. The process takes
-    /// some of it for itself, at most a third, and what is remembered takes an eighth more than its
+    /// some of it for itself, at most a third, and what is remembered may take a quarter more than its
     /// bytes, because allocators leave gaps.
     pub fn memory_for_endpoints(&self) -> u64 {
         let rest = self.memory_limit - (self.memory_limit / 3).min(OWN_MEMORY);
-        rest - rest / 9
+        rest - rest / 5
     }
 }
 

@@ -17,6 +17,7 @@ mod modes;
 mod relief;
 pub mod replicas;
 pub mod store;
+mod trim;
 
 pub use buffers::Buffers;
 pub use clock::Clock;

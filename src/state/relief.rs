@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::guard::Absences;
 
-use super::Endpoints;
+use super::{Endpoints, trim};
 
 /// Whether there is room in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Endpoints {
                     self.telemetry().members_evicted(&endpoint.live().target, gone);
                 }
             }
+            trim::give_back();
         }
         self.room(limit)
     }

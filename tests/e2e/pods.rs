@@ -14,6 +14,9 @@ const LIMIT: usize = 4000;
 /// another order each time, and not for eight hundred.
 const MEMORY: u64 = 130_000_000;
 
+/// `memory_limit` where the labels are others in each scrape.
+const LITTLE_MEMORY: u64 = 96_000_000;
+
 /// A counter, a gauge and a histogram of a pod that has so many orders.
 fn body(pod: &str, orders: u64) -> String {
     let of = |order: u64| format!("order_ref=\"{pod}-5f0c{order:012x}\",queue=\"q{}\"", order % 3);
@@ -94,4 +97,25 @@ fn two_hundred_pods_explode_at_once_and_are_replaced_within_series_limit_total_a
     assert_eq!(fleet.scrape(PODS..2 * PODS)[3], 0);
     resident.push(fleet.guard.resident());
     assert!(resident.iter().all(|resident| *resident < MEMORY), "{resident:?}");
+}
+
+#[test]
+fn what_two_hundred_pods_have_forgotten_is_given_back_to_the_system() {
+    let exporter = Exporter::start();
+    let settings = format!(
+        "scrape: {{memory_limit: {LITTLE_MEMORY}B}}\ntargets:\n  - {{name: pods, address: '127\\.0\\.0\\.1:{}'}}\n",
+        exporter.address.port()
+    );
+    let policy = format!("policies: [{{name: budget, series_limit_total: {LIMIT}}}]");
+    let fleet = Fleet { exporter, guard: Guard::start(&settings, &policy) };
+    let mut resident = Vec::new();
+    for round in 0..11 {
+        // Each order is of one scrape, and there are some whose members stay in between.
+        fleet.exporter.say_of_each(move |path| body(&format!("{}-{round}", path.rsplit('/').next().unwrap()), 80));
+        assert_eq!(fleet.scrape(0..PODS)[3], 0, "nobody is turned away");
+        resident.push(fleet.guard.resident());
+        // Memory is looked through once a second.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    assert!(resident.iter().all(|resident| *resident < LITTLE_MEMORY), "{resident:?}");
 }

@@ -1,5 +1,5 @@
-//! Memory far away, asked for before it is needed. The only `unsafe` there is: what reads a place only
-//! to bring it near waits for it, and an explosion looks up as many places as it has lines. Asked for
+//! Memory far away, asked for before it is needed. Without `unsafe`, what reads a place only to bring it
+//! near waits for it, and an explosion looks up as many places as it has lines. Asked for
 //! without waiting, they arrive while the next lines are read (`all new, folded` of `make bench`).
 #![allow(unsafe_code, reason = "there is no safe way to ask a processor for memory without waiting")]
 
