@@ -92,7 +92,9 @@ fn rows(fleet: Fleet) -> Vec<Row> {
     ];
     if series <= MOST_PARSED {
         let steady_families = move |round, to: &mut Vec<u8>| families.write(round, 0, to);
-        rows.push(Row::new("all new, folded, as many go", new, scrapes(DROP, Answer::Queues)).after(MEMBERS / series + 2));
+        rows.push(
+            Row::new("all new, folded, as many go", new, scrapes(DROP, Answer::Queues)).after(MEMBERS / series + 2),
+        );
         rows.push(Row::new("steady, built-in policy, 20 families", steady_families, built_in()));
         rows.push(Row::new("prometheus-parse, steady", steady, move |body| {
             let text = str::from_utf8(&body).expect("text");

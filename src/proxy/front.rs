@@ -52,7 +52,6 @@ pub struct Front {
 }
 
 /// One client connection's view of it.
-#[derive(Clone)]
 pub struct Visit {
     pub front: Front,
     pub peer: SocketAddr,
@@ -60,7 +59,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    pub async fn serve(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    pub async fn serve(self: Arc<Visit>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let ends = self.patience.asked();
         let has_body = !request.body().is_end_stream();
         let config = self.front.shared.config();
@@ -88,7 +87,6 @@ impl Visit {
             // It was for us: no exporter is told the password of the guard.
             request.headers_mut().remove(AUTHORIZATION);
         }
-        request.extensions_mut().insert(self.peer);
         let Some(scrapes) = self.front.scrapes.clone() else { return Ok(self.local(request).await) };
         match Route::of(request.method(), request.uri(), request.headers()) {
             Ok(Route::Local) => Ok(self.local(request).await),
@@ -134,7 +132,8 @@ impl Visit {
         }
     }
 
-    async fn local(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn local(&self, mut request: Request<Incoming>) -> Response<Body> {
+        request.extensions_mut().insert(self.peer);
         let response = self.front.local.clone().oneshot(request).await;
         let response = response.unwrap_or_else(|never| match never {});
         response.map(|bytes| Body::whole(bytes).with_patience(self.patience.clone()))

@@ -7,10 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +23,6 @@ use tokio_rustls::server::TlsStream;
 use crate::settings::ServerTls;
 use crate::state::{FINE, Shared};
 
-use super::body::Body;
 use super::connect::Connector;
 use super::crowd::Crowd;
 use super::front::{Front, LocalHandler, Visit};
@@ -169,7 +168,8 @@ where
 {
     let patience = visit.patience.clone();
     let io = TokioIo::new(PatientIo::new(stream, patience.clone()));
-    let service = service_fn(move |request: Request<Incoming>| answer(visit.clone(), request));
+    let visit = Arc::new(visit);
+    let service = service_fn(move |request: Request<Incoming>| visit.clone().serve(request));
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).max_header_size(HEAD).max_buf_size(HEAD);
     let mut connection = pin!(builder.serve_connection(io, service));
@@ -183,8 +183,4 @@ where
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
-}
-
-async fn answer(visit: Visit, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    visit.serve(request).await
 }
