@@ -27,8 +27,9 @@ fleet-table: setup ## What that fleet costs and counts, with and without the gua
 setup: ## Install what the tests need beside Rust (nothing when it is there)
 	@scripts/setup
 
-test: setup ## Everything, end to end with a real Prometheus included
+test: setup ## Everything, end to end with a real Prometheus included, and what a sample costs in instructions
 	$(CARGO) test
+	@scripts/instructions
 
 conformance: ## Bodies with known verdicts: make conformance CASES=path/to/cases.jsonl
 	@test -n "$(CASES)" || { echo "conformance: say which cases: make conformance CASES=path/to/cases.jsonl" >&2; exit 2; }
@@ -60,7 +61,7 @@ bench-proxy: ## What a scrape costs the process, beside nginx and vmagent where 
 bench-memory: ## What the process takes of memory, against limits (some minutes; Linux)
 	$(CARGO) bench --bench memory
 
-instructions: ## What a sample costs in instructions, against limits (needs valgrind)
+instructions: setup ## What a sample costs in instructions, against limits
 	@scripts/instructions
 
 lint: ## Formatting, clippy, and the engine without the shell
