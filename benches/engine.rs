@@ -8,7 +8,7 @@
 //!
 //! The floor is what any scrape proxy has to do to know which series a line is: find the line's
 //! end and hash its series part. Absolute times on a shared machine mean nothing; each row is the
-//! median of several rounds in which all rows take turns, over the floor of the same round. What
+//! median of several rounds in which all rows take turns, each over the floor of the same round. What
 //! counts is time on the processor, as far as the kernel tells. Every answer is checked.
 //!
 //! All rows, the floor too, find the body in memory: the proxy reads it from its socket to where the
@@ -24,11 +24,7 @@ use cardinality_guard::engine::model::Seed;
 use cardinality_guard::engine::policy::Builtin;
 use fleet::{Answer, Bench, DROP, Fleet, NOTHING};
 
-/// Of a million series fewer: what comes between rows is quieter than they are long.
-const fn rounds(series: usize) -> usize {
-    if series < 1_000_000 { 9 } else { 5 }
-}
-
+const ROUNDS: usize = 9;
 const WARM_UP: usize = 2;
 /// The sizes without arguments.
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -59,14 +55,14 @@ fn bench(series: usize, words: &[String]) {
             row.scrape(round, &mut buffer);
         }
     }
-    for round in 0..rounds(series) + WARM_UP {
+    for round in 0..ROUNDS + WARM_UP {
         rows.iter_mut().for_each(|row| row.turn(round, &mut buffer));
     }
     println!("{:<38} {:>8} {:>12}", "", "x floor", "ns a sample");
-    let floor = rows[0].median();
     for row in &rows {
-        let median = row.median();
-        println!("{:<38} {:>8.2} {:>12.1}", row.name, median / floor, median / series as f64);
+        let ratios = row.times.iter().zip(&rows[0].times).map(|(time, floor)| time.as_secs_f64() / floor.as_secs_f64());
+        let each = row.times.iter().map(|time| time.as_nanos() as f64 / series as f64);
+        println!("{:<38} {:>8.2} {:>12.1}", row.name, median(ratios.collect()), median(each.collect()));
     }
     println!();
 }
@@ -177,12 +173,11 @@ impl Row {
         *buffer = black_box((self.run)(body));
         start.elapsed()
     }
+}
 
-    fn median(&self) -> f64 {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        times[times.len() / 2].as_nanos() as f64
-    }
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 fn scrapes(policy: &str, answer: Answer) -> impl FnMut(Vec<u8>) -> Vec<u8> + 'static {
