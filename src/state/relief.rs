@@ -48,7 +48,7 @@ impl Endpoints {
     /// that are being scraped: it works, so it is for a thread that may.
     pub fn make_room(&self, limit: u64, members_limit: usize, now: Duration) -> Room {
         // Whoever comes second profits from what the first one finds.
-        let _looking = self.relief.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let looking = self.relief.looking.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.may_look(now) || self.room(limit) == Room::Enough {
             return self.room(limit);
         }
@@ -61,13 +61,19 @@ impl Endpoints {
             }
         }
         let excess = self.memory().saturating_sub(limit - limit / SPARE);
+        let mut all_gone = 0;
         if let Some(seconds) = absences.cut(excess as usize) {
             for (_, endpoint) in &all {
                 if let Some(mut lease) = endpoint.try_lease() {
                     let gone = lease.forget_absent(seconds, members_limit);
                     self.telemetry().members_evicted(&endpoint.live().target, gone);
+                    all_gone += gone;
                 }
             }
+        }
+        // Whoever waits for his turn here finds room, and need not wait for the system.
+        drop(looking);
+        if all_gone > 0 {
             trim::give_back();
         }
         self.room(limit)

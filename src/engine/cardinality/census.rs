@@ -111,6 +111,8 @@ impl<T: Copy + PartialEq> Census<T> {
         self.labels.iter_mut().for_each(Label::turn);
         self.labels.retain(|label| !label.is_gone());
         self.uncounted = 0;
+        // Nobody else may come by who counts, where the family is gone.
+        self.weigh();
     }
 
     /// Bytes on the heap, when they were counted last.

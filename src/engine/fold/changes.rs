@@ -209,8 +209,8 @@ impl Reader<'_> {
     }
 }
 
-/// Most numbers are counts; fractions, what has a sign and whatever is no number are none. Neither is what no
-/// signed integer holds: processors are quick with those.
+/// Most numbers are counts; fractions, what has a sign and whatever is no number are none. Neither is what is more
+/// than 2^63: processors are quick with signed integers.
 #[inline]
 pub(super) fn as_count(value: f64) -> Option<u64> {
     let count = value as i64;

@@ -77,6 +77,8 @@ pub struct FoldFamily {
     pub shape: Shape,
     /// The lines of this scrape.
     pub pending: Vec<Pending>,
+    /// Whose memory they stand in.
+    stands_in: Memory,
     /// Lines of the last scrape.
     usual_lines: usize,
     /// Whether a committed scrape has shown this family: what appears later is born (rule 1.2).
@@ -109,6 +111,13 @@ pub enum Settled {
     Yes,
 }
 
+/// Where the lines of a scrape are noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Own,
+    Lent,
+}
+
 /// More quantiles than this are not told apart.
 const MOST_QUANTILES: usize = 32;
 /// Lines of a scrape for which memory is kept until the next: two MiB.
@@ -131,6 +140,7 @@ impl FoldFamily {
         FoldFamily {
             shape,
             pending: Vec::new(),
+            stands_in: Memory::Own,
             usual_lines: 0,
             primed,
             groups: Vec::new(),
@@ -151,6 +161,7 @@ impl FoldFamily {
     pub(super) fn open(&mut self, lent: &mut Lines) {
         if self.usual_lines > MOST_PENDING && self.pending.capacity() == 0 {
             std::mem::swap(&mut self.pending, &mut lent.0);
+            self.stands_in = Memory::Lent;
         }
     }
 
@@ -252,10 +263,11 @@ impl FoldFamily {
     }
 
     /// A scrape is over; its buffer stays for the next, unless it is so large that others had better
-    /// have it meanwhile.
+    /// have it meanwhile, or was theirs before and may be large.
     pub(super) fn end(&mut self, lent: &mut Lines) {
         self.usual_lines = self.pending.len();
-        if self.usual_lines > MOST_PENDING {
+        let lent_before = std::mem::replace(&mut self.stands_in, Memory::Own);
+        if lent_before == Memory::Lent || self.usual_lines > MOST_PENDING {
             let pending = std::mem::take(&mut self.pending);
             if self.usual_lines <= MOST_LENT && lent.0.capacity() == 0 {
                 lent.0 = pending;
@@ -271,5 +283,27 @@ impl FoldFamily {
         self.pending.capacity().min(MOST_PENDING) * size_of::<Pending>()
             + self.groups.capacity() * 4
             + self.layouts.memory()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::room;
+
+    #[test]
+    fn memory_that_was_lent_goes_back_whatever_came() {
+        let (mut lent, line) = (Lines::default(), Pending { member: MemberId(0), field: field::VALUE, value: 1.0 });
+        let mut family = FoldFamily::new(Shape::Cumulative, false);
+        for lines in [MOST_PENDING + 1, MOST_PENDING + 1, 10, 10, 0, MOST_PENDING + 1] {
+            family.open(&mut lent);
+            (0..lines).for_each(|_| room::push(&mut family.pending, line));
+            family.end(&mut lent);
+            assert!(lent.is_some(), "{lines}");
+        }
+        family.open(&mut lent);
+        family.pending.resize(MOST_LENT + 1, line);
+        family.end(&mut lent);
+        assert!(!lent.is_some() && family.pending.capacity() == 0, "so much is nobody's");
     }
 }

@@ -135,8 +135,8 @@ impl Fingerprints {
         left
     }
 
-    /// Those that are here already, if they may be many. A few may stand here twice: they take room, and
-    /// nothing else.
+    /// Those that are here already, if they may be many. Few may stand here more than once, each time that they
+    /// leave once more: they take room, and nothing else.
     fn known(&mut self, keys: &[SeriesHash]) -> Left {
         let maybe = keys.iter().filter(|key| self.sieve.chance(**key) == Chance::Some).count();
         if maybe <= keys.len() / FEW {

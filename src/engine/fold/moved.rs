@@ -71,8 +71,8 @@ impl Moved {
         }
     }
 
-    /// The same where nobody took another's place but by closing up, and without a branch that nobody could foretell: [`GONE`] for
-    /// one that was forgotten.
+    /// The same where nobody took another's place but by closing up, and without a branch that nobody
+    /// could foretell: [`GONE`] for one that was forgotten.
     #[inline]
     pub(super) fn closed_up_to(&self, at: u32) -> u32 {
         let Way::ClosedUp { before } = &self.way else { return GONE };

@@ -60,9 +60,7 @@ impl Guard {
         self.has_samples(family);
         self.mark();
     }
-}
 
-impl Guard {
     /// Whether no series begins as the line at hand does.
     fn is_comment(&self) -> bool {
         self.input.get(self.at) == Some(&b'#')

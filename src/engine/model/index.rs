@@ -206,11 +206,11 @@ impl Index {
         self.take_up(astray.into_iter().map(|at| (key_at(at), at)));
     }
 
-    /// Brings the place of a key near, and waits for nothing: whoever does so for several keys before
-    /// he asks for the first finds all of them there.
+    /// Brings the place of a key near: whoever does so for several keys before he asks for the first
+    /// waits at most once for all of them.
     #[inline]
     pub fn touch(&self, key: SeriesHash) {
-        self.buckets.get(self.home(key)).into_iter().for_each(near::bring);
+        self.buckets.get(self.home(key)).into_iter().for_each(|bucket| near::bring(&bucket.ways[0]));
     }
 
     /// Buckets for so many entries: room that was needed before is kept, it is mostly needed again.

@@ -3,9 +3,10 @@
 //! without waiting, they arrive while the next lines are read (`all new, folded` of `make bench`).
 #![allow(unsafe_code, reason = "there is no safe way to ask a processor for memory without waiting")]
 
-/// Brings near where `place` begins. Means nothing but time.
+/// Brings `place` near, without waiting where there is a way, which means that several are fetched at the same
+/// time. Means nothing but time.
 #[inline(always)]
-pub fn bring<T>(place: &T) {
+pub fn bring(place: &u32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction is part of every x86-64; it reads and writes nothing that a program can
     // see and faults at no address, and this one is a reference's.
@@ -14,5 +15,5 @@ pub fn bring<T>(place: &T) {
         _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
+    std::hint::black_box(*place);
 }

@@ -223,3 +223,13 @@ fn two_seeds_give_other_hashes_and_the_same_counts() {
     assert_eq!(census.add(&labels, &Seed::new(1), str::len), Arrival::New);
     assert_eq!(census.add(&labels, &Seed::new(1), str::len), Arrival::Known);
 }
+
+#[test]
+fn what_nobody_brings_any_more_weighs_nothing_when_it_is_forgotten() {
+    let mut census = census_of(&product(&[("job_id", 2_000)]), Bounds::default());
+    census.weigh();
+    let full = census.memory();
+    census.turn();
+    census.turn();
+    assert!(full > 16_000 && census.memory() < full / 4, "{full}, then {}", census.memory());
+}
